@@ -1,0 +1,174 @@
+//! Which tokens were taken back: the traits, what is asked and told through them, and the backends.
+
+mod id;
+mod lookup;
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
+
+pub use id::{RevocationId, TokenIds};
+pub use lookup::Lookup;
+pub use memory::MemoryBlocklist;
+#[cfg(feature = "redis")]
+pub use redis::{RedisBlocklist, RedisSettings};
+
+use crate::clock::Timestamp;
+
+/// What is revoked at once: the smallest unit first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// One token, by its `jti`.
+    Token,
+    /// One login, by its `sid`: an access token, its refresh token and all their successors.
+    Session,
+}
+
+/// What a blocklist knows of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// Nothing in the list applies to the token.
+    NotRevoked,
+    /// The token was revoked at this scope; where several apply, any one of them.
+    Revoked(Scope),
+}
+
+/// Asks whether a token was revoked.
+///
+/// The rule for every backend: an answer of [`Status::NotRevoked`] means that the list was *read*. What cannot be read, in
+/// time and in full, is an [`Outage`].
+pub trait Blocklist: Send + Sync + 'static {
+    /// Starts the check. A backend that knows the answer gives it at once ([`Lookup::known`]); then no future is made, boxed or
+    /// polled, and the request does not wait.
+    fn check(&self, ids: &TokenIds) -> Lookup;
+}
+
+/// Revokes.
+///
+/// The rules for every backend: `Ok` means *stored*, so that every check that starts later sees it; and nothing ever shortens,
+/// lowers or removes a revocation: a second, shorter one is `Ok` and changes nothing. Revoking what has already expired is `Ok`.
+pub trait Revoke: Send + Sync + 'static {
+    /// Stores a revocation.
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a>;
+}
+
+/// What [`Revoke::revoke`] returns.
+///
+/// # Errors
+///
+/// When the revocation was not stored, or not certainly: try again, and tell the user that the logout failed.
+pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>> + Send + 'a>>;
+
+/// One token or session to be refused from now on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Revocation {
+    scope: Scope,
+    id: RevocationId,
+    until: Timestamp,
+}
+
+impl Revocation {
+    /// Revokes what `id` names. `until` is when the entry may be forgotten: it must lie after the last instant at which a token
+    /// in its scope could be accepted, leeway and clock differences included.
+    /// [`Authenticated::revocation`](crate::Authenticated::revocation) computes it.
+    pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
+        Self { scope, id, until }
+    }
+
+    /// What is revoked.
+    pub fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Which one.
+    pub fn id(&self) -> RevocationId {
+        self.id
+    }
+
+    /// When the entry may be forgotten.
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+}
+
+/// Why a check got no answer. It is never an answer: the default is to refuse with 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outage {
+    /// There is no live connection to the store.
+    NotConnected,
+    /// The store did not answer within the deadline.
+    TimedOut,
+    /// The store answered with an error.
+    Failed,
+    /// The store's answer is not of the expected form.
+    UnexpectedReply,
+}
+
+impl Outage {
+    /// A name for events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotConnected => "not_connected",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+            Self::UnexpectedReply => "unexpected_reply",
+        }
+    }
+}
+
+impl fmt::Display for Outage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotConnected => "there is no connection to the revocation store",
+            Self::TimedOut => "the revocation store did not answer in time",
+            Self::Failed => "the revocation store answered with an error",
+            Self::UnexpectedReply => "the revocation store answered something unexpected",
+        })
+    }
+}
+
+impl std::error::Error for Outage {}
+
+/// Why a revocation was not stored, or not certainly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RevokeError {
+    /// The store holds as many revocations as it may. None of them is dropped for a new one.
+    Full,
+    /// The store could not be asked, or did not confirm.
+    Outage(Outage),
+}
+
+impl fmt::Display for RevokeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the blocklist is full: raise its capacity"),
+            Self::Outage(outage) => write!(f, "the revocation was not confirmed: {outage}"),
+        }
+    }
+}
+
+impl std::error::Error for RevokeError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Full => None,
+            Self::Outage(outage) => Some(outage),
+        }
+    }
+}
+
+impl<T: Blocklist + ?Sized> Blocklist for Arc<T> {
+    fn check(&self, ids: &TokenIds) -> Lookup {
+        (**self).check(ids)
+    }
+}
+
+impl<T: Revoke + ?Sized> Revoke for Arc<T> {
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+        (**self).revoke(revocation)
+    }
+}

@@ -1,0 +1,225 @@
+//! The blocklist that many processes share: revocations in one Redis.
+
+mod settings;
+mod supervisor;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value};
+use tokio::time::timeout;
+
+pub use settings::RedisSettings;
+use supervisor::{DialError, Live, Supervisor, dial};
+
+use super::{
+    Blocklist, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Scope, Status, TokenIds,
+};
+use crate::{clock::Timestamp, error::ConfigError};
+
+/// Revocations in a Redis that all processes share.
+///
+/// A check is one `MGET` of at most two keys; a revocation is one script that only ever lengthens an entry's life. When `revoke`
+/// has returned `Ok`, every check that starts later, in whatever process, is refused.
+///
+/// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
+/// or when the server behind it is no longer a master. While there is none, checks are answered [`Outage::NotConnected`] at
+/// once. The background task ends when the last clone is dropped.
+///
+/// ```no_run
+/// use tower_jwt_blocklist::{RedisBlocklist, RedisSettings};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
+/// let blocklist = RedisBlocklist::connect(RedisSettings::from_url("redis://127.0.0.1:6379")?).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct RedisBlocklist(Arc<Shared>);
+
+struct Shared {
+    supervisor: Supervisor,
+    settings: RedisSettings,
+    revoke: Script,
+}
+
+/// Gives the entry a longer life, never a shorter one. An entry that lives for ever (`PTTL` is -1) stays so.
+const REVOKE: &str = r"
+local left = redis.call('PTTL', KEYS[1])
+if left ~= -1 and left < tonumber(ARGV[1]) then
+  redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
+end
+return 1
+";
+
+impl RedisBlocklist {
+    /// Connects. Later losses of the connection are mended in the background.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work, or Redis cannot be reached within a second: better to hear it at start. A service that
+    /// has to start before its Redis uses [`connect_lazy`](Self::connect_lazy).
+    pub async fn connect(settings: RedisSettings) -> Result<Self, ConfigError> {
+        let client = settings.client()?;
+        let connection = dial(&client).await.map_err(|error| unreachable_at(&settings, error))?;
+        Ok(Self::supervised(settings, client, Some(connection)))
+    }
+
+    /// Connects in the background: until that has worked, every check is an outage and requests are answered with 503.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work, or this is not called within a tokio runtime.
+    pub fn connect_lazy(settings: RedisSettings) -> Result<Self, ConfigError> {
+        let client = settings.client()?;
+        tokio::runtime::Handle::try_current().map_err(|_| {
+            ConfigError::setting("`RedisBlocklist` needs a tokio runtime: call it from an async function")
+        })?;
+        Ok(Self::supervised(settings, client, None))
+    }
+
+    fn supervised(
+        settings: RedisSettings,
+        client: redis::Client,
+        first: Option<redis::aio::MultiplexedConnection>,
+    ) -> Self {
+        let supervisor = Supervisor::start(client, settings.shown_address(), first);
+        Self(Arc::new(Shared { supervisor, settings, revoke: Script::new(REVOKE) }))
+    }
+}
+
+fn unreachable_at(settings: &RedisSettings, error: DialError) -> ConfigError {
+    ConfigError::store(format!("Redis at {} cannot be used: {}", settings.shown_address(), error.as_str()))
+}
+
+impl Shared {
+    fn key(&self, scope: Scope, id: RevocationId) -> String {
+        format!("{{{}}}:{}:{id}", self.settings.namespace, scope.tag() as char)
+    }
+
+    async fn ask(&self, live: Live, ids: TokenIds) -> Result<Status, Outage> {
+        let token = Some((Scope::Token, ids.token()));
+        let asked: Vec<_> = token.into_iter().chain(ids.session().map(|session| (Scope::Session, session))).collect();
+        let mut command = redis::cmd("MGET");
+        for (scope, id) in &asked {
+            command.arg(self.key(*scope, *id));
+        }
+        let values = self.send(live, Request::Command(&command)).await?;
+        read_status(&asked, &values)
+    }
+
+    async fn store(&self, revocation: &Revocation) -> Result<(), Outage> {
+        let live_for = revocation.until().since(Timestamp::from(self.settings.clock.now()));
+        if live_for.is_zero() {
+            return Ok(());
+        }
+        let mut call = self.revoke.key(self.key(revocation.scope(), revocation.id()));
+        call.arg(millis(live_for));
+        let live = self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)?;
+        let answer = self.send(live, Request::Script(&call)).await?;
+        if answer == Value::Int(1) { Ok(()) } else { Err(Outage::UnexpectedReply) }
+    }
+
+    /// Sends a request, and once more if the connection broke under it: it may then have been done twice. It is for the caller
+    /// to put a deadline around it.
+    async fn send(&self, mut live: Live, request: Request<'_>) -> Result<Value, Outage> {
+        let mut outcome = request.send_on(&mut live).await;
+        self.supervisor.observe(&live, &outcome);
+        if outcome.as_ref().is_err_and(RedisError::is_connection_dropped) {
+            live = self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)?;
+            outcome = request.send_on(&mut live).await;
+            self.supervisor.observe(&live, &outcome);
+        }
+        outcome.map_err(|error| {
+            // The code is the server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
+            tracing::warn!(code = error.code().unwrap_or("-"), "Redis refused a command");
+            Outage::Failed
+        })
+    }
+
+    async fn within<T>(&self, deadline: Duration, work: impl Future<Output = Result<T, Outage>>) -> Result<T, Outage> {
+        timeout(deadline, work).await.unwrap_or_else(|_| {
+            self.supervisor.timed_out();
+            Err(Outage::TimedOut)
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Request<'a> {
+    Command(&'a Cmd),
+    Script(&'a ScriptInvocation<'a>),
+}
+
+impl Request<'_> {
+    async fn send_on(self, live: &mut Live) -> RedisResult<Value> {
+        match self {
+            Self::Command(command) => command.query_async(&mut live.connection).await,
+            Self::Script(call) => call.invoke_async(&mut live.connection).await,
+        }
+    }
+}
+
+/// Every entry that exists is a revocation, whatever its value; everything that is not the expected answer is an outage.
+fn read_status(asked: &[(Scope, RevocationId)], values: &Value) -> Result<Status, Outage> {
+    let Value::Array(values) = values else { return Err(Outage::UnexpectedReply) };
+    if values.len() != asked.len() || !values.iter().all(|value| matches!(value, Value::Nil | Value::BulkString(_))) {
+        return Err(Outage::UnexpectedReply);
+    }
+    let revoked = asked.iter().zip(values).rev().find(|(_, value)| **value != Value::Nil);
+    Ok(revoked.map_or(Status::NotRevoked, |((scope, _), _)| Status::Revoked(*scope)))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Blocklist for RedisBlocklist {
+    fn check(&self, ids: &TokenIds) -> Lookup {
+        let Some(live) = self.0.supervisor.live() else { return Lookup::known(Err(Outage::NotConnected)) };
+        let (shared, ids) = (Arc::clone(&self.0), *ids);
+        Lookup::waiting(async move { shared.within(shared.settings.check_deadline, shared.ask(live, ids)).await })
+    }
+}
+
+impl Revoke for RedisBlocklist {
+    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+        let shared = &*self.0;
+        Box::pin(async move {
+            shared.within(shared.settings.revoke_deadline, shared.store(revocation)).await.map_err(RevokeError::Outage)
+        })
+    }
+}
+
+impl fmt::Debug for RedisBlocklist {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisBlocklist").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r60_a_reply_of_another_form_is_an_outage() {
+        let ids = TokenIds::new(None, "jti", Some("sid"));
+        let asked = [(Scope::Token, ids.token()), (Scope::Session, RevocationId::new(None, Scope::Session, "sid"))];
+        let (nil, entry) = (Value::Nil, Value::BulkString(b"1".to_vec()));
+        let rows = [
+            (Value::Array(vec![nil.clone(), nil.clone()]), Ok(Status::NotRevoked)),
+            (Value::Array(vec![entry.clone(), nil.clone()]), Ok(Status::Revoked(Scope::Token))),
+            (Value::Array(vec![nil.clone(), entry.clone()]), Ok(Status::Revoked(Scope::Session))),
+            (Value::Array(vec![entry.clone(), entry.clone()]), Ok(Status::Revoked(Scope::Session))),
+            (Value::Array(vec![nil.clone()]), Err(Outage::UnexpectedReply)),
+            (Value::Array(vec![nil.clone(), nil.clone(), nil.clone()]), Err(Outage::UnexpectedReply)),
+            (Value::Array(vec![nil.clone(), Value::Int(0)]), Err(Outage::UnexpectedReply)),
+            (Value::Array(vec![]), Err(Outage::UnexpectedReply)),
+            (nil, Err(Outage::UnexpectedReply)),
+            (Value::Okay, Err(Outage::UnexpectedReply)),
+        ];
+        for (reply, expected) in rows {
+            assert_eq!(read_status(&asked, &reply), expected, "{reply:?}");
+        }
+    }
+}

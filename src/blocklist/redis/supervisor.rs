@@ -1,0 +1,223 @@
+//! One live connection, or none: dialled, watched and replaced in the background.
+//!
+//! redis-rs has a `ConnectionManager`. It is not used: it keeps a connection on which every command times out, makes callers
+//! wait for seconds while it reconnects, and stays with a master that was demoted, where a check silently reads old data.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+
+/// How long dialling, logging in and asking the role may take together.
+const DIAL_DEADLINE: Duration = Duration::from_secs(1);
+/// How often an idle connection is asked for its role.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// So many checks in a row without an answer in time, and the connection is replaced.
+const TIMEOUTS_TOLERATED: u32 = 3;
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection that said it leads to a master.
+#[derive(Clone)]
+pub(super) struct Live {
+    pub(super) connection: MultiplexedConnection,
+    generation: u64,
+    timeouts: Arc<AtomicU32>,
+}
+
+/// Keeps [`Live`] up to date as long as it exists.
+pub(super) struct Supervisor {
+    live: watch::Sender<Option<Live>>,
+    task: JoinHandle<()>,
+}
+
+/// Why there is no connection: words for the log and for the error at start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DialError {
+    Refused,
+    TimedOut,
+    LoginFailed,
+    NotPermitted,
+    NotMaster,
+    Loading,
+    Other,
+}
+
+impl Supervisor {
+    /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
+    pub(super) fn start(client: Client, address: String, first: Option<MultiplexedConnection>) -> Self {
+        let (live, _) = watch::channel(None);
+        let task = tokio::spawn(supervise(client, address, first, live.clone()));
+        Self { live, task }
+    }
+
+    /// The live connection, if there is one now.
+    pub(super) fn live(&self) -> Option<Live> {
+        self.live.borrow().clone()
+    }
+
+    /// The live connection, as soon as there is one. Without end: put a deadline around it.
+    pub(super) async fn wait_for_live(&self) -> Option<Live> {
+        let mut changes = self.live.subscribe();
+        changes.wait_for(Option::is_some).await.ok().and_then(|live| live.clone())
+    }
+
+    /// To be told of each command that got no answer in time.
+    pub(super) fn timed_out(&self) {
+        let Some(live) = self.live() else { return };
+        if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
+            withdraw(&self.live, live.generation);
+        }
+    }
+
+    /// To be told of each command's outcome: decides whether the connection is still good.
+    pub(super) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
+        match outcome {
+            Err(error) if makes_unusable(error) => withdraw(&self.live, live.generation),
+            _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
+            _ => {}
+        }
+    }
+}
+
+/// The background task ends with its owner.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Takes this connection away from everybody, unless it was replaced already; the task then dials again.
+fn withdraw(live: &watch::Sender<Option<Live>>, generation: u64) {
+    live.send_if_modified(|live| {
+        let is_current = live.as_ref().is_some_and(|live| live.generation == generation);
+        if is_current {
+            *live = None;
+        }
+        is_current
+    });
+}
+
+async fn supervise(
+    client: Client,
+    address: String,
+    mut first: Option<MultiplexedConnection>,
+    live: watch::Sender<Option<Live>>,
+) {
+    let mut pause = SHORTEST_PAUSE;
+    let mut last_failure = None;
+    for generation in 0.. {
+        let dialled_at = Instant::now();
+        let dialled = match first.take() {
+            Some(connection) => Ok(connection),
+            None => dial(&client).await,
+        };
+        match dialled {
+            Ok(connection) => {
+                tracing::info!(address, "connected to Redis");
+                (pause, last_failure) = (SHORTEST_PAUSE, None);
+                live.send_replace(Some(Live { connection: connection.clone(), generation, timeouts: Arc::default() }));
+                keep(connection, &live, generation).await;
+                tracing::warn!(
+                    address,
+                    "the connection to Redis is lost: requests are refused until there is a new one"
+                );
+            }
+            Err(error) => {
+                if last_failure.replace(error) != Some(error) {
+                    tracing::warn!(address, reason = error.as_str(), "no connection to Redis: trying again and again");
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+        // A connection that lived for a while is replaced at once; one that fails at once is not dialled in a hot loop.
+        sleep(pause.saturating_sub(dialled_at.elapsed())).await;
+    }
+}
+
+/// Watches a connection until it is withdrawn.
+async fn keep(mut connection: MultiplexedConnection, live: &watch::Sender<Option<Live>>, generation: u64) {
+    let mut changes = live.subscribe();
+    while timeout(HEARTBEAT, changes.wait_for(Option::is_none)).await.is_err() {
+        if check_role(&mut connection).await.is_err() {
+            withdraw(live, generation);
+        }
+    }
+}
+
+/// Connects, logs in, and makes sure that a master answers.
+pub(super) async fn dial(client: &Client) -> Result<MultiplexedConnection, DialError> {
+    let dialling = async {
+        // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+        let mut connection = client
+            .get_multiplexed_async_connection_with_config(&config)
+            .await
+            .map_err(|error| DialError::of(&error))?;
+        check_role(&mut connection).await?;
+        Ok(connection)
+    };
+    timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
+}
+
+/// `HELLO` without arguments tells the role, and needs no dangerous permission. A replica may hold old data, and a master that
+/// was demoted becomes one without closing its connections.
+async fn check_role(connection: &mut MultiplexedConnection) -> Result<(), DialError> {
+    let hello = redis::cmd("HELLO");
+    let answer = timeout(DIAL_DEADLINE, hello.query_async::<HashMap<String, Value>>(connection));
+    let facts = answer.await.map_err(|_| DialError::TimedOut)?.map_err(|error| DialError::of(&error))?;
+    match facts.get("role") {
+        Some(Value::BulkString(role)) if role == b"master" => Ok(()),
+        Some(Value::SimpleString(role)) if role == "master" => Ok(()),
+        _ => Err(DialError::NotMaster),
+    }
+}
+
+/// Errors after which the connection is of no use, or leads to a server that is of none.
+fn makes_unusable(error: &RedisError) -> bool {
+    error.is_unrecoverable_error()
+        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+        || matches!(
+            error.kind(),
+            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
+        )
+}
+
+impl DialError {
+    fn of(error: &RedisError) -> Self {
+        match (error.kind(), error.code()) {
+            _ if error.is_connection_refusal() => Self::Refused,
+            _ if error.is_timeout() => Self::TimedOut,
+            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::LoginFailed,
+            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
+            (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
+            _ => Self::Other,
+        }
+    }
+
+    /// What is wrong and what to do about it.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "nothing listens there: start Redis, or correct host and port",
+            Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
+            Self::LoginFailed => "the login failed: correct user and password",
+            Self::NotPermitted => {
+                "the user may not say HELLO: grant it `+hello +auth +mget +evalsha +eval +script|load +pttl +set`"
+            }
+            Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
+            Self::Loading => "it is still loading its data set",
+            Self::Other => "it does not answer as Redis 6.2 or later does",
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `Authenticated` as an axum extractor.
+
+use axum_core::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use http::{StatusCode, request::Parts};
+
+use crate::guard::Authenticated;
+
+/// The layer that makes an [`Authenticated`] did not run before this handler: the route was built without it, or with another
+/// type of application claims. A mistake of the program, so the answer is 500, and its message is in the log as an error.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct MissingLayer;
+
+impl std::fmt::Display for MissingLayer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(
+            "no `Authenticated` of this type was found: add `JwtBlocklistLayer` to this route, with `.claims::<…>()` of the \
+             type the handler asks for",
+        )
+    }
+}
+
+impl std::error::Error for MissingLayer {}
+
+impl IntoResponse for MissingLayer {
+    fn into_response(self) -> Response {
+        tracing::error!("{self}");
+        (StatusCode::INTERNAL_SERVER_ERROR, self.to_string()).into_response()
+    }
+}
+
+/// Hands out what the layer found. It checks nothing itself: without the layer there is nothing to hand out.
+impl<S, X> FromRequestParts<S> for Authenticated<X>
+where
+    S: Sync,
+    X: Send + Sync + 'static,
+{
+    type Rejection = MissingLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MissingLayer> {
+        parts.extensions.get::<Self>().cloned().ok_or(MissingLayer)
+    }
+}

@@ -1,0 +1,226 @@
+//! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::{Duration, SystemTime},
+};
+
+use serde::de::DeserializeOwned;
+
+use crate::{
+    blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
+    claims::{NoClaims, RegisteredClaims, TokenKind},
+    clock::Timestamp,
+    rejection::{Reason, Rejection},
+    token::{MAX_LEEWAY, Verified, Verifier},
+};
+
+/// How long a revocation is kept after the token's `exp`: the largest leeway any verifier can have, one second for the
+/// rounding of `exp`, and a minute by which the clocks of two machines may differ.
+const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
+
+/// Verifies a token, its kind and that it was not revoked.
+///
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) is a guard that speaks HTTP. Use the guard itself where a token comes another
+/// way: the first message of a WebSocket, a queue, a command line.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use tower_jwt_blocklist::{Guard, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+/// # use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let key = VerifyingKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
+/// # let verifier = Arc::new(Verifier::builder().key(key).issuer("my-app").audience("my-app").build()?);
+/// let guard = Guard::new(TokenKind::Access, verifier, MemoryBlocklist::new());
+/// let rejection = guard.authenticate::<NoClaims>("no token at all").await.unwrap_err();
+/// assert_eq!(rejection.kind(), RejectionKind::Invalid);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Guard {
+    expected: TokenKind,
+    verifier: Arc<Verifier>,
+    blocklist: Arc<dyn Blocklist>,
+}
+
+impl Guard {
+    /// A guard that asks for tokens of this kind.
+    pub fn new(expected: TokenKind, verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
+        Self { expected, verifier, blocklist: Arc::new(blocklist) }
+    }
+
+    /// The kind of token that is asked for.
+    pub fn expected(&self) -> TokenKind {
+        self.expected
+    }
+
+    /// Verifies a compact token (`header.payload.signature`) and asks the blocklist.
+    ///
+    /// # Errors
+    ///
+    /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
+    pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
+        self.check(token)?.await
+    }
+
+    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
+    pub(crate) fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
+        let now = self.verifier.now();
+        let Verified { kind, claims, application } =
+            self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
+        if kind != self.expected {
+            return Err(self.reject(Reason::WrongKind));
+        }
+        let ids = TokenIds::new(claims.issuer.as_deref(), &claims.token_id, claims.session_id.as_deref());
+        let session_kept_for = self.verifier.max_lifetime() + MAX_LEEWAY + KEPT_AFTER_EXPIRY;
+        let candidate = Authenticated(Arc::new(Facts { kind, claims, application, ids, session_kept_for }));
+        Ok(Check { candidate: Some(candidate), lookup: self.blocklist.check(&ids), expected: self.expected })
+    }
+
+    pub(crate) fn reject(&self, reason: Reason) -> Rejection {
+        Rejection::new(self.expected, reason)
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard")
+            .field("expected", &self.expected)
+            .field("verifier", &self.verifier)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A genuine token of the right kind, about which the blocklist is being asked.
+pub(crate) struct Check<X> {
+    candidate: Option<Authenticated<X>>,
+    lookup: Lookup,
+    expected: TokenKind,
+}
+
+impl<X> Check<X> {
+    /// The decision, if the blocklist knew its answer at once.
+    pub(crate) fn decided(mut self) -> Result<Result<Authenticated<X>, Rejection>, Self> {
+        match self.lookup.answer() {
+            Some(answer) => Ok(self.decide(answer)),
+            None => Err(self),
+        }
+    }
+
+    fn decide(&mut self, answer: Result<Status, Outage>) -> Result<Authenticated<X>, Rejection> {
+        let reason = match (answer, self.candidate.take()) {
+            (Ok(Status::NotRevoked), Some(authenticated)) => return Ok(authenticated),
+            (Ok(Status::NotRevoked), None) => Reason::Outage(Outage::UnexpectedReply),
+            (Ok(Status::Revoked(scope)), _) => Reason::Revoked(scope),
+            (Err(outage), _) => Reason::Outage(outage),
+        };
+        Err(Rejection::new(self.expected, reason))
+    }
+}
+
+impl<X> Future for Check<X> {
+    type Output = Result<Authenticated<X>, Rejection>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = ready!(Pin::new(&mut self.lookup).poll(context));
+        Poll::Ready(self.decide(answer))
+    }
+}
+
+/// Proof that a request carried a genuine token of the kind asked for, which nobody has revoked. Only a [`Guard`] makes one.
+///
+/// `X` is the application's own claims: a type of yours that implements [`Deserialize`](serde::Deserialize) and is read from the
+/// same JSON object as the registered claims. The layer puts the value into the request's extensions; with axum it is an
+/// extractor. Cloning is cheap.
+pub struct Authenticated<X = NoClaims>(Arc<Facts<X>>);
+
+struct Facts<X> {
+    kind: TokenKind,
+    claims: RegisteredClaims,
+    application: X,
+    ids: TokenIds,
+    session_kept_for: Duration,
+}
+
+impl<X> Authenticated<X> {
+    /// Access or refresh.
+    pub fn kind(&self) -> TokenKind {
+        self.0.kind
+    }
+
+    /// Whom the token is about: `sub`.
+    pub fn subject(&self) -> Option<&str> {
+        self.0.claims.subject.as_deref()
+    }
+
+    /// Who issued the token: `iss`.
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.claims.issuer.as_deref()
+    }
+
+    /// The token's own id: `jti`.
+    pub fn token_id(&self) -> &str {
+        &self.0.claims.token_id
+    }
+
+    /// The login that the token belongs to: `sid`.
+    pub fn session_id(&self) -> Option<&str> {
+        self.0.claims.session_id.as_deref()
+    }
+
+    /// When the token was issued: `iat`.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.0.claims.issued_at.map(SystemTime::from)
+    }
+
+    /// When the token ends: `exp`.
+    pub fn expires_at(&self) -> SystemTime {
+        self.0.claims.expires_at.into()
+    }
+
+    /// The application's own claims.
+    pub fn claims(&self) -> &X {
+        &self.0.application
+    }
+
+    /// What to store so that this login is over: its session, or, of a token without `sid`, the token itself. `now` is the
+    /// time of the logout.
+    ///
+    /// [`Issuer::logout`](crate::Issuer::logout) stores it for you; a service that only verifies tokens stores it with
+    /// [`Revoke::revoke`](crate::Revoke::revoke).
+    pub fn revocation(&self, now: SystemTime) -> Revocation {
+        match self.0.ids.session() {
+            // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
+            Some(session) => Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.session_kept_for),
+            None => self.token_revocation(),
+        }
+    }
+
+    /// What to store so that this one token is refused, and no other.
+    pub fn token_revocation(&self) -> Revocation {
+        Revocation::new(Scope::Token, self.0.ids.token(), self.0.claims.expires_at + KEPT_AFTER_EXPIRY)
+    }
+}
+
+impl<X> Clone for Authenticated<X> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// Shows no id, no subject and no application claim.
+impl<X> fmt::Debug for Authenticated<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authenticated")
+            .field("kind", &self.kind())
+            .field("expires_at", &self.0.claims.expires_at)
+            .finish_non_exhaustive()
+    }
+}

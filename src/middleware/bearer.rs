@@ -1,0 +1,82 @@
+//! Finds the one bearer token of a request (RFC 6750 §2.1).
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use crate::rejection::Reason;
+
+/// The text after `Bearer`. Nothing else of the request is looked at: no cookie, no query, no body.
+///
+/// One `Authorization` line, the scheme in any case, one or more spaces, one word. A token must look like one
+/// (RFC 7235's `token68`), so that what reaches the verifier is ASCII without blanks, quotes or commas.
+pub(super) fn token(headers: &HeaderMap) -> Result<&str, Reason> {
+    let mut lines = headers.get_all(AUTHORIZATION).iter();
+    let line = lines.next().ok_or(Reason::NoToken)?;
+    if lines.next().is_some() {
+        return Err(Reason::SeveralTokens);
+    }
+    let line = line.as_bytes();
+    let scheme_end = line.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').unwrap_or(line.len());
+    let (scheme, rest) = line.split_at(scheme_end);
+    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+        // Another scheme is not ours to judge; bytes that no scheme has are.
+        return Err(if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            Reason::NoToken
+        } else {
+            Reason::NotOneToken
+        });
+    }
+    let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
+    let token = &rest[blanks..];
+    if blanks == 0 || token.is_empty() || !token.iter().all(is_token68) {
+        return Err(Reason::NotOneToken);
+    }
+    std::str::from_utf8(token).map_err(|_| Reason::NotOneToken)
+}
+
+fn is_token68(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~+/=".contains(byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn read(lines: &[&[u8]]) -> Result<String, Reason> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
+        }
+        token(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn r35_r36_r37_r39_one_bearer_token_or_a_reason() {
+        type Row = (&'static str, &'static [&'static [u8]], Result<&'static str, Reason>);
+        let rows: [Row; 19] = [
+            ("plain", &[b"Bearer a.b.c"], Ok("a.b.c")),
+            ("lower case", &[b"bearer a.b.c"], Ok("a.b.c")),
+            ("mixed case", &[b"bEaReR a.b.c"], Ok("a.b.c")),
+            ("several spaces", &[b"Bearer    a.b.c"], Ok("a.b.c")),
+            ("no header", &[], Err(Reason::NoToken)),
+            ("empty header", &[b""], Err(Reason::NoToken)),
+            ("basic", &[b"Basic dXNlcjpwYXNz"], Err(Reason::NoToken)),
+            ("longer scheme", &[b"BearerX a.b.c"], Err(Reason::NoToken)),
+            ("scheme alone", &[b"Bearer"], Err(Reason::NotOneToken)),
+            ("scheme and space", &[b"Bearer "], Err(Reason::NotOneToken)),
+            ("tab", &[b"Bearer\ta.b.c"], Err(Reason::NotOneToken)),
+            ("two words", &[b"Bearer a.b.c d"], Err(Reason::NotOneToken)),
+            ("trailing space", &[b"Bearer a.b.c "], Err(Reason::NotOneToken)),
+            ("comma list", &[b"Bearer a.b.c,Bearer d.e.f"], Err(Reason::NotOneToken)),
+            ("quoted", &[b"Bearer \"a.b.c\""], Err(Reason::NotOneToken)),
+            ("JSON", &[b"Bearer {\"payload\":\"\"}"], Err(Reason::NotOneToken)),
+            ("byte over 0x80", &[b"Bearer a.b.\xE9"], Err(Reason::NotOneToken)),
+            ("foreign bytes alone", &[b"\xFF\xFE"], Err(Reason::NotOneToken)),
+            ("two lines", &[b"Bearer a.b.c", b"Bearer a.b.c"], Err(Reason::SeveralTokens)),
+        ];
+        for (name, lines, expected) in rows {
+            assert_eq!(read(lines), expected.map(str::to_owned), "{name}");
+        }
+    }
+}

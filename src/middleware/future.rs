@@ -1,0 +1,116 @@
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use serde::de::DeserializeOwned;
+use tower_service::Service;
+
+use super::{layer::Policy, response::ResponseBody, service::admit};
+use crate::guard::Check;
+
+pin_project! {
+    /// The answer of a [`JwtBlocklist`](crate::JwtBlocklist), to come.
+    pub struct ResponseFuture<S, X, B>
+    where
+        S: Service<Request<B>>,
+    {
+        #[pin]
+        state: State<S, X, B, S::Future>,
+    }
+}
+
+pin_project! {
+    #[project = StateProj]
+    enum State<S, X, B, F> {
+        // The blocklist is being asked.
+        Checking { check: Check<X>, waiting: Option<Waiting<S, B>> },
+        // The inner service is at work.
+        Calling { #[pin] future: F },
+        // The answer is known.
+        Refused { response: Option<Response<Bytes>> },
+    }
+}
+
+/// What is needed once the blocklist has answered. `inner` is the service that was polled ready.
+struct Waiting<S, B> {
+    request: Request<B>,
+    inner: S,
+    policy: Policy,
+}
+
+impl<S, X, B> ResponseFuture<S, X, B>
+where
+    S: Service<Request<B>>,
+{
+    pub(super) fn checking(check: Check<X>, request: Request<B>, inner: S, policy: Policy) -> Self {
+        Self { state: State::Checking { check, waiting: Some(Waiting { request, inner, policy }) } }
+    }
+
+    pub(super) fn calling(future: S::Future) -> Self {
+        Self { state: State::Calling { future } }
+    }
+
+    pub(super) fn refused(response: Response<Bytes>) -> Self {
+        Self { state: State::Refused { response: Some(response) } }
+    }
+}
+
+impl<S, X, B, R> Future for ResponseFuture<S, X, B>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    X: DeserializeOwned + Send + Sync + 'static,
+    R: Body<Data = Bytes>,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    /// # Panics
+    ///
+    /// When polled again after it was ready.
+    #[expect(
+        clippy::expect_used,
+        reason = "the options are taken once, on the way to `Ready`; no request changes that"
+    )]
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.project().state;
+        loop {
+            let next = match state.as_mut().project() {
+                StateProj::Checking { check, waiting } => {
+                    let decision = ready!(Pin::new(check).poll(context));
+                    let Waiting { request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
+                    match decision {
+                        Ok(authenticated) => State::Calling { future: inner.call(admit(request, authenticated)) },
+                        Err(rejection) => {
+                            State::Refused { response: Some(policy.refuse(&rejection, request.method())) }
+                        }
+                    }
+                }
+                StateProj::Calling { future } => {
+                    return future.poll(context).map_ok(|response| response.map(ResponseBody::inner));
+                }
+                StateProj::Refused { response } => {
+                    let response = response.take().expect(POLLED_AGAIN);
+                    return Poll::Ready(Ok(response.map(ResponseBody::refusal)));
+                }
+            };
+            state.set(next);
+        }
+    }
+}
+
+const POLLED_AGAIN: &str = "`ResponseFuture` polled after it was ready";
+
+impl<S, X, B> fmt::Debug for ResponseFuture<S, X, B>
+where
+    S: Service<Request<B>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

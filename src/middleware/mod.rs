@@ -1,0 +1,12 @@
+//! The edge: HTTP in, HTTP out. It decides nothing.
+
+mod bearer;
+mod future;
+mod layer;
+mod response;
+mod service;
+
+pub use future::ResponseFuture;
+pub use layer::JwtBlocklistLayer;
+pub use response::{RenderRejection, ResponseBody, Rfc6750};
+pub use service::JwtBlocklist;

@@ -1,0 +1,278 @@
+//! The answer to a refused request.
+
+use std::{
+    borrow::Cow,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, StatusCode, header};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use serde_json::json;
+
+use crate::{
+    claims::TokenKind,
+    error::ConfigError,
+    rejection::{Rejection, RejectionKind},
+};
+
+/// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`], the default, and by closures:
+///
+/// ```
+/// use bytes::Bytes;
+/// use http::{Response, StatusCode};
+/// use tower_jwt_blocklist::{Rejection, RejectionKind, RenderRejection};
+///
+/// let plain = |rejection: &Rejection| {
+///     let mut response = Response::new(Bytes::from_static(b"log in, please"));
+///     *response.status_mut() = match rejection.kind() {
+///         RejectionKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+///         _ => StatusCode::UNAUTHORIZED,
+///     };
+///     response
+/// };
+/// # fn takes(_: impl RenderRejection) {}
+/// # takes(plain);
+/// ```
+///
+/// Answer [`RejectionKind::Unavailable`] with a 5xx status: a 401 makes clients throw good tokens away. Whatever is rendered,
+/// the layer adds `Cache-Control: no-store` where it is missing, puts the [`RejectionKind`] into the response's extensions, and
+/// sends no body to `HEAD`.
+pub trait RenderRejection: Send + Sync + 'static {
+    /// The answer, body and all.
+    fn render(&self, rejection: &Rejection) -> Response<Bytes>;
+}
+
+impl<F> RenderRejection for F
+where
+    F: Fn(&Rejection) -> Response<Bytes> + Send + Sync + 'static,
+{
+    fn render(&self, rejection: &Rejection) -> Response<Bytes> {
+        self(rejection)
+    }
+}
+
+/// Answers as RFC 6750 §3 says: a status, a `WWW-Authenticate: Bearer` challenge, and a JSON body with `error`,
+/// `error_description` and `resolution`.
+///
+/// | [`RejectionKind`] | status | challenge |
+/// |---|---|---|
+/// | `Missing` | 401 | the realm alone |
+/// | `Malformed` | 400 | `error="invalid_request"` |
+/// | `Invalid`, `Expired`, `WrongKind`, `Revoked` | 401 | `error="invalid_token"` and a description |
+/// | `Unavailable` | 503, `Retry-After: 1` | none |
+///
+/// No header and no body holds a byte of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rfc6750 {
+    realm: Cow<'static, str>,
+    detail: Detail,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Told,
+    Terse,
+}
+
+/// The words of one answer.
+struct Words {
+    error: &'static str,
+    description: &'static str,
+    resolution: &'static str,
+}
+
+impl Default for Rfc6750 {
+    fn default() -> Self {
+        Self { realm: Cow::Borrowed("api"), detail: Detail::Told }
+    }
+}
+
+impl Rfc6750 {
+    /// The realm `api`, and the reason told.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Names the protected space (RFC 7235 §2.2).
+    ///
+    /// # Errors
+    ///
+    /// When the realm is not printable ASCII, or has a quote or backslash.
+    pub fn realm(mut self, realm: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+        let realm = realm.into();
+        if realm.bytes().any(|byte| !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\') {
+            return Err(ConfigError::setting("the realm must be printable ASCII without quotes and backslashes"));
+        }
+        self.realm = realm;
+        Ok(self)
+    }
+
+    /// Gives every unacceptable token the same answer: that it was expired, revoked or of the wrong kind stays in the log.
+    #[must_use]
+    pub fn terse(mut self) -> Self {
+        self.detail = Detail::Terse;
+        self
+    }
+
+    fn challenge(&self, kind: RejectionKind, words: &Words) -> Option<String> {
+        let realm = &self.realm;
+        match kind {
+            RejectionKind::Unavailable => None,
+            RejectionKind::Missing => Some(format!("Bearer realm=\"{realm}\"")),
+            _ => Some(format!(
+                "Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"",
+                words.error, words.description
+            )),
+        }
+    }
+}
+
+impl RenderRejection for Rfc6750 {
+    fn render(&self, rejection: &Rejection) -> Response<Bytes> {
+        let kind = match (self.detail, rejection.kind()) {
+            (Detail::Terse, RejectionKind::Expired | RejectionKind::WrongKind | RejectionKind::Revoked) => {
+                RejectionKind::Invalid
+            }
+            (_, kind) => kind,
+        };
+        let words = Words::of(kind, rejection.expected());
+        let body =
+            json!({ "error": words.error, "error_description": words.description, "resolution": words.resolution });
+        let mut response = Response::new(Bytes::from(body.to_string()));
+        *response.status_mut() = match kind {
+            RejectionKind::Malformed => StatusCode::BAD_REQUEST,
+            RejectionKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::UNAUTHORIZED,
+        };
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if kind == RejectionKind::Unavailable {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        // The realm was checked when it was set, and the words are ours: the value is always one a header can hold.
+        if let Some(challenge) = self.challenge(kind, &words).and_then(|text| HeaderValue::try_from(text).ok()) {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+impl Words {
+    fn of(kind: RejectionKind, expected: TokenKind) -> Self {
+        let (error, description, resolution) = match (kind, expected) {
+            (RejectionKind::Missing, TokenKind::Access) => (
+                "missing_token",
+                "No access token was sent",
+                "Send the header `Authorization: Bearer <access token>`; log in to get one",
+            ),
+            (RejectionKind::Missing, TokenKind::Refresh) => (
+                "missing_token",
+                "No refresh token was sent",
+                "Send the header `Authorization: Bearer <refresh token>`; log in to get one",
+            ),
+            (RejectionKind::Malformed, _) => (
+                "invalid_request",
+                "The Authorization header does not hold exactly one bearer token",
+                "Send one header `Authorization: Bearer <token>`",
+            ),
+            (RejectionKind::Expired, TokenKind::Access) => {
+                ("invalid_token", "The access token has expired", "Get a new access token with the refresh token")
+            }
+            (RejectionKind::Expired, TokenKind::Refresh) => {
+                ("invalid_token", "The refresh token has expired", "Log in again")
+            }
+            (RejectionKind::WrongKind, TokenKind::Access) => {
+                ("invalid_token", "A refresh token was sent where an access token is needed", "Send the access token")
+            }
+            (RejectionKind::WrongKind, TokenKind::Refresh) => {
+                ("invalid_token", "An access token was sent where a refresh token is needed", "Send the refresh token")
+            }
+            (RejectionKind::Revoked, _) => ("invalid_token", "The token has been revoked", "Log in again"),
+            (RejectionKind::Unavailable, _) => (
+                "temporarily_unavailable",
+                "Whether the token was revoked cannot be found out at the moment",
+                "Keep the token and try again after the time given in Retry-After",
+            ),
+            (RejectionKind::Invalid, TokenKind::Access) => {
+                ("invalid_token", "The access token is not valid", "Get a new access token")
+            }
+            (RejectionKind::Invalid, TokenKind::Refresh) => {
+                ("invalid_token", "The refresh token is not valid", "Log in again")
+            }
+        };
+        Self { error, description, resolution }
+    }
+}
+
+pin_project! {
+    /// The body of an answer: the inner service's own, or that of a refusal.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        inner: Option<B>,
+        refusal: Option<Bytes>,
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(super) fn inner(body: B) -> Self {
+        Self { inner: Some(body), refusal: None }
+    }
+
+    pub(super) fn refusal(body: Bytes) -> Self {
+        Self { inner: None, refusal: Some(body).filter(|body| !body.is_empty()) }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let this = self.project();
+        match this.inner.as_pin_mut() {
+            Some(body) => body.poll_frame(context),
+            None => Poll::Ready(this.refusal.take().map(|body| Ok(Frame::data(body)))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().map_or(self.refusal.is_none(), Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let refusal_len = || SizeHint::with_exact(self.refusal.as_ref().map_or(0, |body| body.len() as u64));
+        self.inner.as_ref().map_or_else(refusal_len, Body::size_hint)
+    }
+}
+
+/// What every refusal has, however it was rendered.
+pub(super) fn refuse(renderer: &dyn RenderRejection, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+    let mut response = renderer.render(rejection);
+    response.extensions_mut().insert(rejection.kind());
+    let length = HeaderValue::from(response.body().len());
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if method == Method::HEAD {
+        // `HEAD` announces the length of the body that `GET` would get (RFC 9110 §9.3.2).
+        headers.entry(header::CONTENT_LENGTH).or_insert(length);
+        response.body_mut().clear();
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r41_a_realm_cannot_break_out_of_its_header() {
+        for realm in ["a\"b", "a\\b", "a\r\nX: y", "\u{e9}", "\t"] {
+            assert!(Rfc6750::new().realm(realm).is_err(), "{realm:?}");
+        }
+        assert!(Rfc6750::new().realm("My API (test)").is_ok());
+    }
+}

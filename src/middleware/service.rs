@@ -1,0 +1,133 @@
+use std::{
+    fmt,
+    marker::PhantomData,
+    mem,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{
+    Method, Request, Response,
+    header::{AUTHORIZATION, Entry},
+};
+use http_body::Body;
+use serde::de::DeserializeOwned;
+use tower_service::Service;
+
+use super::{
+    bearer,
+    future::ResponseFuture,
+    layer::Policy,
+    response::{self, ResponseBody},
+};
+use crate::{
+    claims::NoClaims,
+    guard::Authenticated,
+    rejection::{Rejection, RejectionKind},
+};
+
+/// The service that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) puts around another.
+pub struct JwtBlocklist<S, X = NoClaims> {
+    inner: S,
+    policy: Policy,
+    claims: PhantomData<fn() -> X>,
+}
+
+impl<S, X> JwtBlocklist<S, X> {
+    pub(super) fn new(inner: S, policy: Policy) -> Self {
+        Self { inner, policy, claims: PhantomData }
+    }
+
+    /// The service inside.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service inside.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// The service inside.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, X, B, R> Service<Request<B>> for JwtBlocklist<S, X>
+where
+    S: Service<Request<B>, Response = Response<R>> + Clone,
+    X: DeserializeOwned + Send + Sync + 'static,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, X, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        hide_credentials(&mut request);
+        let guard = &self.policy.guard;
+        let token = bearer::token(request.headers()).map_err(|reason| guard.reject(reason));
+        match token.and_then(|token| guard.check::<X>(token)).map(|check| check.decided()) {
+            Ok(Ok(Ok(authenticated))) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
+            Err(rejection) | Ok(Ok(Err(rejection))) => {
+                ResponseFuture::refused(self.policy.refuse(&rejection, request.method()))
+            }
+            Ok(Err(check)) => {
+                // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ResponseFuture::checking(check, request, ready, self.policy.clone())
+            }
+        }
+    }
+}
+
+/// Hands the proof to the inner service, in place of any that was there before.
+pub(super) fn admit<B, X: Send + Sync + 'static>(
+    mut request: Request<B>,
+    authenticated: Authenticated<X>,
+) -> Request<B> {
+    request.extensions_mut().insert(authenticated);
+    request
+}
+
+/// Marks the token so that `Debug` of the headers, in whatever layer or handler, does not show it.
+fn hide_credentials<B>(request: &mut Request<B>) {
+    if let Entry::Occupied(mut entry) = request.headers_mut().entry(AUTHORIZATION) {
+        entry.iter_mut().for_each(|value| value.set_sensitive(true));
+    }
+}
+
+impl Policy {
+    /// The answer, and one event that says why. An outage is the operator's to mend; the rest is a client's.
+    pub(super) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+        let (expected, reason) = (rejection.expected().as_str(), rejection.reason());
+        match rejection.kind() {
+            RejectionKind::Unavailable => {
+                tracing::warn!(expected, reason, "request refused: the blocklist did not answer")
+            }
+            _ => tracing::debug!(expected, reason, "request refused"),
+        }
+        response::refuse(&*self.renderer, rejection, method)
+    }
+}
+
+impl<S: Clone, X> Clone for JwtBlocklist<S, X> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), policy: self.policy.clone(), claims: PhantomData }
+    }
+}
+
+impl<S: fmt::Debug, X> fmt::Debug for JwtBlocklist<S, X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JwtBlocklist")
+            .field("inner", &self.inner)
+            .field("guard", &self.policy.guard)
+            .finish_non_exhaustive()
+    }
+}

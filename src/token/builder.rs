@@ -1,0 +1,260 @@
+//! The settings of a verifier, checked against each other before the first token is seen.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jsonwebtoken::crypto::CryptoProvider;
+
+use super::{
+    TokenIdSource,
+    keys::{MAX_KEY_ID_BYTES, VerifyingKey},
+    kind::KindSource,
+    provider,
+    rules::{Presence, Rules},
+    verifier::Verifier,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    error::ConfigError,
+};
+
+/// The claims this crate reads or writes itself: no application claim may have one of these names.
+pub(crate) const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf"];
+
+/// The largest leeway that can be set. Revocations are kept that much longer than a token's `exp`, whatever the leeway of
+/// the verifier that made them.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// A claim that is required by default and need not be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OptionalClaim {
+    /// `sub`, the subject.
+    Sub,
+    /// `iat`, the time of issue.
+    Iat,
+}
+
+/// Settings of a [`Verifier`].
+#[must_use = "nothing is built before `build`"]
+pub struct VerifierBuilder {
+    keys: Vec<VerifyingKey>,
+    issuers: Expected,
+    audiences: Expected,
+    leeway: Duration,
+    max_lifetime: Duration,
+    max_token_bytes: usize,
+    subject: Presence,
+    issued_at: Presence,
+    session_id: Presence,
+    token_id: TokenIdSource,
+    kind: KindSource,
+    provider: Option<&'static CryptoProvider>,
+    clock: Arc<dyn Clock>,
+}
+
+enum Expected {
+    Unset,
+    Any,
+    OneOf(Vec<Box<str>>),
+}
+
+impl VerifierBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: Vec::new(),
+            issuers: Expected::Unset,
+            audiences: Expected::Unset,
+            leeway: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(2 * 24 * 3600),
+            max_token_bytes: 8192,
+            subject: Presence::Required,
+            issued_at: Presence::Required,
+            session_id: Presence::Optional,
+            token_id: TokenIdSource::default(),
+            kind: KindSource::default(),
+            provider: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Adds a key. Several keys need an id each, and are all secrets or all public keys: never both (RFC 8725 §3.1).
+    pub fn key(mut self, key: VerifyingKey) -> Self {
+        self.keys.push(key);
+        self
+    }
+
+    /// Accepts tokens whose `iss` is this, byte for byte. May be called more than once.
+    pub fn issuer(mut self, issuer: impl Into<Box<str>>) -> Self {
+        self.issuers.add(issuer.into());
+        self
+    }
+
+    /// Accepts tokens of any issuer, also without `iss`: for keys that only one issuer can sign with.
+    pub fn any_issuer(mut self) -> Self {
+        self.issuers = Expected::Any;
+        self
+    }
+
+    /// Accepts tokens whose `aud` is this or contains it, byte for byte. May be called more than once.
+    pub fn audience(mut self, audience: impl Into<Box<str>>) -> Self {
+        self.audiences.add(audience.into());
+        self
+    }
+
+    /// Accepts tokens for any audience, also without `aud`: for issuers that serve only this application.
+    pub fn any_audience(mut self) -> Self {
+        self.audiences = Expected::Any;
+        self
+    }
+
+    /// How far clocks may differ: added to `exp`, and allowed to `nbf` and `iat`. 30 seconds by default, 0 to 300 seconds.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// The longest `exp - iat` accepted, for access and refresh tokens alike; 2 days by default, at most 10 years. Without
+    /// `iat`, the longest time from now to `exp`.
+    ///
+    /// A session's revocation is remembered for this long: the bound is what makes forgetting it safe. Set the same value on
+    /// every verifier of one set of tokens.
+    pub fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
+        self.max_lifetime = max_lifetime;
+        self
+    }
+
+    /// The longest token, in bytes, that is looked at; 8192 by default.
+    pub fn max_token_bytes(mut self, max_token_bytes: usize) -> Self {
+        self.max_token_bytes = max_token_bytes;
+        self
+    }
+
+    /// Accepts tokens without this claim. Where it is present it must still be well-formed.
+    pub fn optional(mut self, claim: OptionalClaim) -> Self {
+        match claim {
+            OptionalClaim::Sub => self.subject = Presence::Optional,
+            OptionalClaim::Iat => self.issued_at = Presence::Optional,
+        }
+        self
+    }
+
+    /// Refuses tokens without `sid`. By default such a token is accepted, and logging out revokes it alone.
+    pub fn require_session_id(mut self) -> Self {
+        self.session_id = Presence::Required;
+        self
+    }
+
+    /// Where a token's id comes from: [`TokenIdSource::Jti`] by default.
+    pub fn token_id_source(mut self, source: TokenIdSource) -> Self {
+        self.token_id = source;
+        self
+    }
+
+    /// Where a token says whether it is access or refresh: [`KindSource::TypHeader`] by default.
+    pub fn kind_source(mut self, source: KindSource) -> Self {
+        self.kind = source;
+        self
+    }
+
+    /// Uses this cryptography instead of the compiled-in one.
+    pub fn crypto_provider(mut self, provider: &'static CryptoProvider) -> Self {
+        self.provider = Some(provider);
+        self
+    }
+
+    /// Uses this clock instead of the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Checks the settings against each other and every key against the cryptography.
+    ///
+    /// # Errors
+    ///
+    /// Without a key, an issuer or an audience; with two keys of one id, a key without an id beside others, or secrets beside
+    /// public keys; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; when no cryptography is
+    /// compiled in, or it refuses a key.
+    pub fn build(self) -> Result<Verifier, ConfigError> {
+        let issuers =
+            self.issuers.list("no issuer is set: call `issuer(…)` with the `iss` of the tokens, or `any_issuer()`")?;
+        let audiences = self
+            .audiences
+            .list("no audience is set: call `audience(…)` with the `aud` of the tokens, or `any_audience()`")?;
+        check_key_set(&self.keys)?;
+        if self.leeway > MAX_LEEWAY {
+            return Err(ConfigError::setting("the leeway is over 300 seconds: synchronise the clocks (NTP) instead"));
+        }
+        if self.max_lifetime.is_zero() || self.max_lifetime > Duration::from_secs(10 * 366 * 24 * 3600) {
+            return Err(ConfigError::setting("the maximum lifetime must be more than zero and at most 10 years"));
+        }
+        if self.kind.claim().is_some_and(|claim| RESERVED_CLAIMS.contains(&claim)) {
+            return Err(ConfigError::setting("the kind of a token cannot be read from a registered claim"));
+        }
+        if matches!(&self.kind, KindSource::Value { access, refresh, .. } if access == refresh) {
+            return Err(ConfigError::setting("access and refresh tokens must differ in the claim that tells the kind"));
+        }
+        let verifier = Verifier {
+            keys: self.keys,
+            rules: Rules {
+                issuers,
+                audiences,
+                leeway: self.leeway,
+                max_lifetime: self.max_lifetime,
+                subject: self.subject,
+                issued_at: self.issued_at,
+                session_id: self.session_id,
+                token_id: self.token_id,
+                kind: self.kind,
+            },
+            max_token_bytes: self.max_token_bytes,
+            provider: self.provider.map_or_else(provider::compiled_in, Ok)?,
+            clock: self.clock,
+        };
+        verifier.self_test()?;
+        Ok(verifier)
+    }
+}
+
+fn check_key_set(keys: &[VerifyingKey]) -> Result<(), ConfigError> {
+    let complaint = if keys.is_empty() {
+        "no key is set: call `key(…)`"
+    } else if keys.len() > 1 && keys.iter().any(|key| key.id.is_none()) {
+        "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens"
+    } else if keys.iter().any(|key| key.id().is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES)) {
+        "a key's id is 1 to 256 bytes long"
+    } else if keys.iter().enumerate().any(|(index, key)| keys[..index].iter().any(|earlier| earlier.id == key.id)) {
+        "two keys have one id: a token could not say which it means"
+    } else if keys.iter().any(|key| key.algorithm.is_symmetric() != keys[0].algorithm.is_symmetric()) {
+        "secrets and public keys are in one set: use a verifier for each, or a public key may be taken for a secret"
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError::setting(complaint))
+}
+
+impl Expected {
+    fn add(&mut self, name: Box<str>) {
+        match self {
+            Self::OneOf(names) => names.push(name),
+            Self::Unset | Self::Any => *self = Self::OneOf(vec![name]),
+        }
+    }
+
+    fn list(self, unset: &'static str) -> Result<Vec<Box<str>>, ConfigError> {
+        match self {
+            Self::Unset => Err(ConfigError::setting(unset)),
+            Self::Any => Ok(Vec::new()),
+            Self::OneOf(names) if names.iter().any(|name| name.is_empty()) => {
+                Err(ConfigError::setting("an issuer or audience is empty: a token that names nobody would match it"))
+            }
+            Self::OneOf(names) => Ok(names),
+        }
+    }
+}
+
+impl fmt::Debug for VerifierBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifierBuilder").field("keys", &self.keys).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,193 @@
+//! Keys, checked when they are loaded: whatever is wrong with a key is an error at start, never a failure of a request.
+
+use std::fmt;
+
+use jsonwebtoken::{DecodingKey, EncodingKey};
+
+use super::{
+    algorithm::{Algorithm, KeyFamily},
+    key_format::{self, PublicKey},
+    provider, secret,
+};
+use crate::error::ConfigError;
+
+/// The longest key id, in bytes; a longer `kid` in a token is refused unread.
+pub(super) const MAX_KEY_ID_BYTES: usize = 256;
+
+/// A key that checks signatures, bound to the one algorithm it is for (RFC 8725 §3.1).
+#[derive(Clone)]
+pub struct VerifyingKey {
+    pub(super) algorithm: Algorithm,
+    pub(super) id: Option<Box<str>>,
+    pub(super) key: DecodingKey,
+}
+
+/// A key that signs, bound to the one algorithm it is for.
+#[derive(Clone)]
+pub struct SigningKey {
+    pub(super) algorithm: Algorithm,
+    pub(super) id: Option<Box<str>>,
+    pub(super) key: EncodingKey,
+}
+
+impl VerifyingKey {
+    /// A shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any way.
+    ///
+    /// # Errors
+    ///
+    /// When the algorithm is no HMAC, or the secret is shorter than the hash (32, 48 or 64 bytes, RFC 7518 §3.2), publicly
+    /// known, or really a key pair's key in text form.
+    pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let secret = checked_secret(algorithm, secret.as_ref())?;
+        Ok(Self { algorithm, id: None, key: DecodingKey::from_secret(secret) })
+    }
+
+    /// A public key in PEM form: `PUBLIC KEY` (X.509 SubjectPublicKeyInfo) for every asymmetric algorithm, or
+    /// `RSA PUBLIC KEY` (PKCS #1).
+    ///
+    /// # Errors
+    ///
+    /// When the text is not such a PEM, the key is of another kind than the algorithm needs, an RSA modulus is not 2048 to
+    /// 4096 bits or its exponent is even or under 65537, or a point is not one of the curve.
+    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?)
+    }
+
+    /// The same keys as [`from_pem`](Self::from_pem) in DER form.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_pem`](Self::from_pem).
+    pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?)
+    }
+
+    fn from_public(algorithm: Algorithm, key: PublicKey) -> Result<Self, ConfigError> {
+        let key = match key {
+            PublicKey::Rsa { pkcs1 } => DecodingKey::from_rsa_der(&pkcs1),
+            PublicKey::Ec { point } => DecodingKey::from_ec_der(&point),
+            PublicKey::Ed25519 { point } => DecodingKey::from_ed_der(&point),
+        };
+        Ok(Self { algorithm, id: None, key })
+    }
+
+    /// Names the key: only tokens whose header says this `kid` are checked with it, byte for byte. At most 256 bytes.
+    ///
+    /// A verifier with several keys needs a name for each. A lone key without a name checks every token.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The algorithm this key is for.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The `kid` this key answers to.
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+}
+
+impl SigningKey {
+    /// A shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any way.
+    ///
+    /// # Errors
+    ///
+    /// As for [`VerifyingKey::from_secret`].
+    pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let secret = checked_secret(algorithm, secret.as_ref())?;
+        Ok(Self { algorithm, id: None, key: EncodingKey::from_secret(secret) })
+    }
+
+    /// A private key in PEM form: `PRIVATE KEY` (PKCS #8, unencrypted) for every asymmetric algorithm, or
+    /// `RSA PRIVATE KEY` (PKCS #1).
+    ///
+    /// # Errors
+    ///
+    /// When the text is not such a PEM or the key is of another kind than the algorithm needs. An `EC PRIVATE KEY` (SEC 1) is
+    /// converted with `openssl pkcs8 -topk8 -nocrypt`.
+    pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let key = key_format::private_from_pem(algorithm.family(), pem.as_ref())?;
+        Ok(Self { algorithm, id: None, key })
+    }
+
+    /// The same keys as [`from_pem`](Self::from_pem) in DER form.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_pem`](Self::from_pem).
+    pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let key = key_format::private_from_der(algorithm.family(), der.as_ref())?;
+        Ok(Self { algorithm, id: None, key })
+    }
+
+    /// Names the key: tokens signed with it carry this `kid`. At most 256 bytes.
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<Box<str>>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// The algorithm this key is for.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// The key that checks what this one signs: the same secret, or the public half. It has the same id.
+    ///
+    /// # Errors
+    ///
+    /// When no cryptography is compiled in (an asymmetric key only), or the private key is broken.
+    pub fn verifying_key(&self) -> Result<VerifyingKey, ConfigError> {
+        let broken = |_| ConfigError::key("the public half of this private key cannot be computed: the key is damaged");
+        let private = self.key.as_bytes();
+        let key = match self.algorithm.family() {
+            KeyFamily::Hmac { .. } => DecodingKey::from_secret(private),
+            KeyFamily::Rsa => {
+                let (n, e) = (provider::compiled_in()?.key_utils.rsa_pub_components_from_private_key)(private)
+                    .map_err(broken)?;
+                key_format::check_rsa(&n, &e)?;
+                DecodingKey::from_rsa_raw_components(&n, &e)
+            }
+            KeyFamily::P256 | KeyFamily::P384 => {
+                let algorithm = self.algorithm.to_jsonwebtoken();
+                let (_, x, y) =
+                    (provider::compiled_in()?.key_utils.ec_pub_components_from_private_key)(private, algorithm)
+                        .map_err(broken)?;
+                DecodingKey::from_ec_der(&[&[0x04], x.as_slice(), &y].concat())
+            }
+            KeyFamily::Ed25519 => {
+                let curve = jsonwebtoken::jwk::EllipticCurve::Ed25519;
+                let x = (provider::compiled_in()?.key_utils.ed_pub_components_from_private_key)(private, &curve)
+                    .map_err(broken)?;
+                DecodingKey::from_ed_der(&x)
+            }
+        };
+        Ok(VerifyingKey { algorithm: self.algorithm, id: self.id.clone(), key })
+    }
+}
+
+fn checked_secret(algorithm: Algorithm, bytes: &[u8]) -> Result<&[u8], ConfigError> {
+    let KeyFamily::Hmac { min_bytes } = algorithm.family() else {
+        return Err(ConfigError::key(format!(
+            "{algorithm} needs a key pair, not a secret: use `from_pem` or `from_der`"
+        )));
+    };
+    secret::check(bytes, min_bytes)?;
+    Ok(bytes)
+}
+
+impl fmt::Debug for VerifyingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyingKey").field("algorithm", &self.algorithm).field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SigningKey").field("algorithm", &self.algorithm).field("id", &self.id).finish_non_exhaustive()
+    }
+}

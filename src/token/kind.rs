@@ -1,0 +1,118 @@
+//! Access or refresh: where a token says which it is (RFC 8725 §3.12).
+
+use serde_json::Value;
+
+use super::{VerifyError, header::Typ};
+use crate::claims::TokenKind;
+
+/// Where a token says whether it is an access or a refresh token. A token that does not say, or says both, is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum KindSource {
+    /// The `typ` header: `at+jwt` (RFC 9068) is access, `rt+jwt` is refresh. The default, and what the
+    /// [`Issuer`](crate::Issuer) then writes.
+    #[default]
+    TypHeader,
+    /// A boolean claim that is `true` in refresh tokens and `false` in access tokens, such as `refresh`.
+    Flag {
+        /// The claim's name.
+        claim: Box<str>,
+    },
+    /// A string claim with one value for each kind, such as `type` or `token_use`.
+    Value {
+        /// The claim's name.
+        claim: Box<str>,
+        /// Its value in access tokens.
+        access: Box<str>,
+        /// Its value in refresh tokens.
+        refresh: Box<str>,
+    },
+}
+
+impl KindSource {
+    /// [`KindSource::Flag`]: `KindSource::flag("refresh")` reads `{"refresh": true}` as a refresh token.
+    pub fn flag(claim: impl Into<Box<str>>) -> Self {
+        Self::Flag { claim: claim.into() }
+    }
+
+    /// [`KindSource::Value`]: `KindSource::value("token_use", "access", "refresh")`.
+    pub fn value(claim: impl Into<Box<str>>, access: impl Into<Box<str>>, refresh: impl Into<Box<str>>) -> Self {
+        Self::Value { claim: claim.into(), access: access.into(), refresh: refresh.into() }
+    }
+
+    /// The claim that is read, if one is.
+    pub(super) fn claim(&self) -> Option<&str> {
+        match self {
+            Self::TypHeader => None,
+            Self::Flag { claim } | Self::Value { claim, .. } => Some(claim),
+        }
+    }
+
+    /// The kind that a token declares by its `typ` and by the value of [`claim`](Self::claim).
+    pub(super) fn read(&self, typ: Typ, value: Option<&Value>) -> Result<TokenKind, VerifyError> {
+        let declared = match self {
+            Self::TypHeader => match typ {
+                Typ::Of(kind) => Some(kind),
+                Typ::Untold => None,
+            },
+            Self::Flag { .. } => match value {
+                Some(Value::Bool(true)) => Some(TokenKind::Refresh),
+                Some(Value::Bool(false)) => Some(TokenKind::Access),
+                _ => None,
+            },
+            Self::Value { access, refresh, .. } => match value.and_then(Value::as_str) {
+                Some(value) if value == &**access => Some(TokenKind::Access),
+                Some(value) if value == &**refresh => Some(TokenKind::Refresh),
+                _ => None,
+            },
+        };
+        let kind = declared.ok_or(VerifyError::Kind)?;
+        if typ == Typ::Untold || typ == Typ::Of(kind) { Ok(kind) } else { Err(VerifyError::Kind) }
+    }
+
+    /// What a token of this kind carries so that [`read`](Self::read) finds it: its `typ`, and a claim.
+    pub(crate) fn write(&self, kind: TokenKind) -> (&'static str, Option<(&str, Value)>) {
+        match self {
+            Self::TypHeader => (Typ::Of(kind).name(), None),
+            Self::Flag { claim } => (Typ::Untold.name(), Some((claim, Value::Bool(kind == TokenKind::Refresh)))),
+            Self::Value { claim, access, refresh } => {
+                let value = if kind == TokenKind::Access { access } else { refresh };
+                (Typ::Untold.name(), Some((claim, Value::from(&**value))))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn r13_a_kind_must_be_told_once_and_known() {
+        use TokenKind::{Access, Refresh};
+        let (typ, flag, value) =
+            (KindSource::TypHeader, KindSource::flag("refresh"), KindSource::value("use", "a", "r"));
+        let rows = [
+            ("typ access", &typ, Typ::Of(Access), None, Some(Access)),
+            ("typ refresh", &typ, Typ::Of(Refresh), None, Some(Refresh)),
+            ("typ untold", &typ, Typ::Untold, None, None),
+            ("flag false", &flag, Typ::Untold, Some(json!(false)), Some(Access)),
+            ("flag true", &flag, Typ::Untold, Some(json!(true)), Some(Refresh)),
+            ("flag absent", &flag, Typ::Untold, None, None),
+            ("flag no boolean", &flag, Typ::Untold, Some(json!(0)), None),
+            ("flag as text", &flag, Typ::Untold, Some(json!("false")), None),
+            ("flag agrees with typ", &flag, Typ::Of(Access), Some(json!(false)), Some(Access)),
+            ("flag against typ", &flag, Typ::Of(Access), Some(json!(true)), None),
+            ("value access", &value, Typ::Untold, Some(json!("a")), Some(Access)),
+            ("value refresh", &value, Typ::Untold, Some(json!("r")), Some(Refresh)),
+            ("value unknown", &value, Typ::Untold, Some(json!("id")), None),
+            ("value of both", &value, Typ::Untold, Some(json!(["a", "r"])), None),
+            ("value against typ", &value, Typ::Of(Refresh), Some(json!("a")), None),
+        ];
+        for (name, source, typ, value, expected) in rows {
+            assert_eq!(source.read(typ, value.as_ref()).ok(), expected, "{name}");
+        }
+    }
+}

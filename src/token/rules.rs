@@ -1,0 +1,157 @@
+//! What a verified payload must say (RFC 7519 §4.1, RFC 8725 §3): one small function a rule.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::{TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
+use crate::{
+    claims::{RegisteredClaims, TokenKind},
+    clock::Timestamp,
+};
+
+const MAX_ID_BYTES: usize = 256;
+const MAX_SUBJECT_BYTES: usize = 1024;
+
+/// The policy of one [`Verifier`](super::Verifier) about claims.
+pub(super) struct Rules {
+    /// Empty: any issuer, also none.
+    pub(super) issuers: Vec<Box<str>>,
+    /// Empty: any audience, also none.
+    pub(super) audiences: Vec<Box<str>>,
+    pub(super) leeway: Duration,
+    pub(super) max_lifetime: Duration,
+    pub(super) subject: Presence,
+    pub(super) issued_at: Presence,
+    pub(super) session_id: Presence,
+    pub(super) token_id: TokenIdSource,
+    pub(super) kind: KindSource,
+}
+
+/// Whether a token must have a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    Required,
+    Optional,
+}
+
+impl Rules {
+    /// Checks the payload of a token whose signature is proven. `fallback_id` is asked for a token without `jti` where the
+    /// policy allows one.
+    pub(super) fn check(
+        &self,
+        typ: Typ,
+        payload: &[u8],
+        fallback_id: impl FnOnce() -> Box<str>,
+        now: Timestamp,
+    ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
+        let kind_claim = self.kind.claim().unwrap_or("typ");
+        let wanted = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", kind_claim];
+        let [iss, sub, aud, exp, nbf, iat, jti, sid, cnf, kind] =
+            json::members(payload, wanted).map_err(|_| VerifyError::Payload)?;
+
+        // RFC 7800 §3.1: the token is bound to a key whose possession nobody has proven here.
+        if cnf.is_some() {
+            return Err(VerifyError::Confirmation);
+        }
+        let issuer = text(iss, usize::MAX).map_err(|()| VerifyError::Issuer)?;
+        self.check_issuer(issuer.as_deref())?;
+        self.check_audience(aud)?;
+
+        let subject =
+            text(sub, MAX_SUBJECT_BYTES).and_then(|sub| self.subject.of(sub)).map_err(|()| VerifyError::Subject)?;
+        let session_id =
+            text(sid, MAX_ID_BYTES).and_then(|sid| self.session_id.of(sid)).map_err(|()| VerifyError::SessionId)?;
+        let token_id = match (text(jti, MAX_ID_BYTES).map_err(|()| VerifyError::TokenId)?, self.token_id) {
+            (Some(jti), _) => jti,
+            (None, TokenIdSource::JtiOrHash) => fallback_id(),
+            (None, TokenIdSource::Jti) => return Err(VerifyError::TokenId),
+        };
+
+        let expires_at = date(exp).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
+        let not_before = date(nbf).map_err(|()| VerifyError::NotBefore)?;
+        let issued_at = date(iat).and_then(|iat| self.issued_at.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
+        let kind = self.kind.read(typ, kind.as_ref())?;
+        self.check_times(issued_at, not_before, expires_at, now)?;
+
+        Ok((kind, RegisteredClaims { issuer, subject, token_id, session_id, issued_at, expires_at }))
+    }
+
+    /// RFC 7519 §4.1.1: compared byte for byte.
+    fn check_issuer(&self, issuer: Option<&str>) -> Result<(), VerifyError> {
+        let accepted =
+            self.issuers.is_empty() || issuer.is_some_and(|issuer| self.issuers.iter().any(|ours| **ours == *issuer));
+        if accepted { Ok(()) } else { Err(VerifyError::Issuer) }
+    }
+
+    /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
+    fn check_audience(&self, audience: Option<Value>) -> Result<(), VerifyError> {
+        let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
+        let accepted = match audience {
+            None => false,
+            Some(Value::String(name)) => ours(&name),
+            Some(Value::Array(list)) => {
+                let Some(names) = list.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
+                    return Err(VerifyError::Audience);
+                };
+                names.into_iter().any(ours)
+            }
+            Some(_) => return Err(VerifyError::Audience),
+        };
+        if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
+    }
+
+    /// RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token. `max_lifetime` bounds how long a revocation must
+    /// be remembered; a token without `iat` is measured from now, so that it cannot escape the bound.
+    fn check_times(
+        &self,
+        issued_at: Option<Timestamp>,
+        not_before: Option<Timestamp>,
+        expires_at: Timestamp,
+        now: Timestamp,
+    ) -> Result<(), VerifyError> {
+        let latest_start = now + self.leeway;
+        if issued_at.is_some_and(|issued_at| issued_at > latest_start) {
+            return Err(VerifyError::IssuedAt);
+        }
+        let start = issued_at.unwrap_or(latest_start);
+        if issued_at.is_some_and(|issued_at| issued_at > expires_at) || expires_at > start + self.max_lifetime {
+            return Err(VerifyError::Lifetime);
+        }
+        if not_before.is_some_and(|not_before| not_before > latest_start) {
+            return Err(VerifyError::NotBefore);
+        }
+        if now >= expires_at + self.leeway { Err(VerifyError::Expired) } else { Ok(()) }
+    }
+}
+
+impl Presence {
+    fn of<T>(self, value: Option<T>) -> Result<Option<T>, ()> {
+        if value.is_none() && self == Self::Required { Err(()) } else { Ok(value) }
+    }
+}
+
+/// A claim that, where it is present, is a string of 1 to `max_bytes` bytes.
+fn text(value: Option<Value>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= max_bytes => Ok(Some(text.into())),
+        Some(_) => Err(()),
+    }
+}
+
+/// A claim that, where it is present, is a `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, up to the year 9999.
+fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
+    let Some(value) = value else { return Ok(None) };
+    let Value::Number(number) = value else { return Err(()) };
+    let millis = match number.as_u64() {
+        Some(seconds) if seconds <= Timestamp::MAX_SECONDS => seconds * 1000,
+        Some(_) => return Err(()),
+        None => match number.as_f64() {
+            // Within these bounds the cast is exact but for the fraction of a millisecond that it drops.
+            Some(seconds) if (0.0..=Timestamp::MAX_SECONDS as f64).contains(&seconds) => (seconds * 1000.0) as u64,
+            _ => return Err(()),
+        },
+    };
+    Ok(Some(Timestamp::from_millis(millis)))
+}

@@ -1,0 +1,173 @@
+//! The verifier: a compact token in, verified claims out.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::crypto::CryptoProvider;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use super::{
+    VerifyError, builder::VerifierBuilder, header::Header, keys::VerifyingKey, kind::KindSource, rules::Rules,
+};
+use crate::{
+    claims::{RegisteredClaims, TokenKind},
+    clock::{Clock, Timestamp},
+    error::ConfigError,
+};
+
+/// Decides whether a token is genuine and what it says. Built once, shared by every layer and by the
+/// [`Issuer`](crate::Issuer).
+///
+/// ```
+/// use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey};
+///
+/// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
+/// let secret = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
+/// let verifier = Verifier::builder()
+///     .key(VerifyingKey::from_secret(Algorithm::HS256, secret)?)
+///     .issuer("https://login.example.org")
+///     .audience("https://api.example.org")
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Tokens of somebody else, here of a FastAPI application that puts `{"user": …, "exp", "jti", "refresh": false}` into them:
+///
+/// ```
+/// # use tower_jwt_blocklist::{Algorithm, KindSource, OptionalClaim, Verifier, VerifyingKey};
+/// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
+/// # let secret = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
+/// let verifier = Verifier::builder()
+///     .key(VerifyingKey::from_secret(Algorithm::HS256, secret)?)
+///     .any_issuer()
+///     .any_audience()
+///     .optional(OptionalClaim::Sub)
+///     .optional(OptionalClaim::Iat)
+///     .kind_source(KindSource::flag("refresh"))
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct Verifier {
+    pub(super) keys: Vec<VerifyingKey>,
+    pub(super) rules: Rules,
+    pub(super) max_token_bytes: usize,
+    pub(super) provider: &'static CryptoProvider,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A genuine token's claims, and `X`, those of the application.
+pub(crate) struct Verified<X> {
+    pub(crate) kind: TokenKind,
+    pub(crate) claims: RegisteredClaims,
+    pub(crate) application: X,
+}
+
+impl Verifier {
+    /// Starts building. A key, and an issuer and an audience (or [`any_issuer`](VerifierBuilder::any_issuer),
+    /// [`any_audience`](VerifierBuilder::any_audience)) must be set.
+    pub fn builder() -> VerifierBuilder {
+        VerifierBuilder::new()
+    }
+
+    /// Cheap checks first (RFC 8725 §3): nothing of the payload is read before the signature is proven.
+    pub(crate) fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Verified<X>, VerifyError> {
+        if token.len() > self.max_token_bytes {
+            return Err(VerifyError::TooLong);
+        }
+        let (signed, signature) = token.rsplit_once('.').ok_or(VerifyError::Shape)?;
+        let (header, payload) = signed.split_once('.').ok_or(VerifyError::Shape)?;
+        if [header, payload, signature].iter().any(|part| part.is_empty() || part.contains('.')) {
+            return Err(VerifyError::Shape);
+        }
+        let header = Header::parse(&decode(header)?)?;
+        let key = self.key(&header)?;
+        self.check_signature(key, signed, &decode(signature)?)?;
+
+        let payload = decode(payload)?;
+        let (kind, claims) = self.rules.check(header.typ, &payload, || hash_of(signed), now)?;
+        let application = serde_json::from_slice(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
+        Ok(Verified { kind, claims, application })
+    }
+
+    /// The key is chosen by configuration: the header can only name one of them, and must agree on its algorithm.
+    fn key(&self, header: &Header) -> Result<&VerifyingKey, VerifyError> {
+        let key = match (&*self.keys, header.key_id.as_deref()) {
+            ([only], None) => only,
+            ([only], Some(_)) if only.id.is_none() => only,
+            (keys, Some(id)) => keys.iter().find(|key| key.id() == Some(id)).ok_or(VerifyError::UnknownKey)?,
+            (_, None) => return Err(VerifyError::UnknownKey),
+        };
+        if key.algorithm == header.algorithm { Ok(key) } else { Err(VerifyError::Algorithm) }
+    }
+
+    fn check_signature(&self, key: &VerifyingKey, signed: &str, signature: &Vec<u8>) -> Result<(), VerifyError> {
+        let verifier = (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key)
+            .map_err(|_| VerifyError::Signature)?;
+        verifier.verify(signed.as_bytes(), signature).map_err(|_| VerifyError::Signature)
+    }
+
+    /// Every key is loaded by the provider once, and must refuse a signature that is none.
+    pub(super) fn self_test(&self) -> Result<(), ConfigError> {
+        for key in &self.keys {
+            (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key).map_err(|_| {
+                ConfigError::provider(format!("the cryptography in use cannot load this {} key", key.algorithm))
+            })?;
+            if self.check_signature(key, "self-test", &vec![0; 64]).is_ok() {
+                return Err(ConfigError::provider("the cryptography in use accepts a signature that is none"));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    pub(crate) fn max_lifetime(&self) -> Duration {
+        self.rules.max_lifetime
+    }
+
+    pub(crate) fn max_token_bytes(&self) -> usize {
+        self.max_token_bytes
+    }
+
+    /// The issuer, of several the first, that tokens minted for this verifier name.
+    pub(crate) fn issuer(&self) -> Option<&str> {
+        self.rules.issuers.first().map(|issuer| &**issuer)
+    }
+
+    /// The audience, of several the first, that tokens minted for this verifier name.
+    pub(crate) fn audience(&self) -> Option<&str> {
+        self.rules.audiences.first().map(|audience| &**audience)
+    }
+
+    pub(crate) fn kind_source(&self) -> &KindSource {
+        &self.rules.kind
+    }
+}
+
+/// Strict base64url without padding (RFC 7515 §2): other alphabets, padding, blanks and stray trailing bits are refused.
+fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Shape)
+}
+
+/// The id of a token without `jti`. The signature has no part in it: ECDSA has two for one text.
+fn hash_of(signed: &str) -> Box<str> {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(signed)).into()
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Verifier")
+            .field("keys", &self.keys)
+            .field("issuers", &self.rules.issuers)
+            .field("audiences", &self.rules.audiences)
+            .field("leeway", &self.rules.leeway)
+            .field("max_lifetime", &self.rules.max_lifetime)
+            .field("kind", &self.rules.kind)
+            .finish_non_exhaustive()
+    }
+}
