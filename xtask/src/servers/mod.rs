@@ -1,0 +1,114 @@
+//! The servers that the tests start: found on the machine, or else got.
+
+mod apt;
+mod postgres;
+mod redis;
+mod wheel;
+
+use std::fmt;
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::command::output;
+use crate::locate;
+
+/// Where the servers are.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    /// The program.
+    pub(crate) redis_server: PathBuf,
+    /// The folder with `initdb` and `postgres`.
+    pub(crate) postgres_bin: PathBuf,
+}
+
+impl Servers {
+    /// Looks for both, gets what's missing, and says in a line each what that led to.
+    pub(crate) fn find_or_get(target: &Path, system_packages: bool) -> Result<Self> {
+        let machine = Machine { target: target.to_path_buf(), system_packages };
+        Ok(Self { redis_server: redis::find_or_get(&machine)?, postgres_bin: postgres::find_or_get(&machine)? })
+    }
+}
+
+/// As the environment variables that the tests read.
+impl fmt::Display for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "REDIS_SERVER={}", self.redis_server.display())?;
+        write!(f, "POSTGRES_BIN={}", self.postgres_bin.display())
+    }
+}
+
+/// Where a server can be got from, and put.
+#[derive(Debug)]
+struct Machine {
+    target: PathBuf,
+    system_packages: bool,
+}
+
+impl Machine {
+    /// The folder for what the machine doesn't have.
+    fn folder(&self) -> Result<PathBuf> {
+        let folder = self.target.join(locate::FOLDER);
+        fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// The result of the first way that leads to a server. Fails with what was wrong with each.
+fn first_that_works(what: &str, by_hand: &str, ways: &[&dyn Fn() -> Result<PathBuf>]) -> Result<PathBuf> {
+    let mut reasons = String::new();
+    for way in ways {
+        match way() {
+            Ok(server) => return Ok(server),
+            Err(reason) => reasons.push_str(&format!("\n- {reason:#}")),
+        }
+    }
+    bail!("There is no {what} on this machine, and none could be got. {by_hand}{reasons}")
+}
+
+/// What a program says of itself. Fails if it doesn't run on this machine.
+fn version(program: &Path) -> Result<String> {
+    let version = output(Command::new(program).arg("--version"))?;
+    Ok(version.lines().next().unwrap_or_default().to_owned())
+}
+
+/// Puts a link in place of whatever link is there.
+fn link(to: &Path, at: &Path) -> Result<()> {
+    match fs::remove_file(at) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => symlink(to, at),
+    }
+    .with_context(|| format!("can't link {} to {}", at.display(), to.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_way_that_works_is_taken() {
+        let ways: [&dyn Fn() -> Result<PathBuf>; 3] =
+            [&|| bail!("no"), &|| Ok("/second".into()), &|| panic!("not asked")];
+        assert_eq!(first_that_works("server", "", &ways).unwrap(), Path::new("/second"));
+    }
+
+    #[test]
+    fn if_none_works_the_error_says_what_to_do_and_why() {
+        let ways: [&dyn Fn() -> Result<PathBuf>; 2] = [&|| bail!("no root"), &|| bail!("no pip")];
+        let error = first_that_works("server", "Install it.", &ways).unwrap_err().to_string();
+        assert!(error.ends_with("Install it.\n- no root\n- no pip"), "{error}");
+    }
+
+    #[test]
+    fn a_link_is_replaced_also_one_to_nowhere() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("link");
+        link(Path::new("/nowhere"), &at).unwrap();
+        link(folder.path(), &at).unwrap();
+        assert_eq!(fs::read_link(&at).unwrap(), folder.path());
+    }
+}
