@@ -43,10 +43,11 @@ struct Shared {
     revoke: Script,
 }
 
-/// Gives the entry a longer life, never a shorter one. An entry that lives for ever (`PTTL` is -1) stays so.
+/// Gives the entry a longer life, never a shorter one. An entry that lives for ever (`PTTL` is -1) stays so. `GET` fails on a
+/// key that somebody made something else than a string: `MGET` would not see it.
 const REVOKE: &str = r"
-local left = redis.call('PTTL', KEYS[1])
-if left ~= -1 and left < tonumber(ARGV[1]) then
+local left = redis.call('GET', KEYS[1]) and redis.call('PTTL', KEYS[1])
+if not left or (left ~= -1 and left < tonumber(ARGV[1])) then
   redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
 end
 return 1

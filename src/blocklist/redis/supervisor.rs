@@ -36,6 +36,12 @@ pub(super) struct Live {
     timeouts: Arc<AtomicU32>,
 }
 
+impl Live {
+    fn new(connection: MultiplexedConnection, generation: u64) -> Self {
+        Self { connection, generation, timeouts: Arc::default() }
+    }
+}
+
 /// Keeps [`Live`] up to date as long as it exists.
 pub(super) struct Supervisor {
     live: watch::Sender<Option<Live>>,
@@ -57,8 +63,8 @@ pub(super) enum DialError {
 impl Supervisor {
     /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
     pub(super) fn start(client: Client, address: String, first: Option<MultiplexedConnection>) -> Self {
-        let (live, _) = watch::channel(None);
-        let task = tokio::spawn(supervise(client, address, first, live.clone()));
+        let (live, _) = watch::channel(first.map(|connection| Live::new(connection, 0)));
+        let task = tokio::spawn(supervise(client, address, live.clone()));
         Self { live, task }
     }
 
@@ -109,49 +115,46 @@ fn withdraw(live: &watch::Sender<Option<Live>>, generation: u64) {
     });
 }
 
-async fn supervise(
-    client: Client,
-    address: String,
-    mut first: Option<MultiplexedConnection>,
-    live: watch::Sender<Option<Live>>,
-) {
+async fn supervise(client: Client, address: String, live: watch::Sender<Option<Live>>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
-    for generation in 0.. {
-        let dialled_at = Instant::now();
-        let dialled = match first.take() {
-            Some(connection) => Ok(connection),
-            None => dial(&client).await,
-        };
-        match dialled {
-            Ok(connection) => {
-                tracing::info!(address, "connected to Redis");
-                (pause, last_failure) = (SHORTEST_PAUSE, None);
-                live.send_replace(Some(Live { connection: connection.clone(), generation, timeouts: Arc::default() }));
-                keep(connection, &live, generation).await;
-                tracing::warn!(
-                    address,
-                    "the connection to Redis is lost: requests are refused until there is a new one"
-                );
-            }
-            Err(error) => {
-                if last_failure.replace(error) != Some(error) {
-                    tracing::warn!(address, reason = error.as_str(), "no connection to Redis: trying again and again");
+    for generation in 1.. {
+        let started = Instant::now();
+        if live.borrow().is_none() {
+            match dial(&client).await {
+                Ok(connection) => {
+                    (pause, last_failure) = (SHORTEST_PAUSE, None);
+                    live.send_replace(Some(Live::new(connection, generation)));
                 }
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                Err(error) => {
+                    if last_failure.replace(error) != Some(error) {
+                        tracing::warn!(
+                            address,
+                            reason = error.as_str(),
+                            "no connection to Redis: trying again and again"
+                        );
+                    }
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
             }
         }
+        let current = live.borrow().clone();
+        if let Some(current) = current {
+            tracing::info!(address, "connected to Redis");
+            keep(current, &live).await;
+            tracing::warn!(address, "the connection to Redis is lost: requests are refused until there is a new one");
+        }
         // A connection that lived for a while is replaced at once; one that fails at once is not dialled in a hot loop.
-        sleep(pause.saturating_sub(dialled_at.elapsed())).await;
+        sleep(pause.saturating_sub(started.elapsed())).await;
     }
 }
 
 /// Watches a connection until it is withdrawn.
-async fn keep(mut connection: MultiplexedConnection, live: &watch::Sender<Option<Live>>, generation: u64) {
+async fn keep(mut current: Live, live: &watch::Sender<Option<Live>>) {
     let mut changes = live.subscribe();
     while timeout(HEARTBEAT, changes.wait_for(Option::is_none)).await.is_err() {
-        if check_role(&mut connection).await.is_err() {
-            withdraw(live, generation);
+        if check_role(&mut current.connection).await.is_err() {
+            withdraw(live, current.generation);
         }
     }
 }
@@ -213,7 +216,7 @@ impl DialError {
             Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not say HELLO: grant it `+hello +auth +mget +evalsha +eval +script|load +pttl +set`"
+                "the user may not say HELLO: grant it `+hello +auth +mget +evalsha +script|load +get +pttl +set`"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",

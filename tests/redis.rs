@@ -1,0 +1,324 @@
+//! `RedisBlocklist` against a real Redis: what it sends, what it stores, and what it does when Redis fails.
+#![cfg(feature = "redis")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::wait::{eventually, soon};
+use testkit::{FaultProxy, RedisServer};
+use tower_jwt_blocklist::{
+    Blocklist, Clock, ConfigErrorKind, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke,
+    RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
+};
+
+/// Longer than any test waits: with it, an answer that comes was not made by a deadline.
+const FOREVER: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn settings(url: &str) -> RedisSettings {
+    RedisSettings::from_url(url).unwrap()
+}
+
+fn through(proxy: &FaultProxy) -> RedisSettings {
+    RedisSettings::new("127.0.0.1", proxy.addr().port())
+}
+
+fn ids() -> TokenIds {
+    TokenIds::new(Some("issuer"), "token", Some("session"))
+}
+
+fn session() -> Revocation {
+    let id = RevocationId::new(Some("issuer"), Scope::Session, "session");
+    Revocation::new(Scope::Session, id, Timestamp::from(SystemClock.now()) + MINUTE)
+}
+
+async fn works(blocklist: &RedisBlocklist) -> bool {
+    blocklist.check(&ids()).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_check_is_one_mget_and_a_revocation_one_script() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    // The first revocation of a server's life also loads the script.
+    blocklist.revoke(&session()).await.unwrap();
+    let (mgets, scripts) = (server.calls("mget").await, server.calls("evalsha").await);
+    for _ in 0..10 {
+        assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+        blocklist.revoke(&session()).await.unwrap();
+    }
+    assert_eq!(server.calls("mget").await - mgets, 10);
+    assert_eq!(server.calls("evalsha").await - scripts, 10);
+}
+
+#[tokio::test]
+async fn r66_keys_hold_no_text_of_a_token() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url()).namespace("shop")).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    let token = RevocationId::new(Some("issuer"), Scope::Token, "token");
+    blocklist.revoke(&Revocation::new(Scope::Token, token, session().until())).await.unwrap();
+    let mut keys: Vec<_> = server.cli(&["KEYS", "*"]).await.lines().map(str::to_owned).collect();
+    keys.sort();
+    assert_eq!(keys, [format!("{{shop}}:s:{}", session().id()), format!("{{shop}}:t:{token}")]);
+}
+
+#[tokio::test]
+async fn g3_an_entry_lives_as_long_as_it_was_asked_to() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    let before = Timestamp::from(SystemClock.now());
+    let revocation = session();
+    blocklist.revoke(&revocation).await.unwrap();
+    let left =
+        Duration::from_millis(server.cli(&["PTTL", &format!("{{jwt}}:s:{}", revocation.id())]).await.parse().unwrap());
+    let after = Timestamp::from(SystemClock.now());
+    assert!(left <= revocation.until().since(before), "lives {left:?}");
+    assert!(left + after.since(before) >= revocation.until().since(before), "lives {left:?}");
+}
+
+#[tokio::test]
+async fn password_database_and_namespace_keep_revocations_apart() {
+    let server = RedisServer::options().password("s3cret").start().await;
+    let base = RedisSettings::new("127.0.0.1", server.port()).password("s3cret").database(3);
+    let blocklist = RedisBlocklist::connect(base.clone()).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    assert!(server.cli(&["INFO", "keyspace"]).await.contains("db3:keys=1"));
+
+    let same = settings(&format!("redis://:s3cret@127.0.0.1:{}/3", server.port()));
+    let rows = [
+        ("the same by URL", same, Status::Revoked(Scope::Session)),
+        ("another database", base.clone().database(4), Status::NotRevoked),
+        ("another namespace", base.namespace("other"), Status::NotRevoked),
+    ];
+    for (name, settings, expected) in rows {
+        let other = RedisBlocklist::connect(settings).await.unwrap();
+        assert_eq!(other.check(&ids()).await, Ok(expected), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_redis_that_cannot_be_used_is_an_error_at_start_that_says_why() {
+    let server = RedisServer::options().password("s3cret").start().await;
+    let master = RedisServer::start().await;
+    let replica = RedisServer::start().await;
+    replica.cli(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;
+    let mut dead = RedisServer::start().await;
+    dead.kill();
+    let stopped = RedisServer::start().await;
+    stopped.pause();
+
+    let wrong = RedisSettings::new("127.0.0.1", server.port()).password("wr0ng");
+    let rows = [
+        ("nothing listens", settings(&dead.url()), "nothing listens there"),
+        ("no password", RedisSettings::new("127.0.0.1", server.port()), "login failed"),
+        ("wrong password", wrong, "login failed"),
+        ("a replica", settings(&replica.url()), "it is a replica"),
+        ("stopped", settings(&stopped.url()), "no answer within 1 second"),
+    ];
+    for (name, settings, expected) in rows {
+        let error = soon(RedisBlocklist::connect(settings)).await.unwrap_err();
+        assert_eq!(error.kind(), ConfigErrorKind::Store, "{name}");
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+        assert!(!error.to_string().contains("wr0ng"), "{name}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn r62_a_stopped_redis_is_an_outage_at_the_deadline_and_good_again_after() {
+    let server = RedisServer::start().await;
+    let blocklist =
+        RedisBlocklist::connect(settings(&server.url()).check_deadline(Duration::from_millis(50))).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+
+    server.pause();
+    // The server is stopped while this answers, so the answer is the deadline's.
+    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::TimedOut));
+    // After some of these the connection is given up, and the answer needs no waiting.
+    eventually("the connection is given up", async || soon(blocklist.check(&ids())).await == Err(Outage::NotConnected))
+        .await;
+
+    server.resume();
+    eventually("it is good again", async || works(&blocklist).await).await;
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+}
+
+#[tokio::test]
+async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart() {
+    let mut server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url()).check_deadline(FOREVER)).await.unwrap();
+    assert!(works(&blocklist).await);
+
+    server.kill();
+    eventually("the loss is noticed", async || {
+        // With this deadline a check only returns when it has an answer of its own.
+        soon(tokio::time::timeout(Duration::from_millis(20), blocklist.check(&ids()))).await
+            == Ok(Err(Outage::NotConnected))
+    })
+    .await;
+    let revoked = blocklist.revoke(&session()).await;
+    assert_eq!(revoked, Err(RevokeError::Outage(Outage::TimedOut)), "g7: nothing was stored, so it is not Ok");
+
+    server.restart().await;
+    eventually("it is good again", async || works(&blocklist).await).await;
+    blocklist.revoke(&session()).await.unwrap();
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+}
+
+#[tokio::test]
+async fn a_service_may_start_before_its_redis() {
+    let mut server = RedisServer::start().await;
+    server.kill();
+    let blocklist = RedisBlocklist::connect_lazy(settings(&server.url())).unwrap();
+    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::NotConnected));
+    server.restart().await;
+    eventually("it is connected", async || works(&blocklist).await).await;
+}
+
+#[test]
+fn outside_of_a_runtime_connecting_is_an_error_and_no_panic() {
+    let error = RedisBlocklist::connect_lazy(RedisSettings::new("127.0.0.1", 6379)).unwrap_err();
+    assert!(error.to_string().contains("tokio runtime"), "{error}");
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_replaced() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(Duration::from_millis(50))).await.unwrap();
+    assert!(works(&blocklist).await);
+
+    proxy.black_hole(true);
+    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::TimedOut));
+    assert!(proxy.bytes_swallowed() > 0);
+    let dialled = proxy.accepted();
+    proxy.heal();
+    // The old connection stays mute for ever: only a new one can answer.
+    eventually("it is good again", async || works(&blocklist).await).await;
+    assert!(proxy.accepted() > dialled);
+}
+
+#[tokio::test]
+async fn an_idle_half_open_connection_is_found_by_the_heartbeat() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let _blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
+    proxy.black_hole(true);
+    // Nobody checks anything; and yet there is a new connection.
+    proxy.wait_until(|seen| seen.accepted > 1 && seen.bytes_swallowed > 0).await;
+}
+
+#[tokio::test]
+async fn a_check_survives_a_connection_that_breaks_under_it() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(FOREVER)).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+
+    proxy.delay(FOREVER);
+    let check = tokio::spawn(blocklist.check(&ids()));
+    eventually("Redis has the question", async || server.calls("mget").await == 1).await;
+    proxy.cut();
+    proxy.heal();
+    assert_eq!(soon(check).await.unwrap(), Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(server.calls("mget").await, 2, "it was asked again, on another connection");
+}
+
+#[tokio::test]
+async fn r62_checks_given_up_never_cross_the_answers_of_others() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(FOREVER)).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    let (mine, other) = (ids(), TokenIds::new(Some("issuer"), "token", Some("another session")));
+
+    proxy.delay(Duration::from_millis(1));
+    for round in 0..200 {
+        let given_up = tokio::spawn(blocklist.check(if round % 2 == 0 { &mine } else { &other }));
+        // Once for the task to start, so that some are dropped before the question is sent and some after.
+        tokio::task::yield_now().await;
+        given_up.abort();
+        let (revoked, clear) = tokio::join!(blocklist.check(&mine), blocklist.check(&other));
+        assert_eq!((revoked, clear), (Ok(Status::Revoked(Scope::Session)), Ok(Status::NotRevoked)), "round {round}");
+    }
+    assert!(server.calls("mget").await > 400, "some that were given up had been sent");
+}
+
+#[tokio::test]
+async fn g7_a_redis_out_of_memory_is_an_error_of_revoke() {
+    let server = RedisServer::options().arg("maxmemory-policy", &["noeviction"]).start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("OOM"));
+
+    let id = RevocationId::new(None, Scope::Token, "new");
+    let revocation = Revocation::new(Scope::Token, id, session().until());
+    assert_eq!(blocklist.revoke(&revocation).await, Err(RevokeError::Outage(Outage::Failed)));
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
+}
+
+#[tokio::test]
+async fn g7_a_user_without_permission_is_an_error_of_revoke_and_of_check() {
+    let server = RedisServer::start().await;
+    server.cli(&["ACL", "SETUSER", "reader", "on", ">pw", "~{jwt}:*", "+mget", "+hello", "+auth"]).await;
+    server.cli(&["ACL", "SETUSER", "nobody", "on", ">pw", "+hello", "+auth"]).await;
+    let login = |user: &str| settings(&server.url()).username(user).password("pw");
+
+    let reader = RedisBlocklist::connect(login("reader")).await.unwrap();
+    assert_eq!(reader.check(&ids()).await, Ok(Status::NotRevoked));
+    assert_eq!(reader.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
+    let nobody = RedisBlocklist::connect(login("nobody")).await.unwrap();
+    assert_eq!(nobody.check(&ids()).await, Err(Outage::Failed));
+}
+
+#[tokio::test]
+async fn r67_the_documented_permissions_are_enough() {
+    let server = RedisServer::start().await;
+    server.cli(&["SCRIPT", "FLUSH"]).await;
+    let mut rule = vec!["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all"];
+    rule.extend("+hello +auth +mget +evalsha +script|load +get +pttl +set".split(' '));
+    server.cli(&rule).await;
+    let blocklist =
+        RedisBlocklist::connect(settings(&server.url()).username("blocklist").password("pw")).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+}
+
+#[tokio::test]
+async fn r65_a_master_that_was_demoted_is_not_asked_any_more() {
+    let (server, other) = (RedisServer::start().await, RedisServer::start().await);
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    assert!(works(&blocklist).await);
+    server.cli(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]).await;
+    assert!(server.cli(&["INFO", "replication"]).await.contains("role:slave"));
+    // Its connections stay open, and it would go on to answer reads with what it has.
+    eventually("the demotion is noticed", async || blocklist.check(&ids()).await == Err(Outage::NotConnected)).await;
+    assert!(blocklist.revoke(&session()).await.is_err());
+
+    server.cli(&["REPLICAOF", "NO", "ONE"]).await;
+    eventually("it is good again", async || works(&blocklist).await).await;
+}
+
+#[tokio::test]
+async fn g7_a_key_that_somebody_else_made_is_an_error_of_revoke() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    // MGET answers nil for a list, so a revocation that left it there would not be seen.
+    server.cli(&["RPUSH", &format!("{{jwt}}:s:{}", session().id()), "x"]).await;
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::NotRevoked));
+    assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
+}
+
+#[tokio::test]
+async fn the_background_task_ends_with_its_last_owner() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
+    let clone = blocklist.clone();
+    drop(blocklist);
+    assert!(works(&clone).await);
+    drop(clone);
+    proxy.wait_until(|seen| seen.connections == 0).await;
+}

@@ -1,0 +1,81 @@
+//! What the integration tests share: one set of settings, and short ways to mint and to ask.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+
+pub mod wait;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::{Map, Value, json};
+use testkit::{ManualClock, tokens};
+use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier, VerifierBuilder, VerifyingKey};
+
+pub const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
+pub const ISSUER: &str = "https://login.example.org";
+pub const AUDIENCE: &str = "https://api.example.org";
+/// What every manual clock starts at: 2026-01-01T00:00:00Z.
+pub const NOW: u64 = 1_767_225_600;
+
+pub fn clock() -> ManualClock {
+    ManualClock::at_unix_seconds(NOW)
+}
+
+pub fn signing_key() -> SigningKey {
+    SigningKey::from_secret(Algorithm::HS256, SECRET).unwrap()
+}
+
+pub fn verifying_key() -> VerifyingKey {
+    VerifyingKey::from_secret(Algorithm::HS256, SECRET).unwrap()
+}
+
+/// A verifier's settings with the key, issuer and audience of this file.
+pub fn settings() -> VerifierBuilder {
+    Verifier::builder().key(verifying_key()).issuer(ISSUER).audience(AUDIENCE)
+}
+
+pub fn verifier(clock: &ManualClock) -> Arc<Verifier> {
+    Arc::new(settings().clock(clock.as_fn()).build().unwrap())
+}
+
+/// The payload of a good access token, with these members set; `null` removes one.
+pub fn payload(changes: Value) -> Value {
+    let mut payload = json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": "user-1", "jti": "token-1", "sid": "session-1",
+        "iat": NOW, "exp": NOW + 3600,
+    });
+    apply(payload.as_object_mut().unwrap(), changes);
+    payload
+}
+
+/// The header of a good access token, with these members set; `null` removes one.
+pub fn header(changes: Value) -> Value {
+    let mut header = json!({ "alg": "HS256", "typ": "at+jwt" });
+    apply(header.as_object_mut().unwrap(), changes);
+    header
+}
+
+fn apply(members: &mut Map<String, Value>, changes: Value) {
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    for (name, value) in changes {
+        if value.is_null() {
+            members.remove(&name);
+        } else {
+            members.insert(name, value);
+        }
+    }
+}
+
+/// A token made by the test kit, not by the library under test.
+pub fn token(header_changes: Value, payload_changes: Value) -> String {
+    tokens::sign_hs256(SECRET.as_bytes(), &header(header_changes), &payload(payload_changes))
+}
+
+pub fn good_token() -> String {
+    token(json!({}), json!({}))
+}
+
+pub fn at(seconds: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
