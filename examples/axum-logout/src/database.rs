@@ -1,0 +1,133 @@
+//! One pool for SQLite and PostgreSQL: which of the two it is stands in the URL.
+
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use sqlx::{
+    AnyConnection, AnyPool, ConnectOptions, Connection, Executor,
+    any::{AnyConnectOptions, AnyPoolOptions, install_default_drivers},
+    migrate::Migrator,
+    postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
+use tokio::time::{sleep, timeout};
+
+use crate::settings::Problem;
+
+/// How long to wait for the database at the start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+static MIGRATIONS: Migrator = sqlx::migrate!();
+
+/// Where the users are. It never shows the URL, which can hold a password.
+#[derive(Clone)]
+pub struct DatabaseUrl {
+    kind: Kind,
+    options: AnyConnectOptions,
+}
+
+#[derive(Clone)]
+enum Kind {
+    Sqlite { file: PathBuf },
+    Postgres,
+}
+
+impl DatabaseUrl {
+    pub(crate) fn parse(url: &str) -> Result<Self, Problem> {
+        let url = url.trim();
+        let (kind, url) = if url.starts_with("sqlite:") {
+            if url.contains(":memory:") || url.contains("mode=memory") {
+                return Err(Problem::new(
+                    "DATABASE_URL names a SQLite database in memory, of which each connection would have its own: \
+                     name a file",
+                ));
+            }
+            let url = create_if_missing(url);
+            let options = SqliteConnectOptions::from_str(&url).map_err(unreadable)?;
+            (Kind::Sqlite { file: options.get_filename().to_path_buf() }, url)
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            PgConnectOptions::from_str(url).map_err(unreadable)?;
+            (Kind::Postgres, url.to_owned())
+        } else {
+            return Err(Problem::new(
+                "DATABASE_URL names no known kind of database: use sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME",
+            ));
+        };
+        let options = AnyConnectOptions::from_str(&url).map_err(unreadable)?;
+        Ok(Self { kind, options })
+    }
+
+    /// Connects and brings the tables up to date.
+    pub(crate) async fn connect(&self) -> Result<AnyPool, sqlx::Error> {
+        install_default_drivers();
+        // Not through the pool: it would try again and again, and then say only that time is up.
+        let first = timeout(PATIENCE, async {
+            let mut connection = self.options.connect().await?;
+            match &self.kind {
+                // sqlx holds a lock of its own meanwhile.
+                Kind::Postgres => MIGRATIONS.run(&mut connection).await?,
+                Kind::Sqlite { .. } => {
+                    write_ahead(&mut connection).await?;
+                    // Here it holds none, and two servers that start at once would both create the table.
+                    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
+                    MIGRATIONS.run(&mut *transaction).await?;
+                    transaction.commit().await?;
+                }
+            }
+            connection.close().await
+        });
+        first.await.map_err(|elapsed| sqlx::Error::Io(elapsed.into()))??;
+        Ok(AnyPoolOptions::new().acquire_timeout(Duration::from_secs(3)).connect_lazy_with(self.options.clone()))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Sqlite { file } => write!(f, "the SQLite file {}", file.display()),
+            Kind::Postgres => f.write_str("PostgreSQL"),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The error is dropped: it may repeat a part of the URL.
+fn unreadable(_: sqlx::Error) -> Problem {
+    Problem::new(
+        "DATABASE_URL can't be read: check its parts; in a user name or a password, @ : / ? # and % \
+         are written as %40 and so on",
+    )
+}
+
+/// SQLite opens only files that exist, unless the URL says otherwise.
+fn create_if_missing(url: &str) -> String {
+    match url.split_once('?') {
+        None => format!("{url}?mode=rwc"),
+        Some((_, parameters)) if parameters.split('&').any(|parameter| parameter.starts_with("mode=")) => {
+            url.to_owned()
+        }
+        Some(_) => format!("{url}&mode=rwc"),
+    }
+}
+
+/// Lets several processes share one SQLite file: readers don't wait for a writer, and writers wait for their turn. The
+/// file keeps this mode; to change into it SQLite wants the file for itself, and gives up at once where another has it.
+async fn write_ahead(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
+    while let Err(error) = connection.execute("PRAGMA journal_mode = WAL").await {
+        if !is_busy(&error) {
+            return Err(error);
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY is 5; what kind of busy stands in the bits above.
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
+}

@@ -1,0 +1,20 @@
+//! A server that can log people out: sign up, log in, log out, and the token is refused from then on.
+//!
+//! How to use `tower-jwt-blocklist` is in two files: `state.rs` builds the verifier, the issuer and the two layers;
+//! `routes/auth.rs` puts them in front of handlers. The rest is what any server has: settings, a table of users,
+//! password hashes and checked input.
+
+mod database;
+mod error;
+mod extract;
+mod input;
+mod password;
+mod routes;
+pub mod secret;
+pub mod settings;
+pub mod sources;
+mod state;
+mod users;
+
+pub use routes::app;
+pub use state::{AppState, StartError};

@@ -1,0 +1,45 @@
+//! Whether the server can do its work: a load balancer asks this.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, RETRY_AFTER},
+    },
+};
+use serde::Serialize;
+use tokio::{join, time::timeout};
+use tower_jwt_blocklist::TokenIds;
+
+use crate::state::AppState;
+
+/// A database that takes longer is as good as none.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    database: &'static str,
+    blocklist: &'static str,
+}
+
+pub(super) async fn healthz(
+    State(state): State<AppState>,
+) -> (StatusCode, [(HeaderName, HeaderValue); 1], Json<Health>) {
+    // The blocklist is asked as for a request, by an id that no token has.
+    let ids = TokenIds::new(None, "healthz", None);
+    let (database, blocklist) =
+        join!(timeout(PATIENCE, state.users.ping()), timeout(PATIENCE, state.blocklist.check(&ids)));
+    let (database, blocklist) = (matches!(database, Ok(Ok(()))), matches!(blocklist, Ok(Ok(_))));
+
+    let word = |good| if good { "ok" } else { "unavailable" };
+    let health = Health { status: word(database && blocklist), database: word(database), blocklist: word(blocklist) };
+    if database && blocklist {
+        (StatusCode::OK, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(health))
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, HeaderValue::from_static("1"))], Json(health))
+    }
+}
