@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde::Deserialize;
-
-use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -32,17 +30,5 @@ impl fmt::Display for TokenKind {
 }
 
 /// The application has no claims of its own: the default wherever a type of application claims is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize)]
 pub struct NoClaims {}
-
-/// The claims that this crate itself reads (RFC 7519 §4.1, and `sid`: one login, i.e. an access token, its refresh token and
-/// their successors).
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct RegisteredClaims {
-    pub(crate) issuer: Option<Box<str>>,
-    pub(crate) subject: Option<Box<str>>,
-    pub(crate) token_id: Box<str>,
-    pub(crate) session_id: Option<Box<str>>,
-    pub(crate) issued_at: Option<Timestamp>,
-    pub(crate) expires_at: Timestamp,
-}

@@ -13,10 +13,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
-    claims::{NoClaims, RegisteredClaims, TokenKind},
+    claims::{NoClaims, TokenKind},
     clock::Timestamp,
     rejection::{Reason, Rejection},
-    token::{MAX_LEEWAY, Verified, Verifier},
+    token::{MAX_LEEWAY, RegisteredClaims, Verified, Verifier},
 };
 
 /// How long a revocation is kept after the token's `exp`: the largest leeway any verifier can have, one second for the

@@ -1,5 +1,7 @@
 //! A Tower middleware that lets a server take a JWT back.
 
+#![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+
 mod blocklist;
 mod claims;
 mod clock;

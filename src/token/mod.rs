@@ -19,8 +19,8 @@ pub use builder::{OptionalClaim, VerifierBuilder};
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
 pub(crate) use signer::Signer;
-pub(crate) use verifier::Verified;
 pub use verifier::Verifier;
+pub(crate) use verifier::{RegisteredClaims, Verified};
 
 /// Where the id comes from by which a single token is revoked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
-use crate::{
-    claims::{RegisteredClaims, TokenKind},
-    clock::Timestamp,
-};
+use super::{RegisteredClaims, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
+use crate::{claims::TokenKind, clock::Timestamp};
 
 const MAX_ID_BYTES: usize = 256;
 const MAX_SUBJECT_BYTES: usize = 1024;

@@ -11,7 +11,7 @@ use super::{
     VerifyError, builder::VerifierBuilder, header::Header, keys::VerifyingKey, kind::KindSource, rules::Rules,
 };
 use crate::{
-    claims::{RegisteredClaims, TokenKind},
+    claims::TokenKind,
     clock::{Clock, Timestamp},
     error::ConfigError,
 };
@@ -63,6 +63,17 @@ pub(crate) struct Verified<X> {
     pub(crate) kind: TokenKind,
     pub(crate) claims: RegisteredClaims,
     pub(crate) application: X,
+}
+
+/// The claims that this crate itself reads (RFC 7519 §4.1, and `sid`: one login, i.e. an access token, its refresh token and
+/// their successors).
+pub(crate) struct RegisteredClaims {
+    pub(crate) issuer: Option<Box<str>>,
+    pub(crate) subject: Option<Box<str>>,
+    pub(crate) token_id: Box<str>,
+    pub(crate) session_id: Option<Box<str>>,
+    pub(crate) issued_at: Option<Timestamp>,
+    pub(crate) expires_at: Timestamp,
 }
 
 impl Verifier {

@@ -3,11 +3,6 @@
 //!
 //! Everything here panics with a sentence instead of returning an error: a test has nothing better to do with one. And
 //! everything ends with its owner, also when the test process is killed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "test helpers: a broken machine should fail the test where it is noticed"
-)]
 
 mod clock;
 mod locate;

@@ -1,5 +1,4 @@
 //! No server outlives a test process that was killed, and nothing of it stays on the disk.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};

@@ -1,5 +1,4 @@
 //! The PostgreSQL server is real.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use testkit::PostgresServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

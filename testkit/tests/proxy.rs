@@ -1,5 +1,4 @@
 //! Each fault is there when it's asked for, and seen by the proxy.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

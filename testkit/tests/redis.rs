@@ -1,5 +1,4 @@
 //! The Redis server is real, and can be broken.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::time::Duration;
 

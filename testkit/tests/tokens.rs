@@ -1,5 +1,4 @@
 //! The tokens are what they say, checked by a verifier of somebody else's.
-#![allow(clippy::unwrap_used, reason = "tests")]
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,5 @@
 //! This workspace's chores, run as `cargo xtask <command>`.
+#![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod cargo;
 mod command;

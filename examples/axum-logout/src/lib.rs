@@ -3,6 +3,7 @@
 //! How to use `tower-jwt-blocklist` is in two files: `state.rs` builds the verifier, the issuer and the two layers;
 //! `routes/auth.rs` puts them in front of handlers. The rest is what any server has: settings, a table of users,
 //! password hashes and checked input.
+#![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod database;
 mod error;

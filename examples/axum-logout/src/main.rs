@@ -1,4 +1,5 @@
 //! Reads the settings, starts the server, and stops it when asked.
+#![warn(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{future::Future, io::IsTerminal, path::Path, process::ExitCode, time::Duration};
 

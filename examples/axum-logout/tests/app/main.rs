@@ -1,5 +1,4 @@
 //! The application as its users meet it: the program itself, over HTTP, with real databases and a real Redis.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests: what is unexpected fails them where it is noticed")]
 
 mod client;
 mod first_start;

@@ -1,0 +1,142 @@
+//! The arrows between the parts of this crate go one way: edge -> core -> capabilities -> types. See DESIGN.md.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each part with its height. A part may use parts that are lower, and itself.
+const PARTS: [(&str, u8); 10] = [
+    ("middleware", 3),
+    ("extract", 3),
+    ("issuer", 2),
+    ("guard", 2),
+    ("rejection", 2),
+    ("token", 1),
+    ("blocklist", 1),
+    ("claims", 0),
+    ("clock", 0),
+    ("error", 0),
+];
+
+/// The one exception to "lower": within the core, the guard makes rejections, and the issuer takes what the guard proved.
+const WITHIN_CORE: [(&str, &str); 2] = [("guard", "rejection"), ("issuer", "guard")];
+
+/// Crates that only one part may name.
+const CONFINED: [(&str, &str); 4] =
+    [("jsonwebtoken", "token"), ("aws_lc_rs", "token"), ("redis", "blocklist"), ("axum_core", "extract")];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The code of each file of each part, without comments and without what follows `#[cfg(test)]`.
+fn code() -> Vec<(String, String)> {
+    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut parts = Vec::new();
+    for file in sources(&src) {
+        let inside = file.strip_prefix(&src).unwrap();
+        let part = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+        parts.push((part, lines.collect::<Vec<_>>().join("\n")));
+    }
+    parts
+}
+
+fn height(part: &str) -> u8 {
+    PARTS
+        .iter()
+        .find(|(name, _)| *name == part)
+        .unwrap_or_else(|| panic!("`{part}` is no known part: add it to PARTS"))
+        .1
+}
+
+/// The parts named after `crate::`, also within braces.
+fn used_parts(code: &str) -> Vec<String> {
+    let mut used = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let names: Vec<&str> = match rest.strip_prefix('{') {
+            Some(list) => top_level_names(list),
+            None => vec![rest],
+        };
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        used.extend(names.into_iter().map(|name| name.chars().take_while(|c| is_name(*c)).collect::<String>()));
+    }
+    used
+}
+
+fn top_level_names(list: &str) -> Vec<&str> {
+    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                names.push(list[start..at].trim());
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                names.push(list[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    names
+}
+
+#[test]
+fn the_reader_of_use_lines_finds_what_it_should() {
+    let code = "use crate::{a::X, b::{Y, Z},\n c};\nfn f() { crate::d::g() }\npub(crate) use e;";
+    assert_eq!(used_parts(code), ["a", "b", "c", "d"]);
+}
+
+#[test]
+fn arrows_go_down() {
+    let mut arrows = 0;
+    for (part, code) in code() {
+        if part == "lib" {
+            continue;
+        }
+        for used in used_parts(&code) {
+            let down = height(&used) < height(&part) || used == part;
+            assert!(down || WITHIN_CORE.contains(&(&part, &used)), "`{part}` uses `{used}`, which is not below it");
+            arrows += 1;
+        }
+    }
+    assert!(arrows > 20, "only {arrows} arrows were found: the reader is broken");
+}
+
+#[test]
+fn foreign_crates_stay_in_their_rooms() {
+    for (part, code) in code() {
+        for (name, home) in CONFINED {
+            let named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
+                !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && !code[..at].ends_with("::")
+            });
+            // A module of our own may have the crate's name: `use redis::…` within `blocklist`, `pub use` of it in lib.rs.
+            assert!(!named || part == home, "`{part}` names `{name}`, which belongs to `{home}`");
+        }
+    }
+}
+
+#[test]
+fn only_the_guard_makes_an_authenticated() {
+    for (part, code) in code() {
+        let makes = code.contains("Authenticated(Arc::new(");
+        assert_eq!(makes, part == "guard", "in `{part}`");
+    }
+}
