@@ -27,7 +27,9 @@ pub use error::{ConfigError, ConfigErrorKind};
 pub use extract::MissingLayer;
 pub use guard::{Authenticated, Guard};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, TokenPair};
-pub use middleware::{JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750};
+pub use middleware::{
+    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
+};
 pub use rejection::{Rejection, RejectionKind};
 pub use token::{
     Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,

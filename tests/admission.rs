@@ -19,8 +19,8 @@ use support::{AUDIENCE, NOW, SECRET, clock, good_token, header as token_header, 
 use testkit::tokens;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, JwtBlocklistLayer, Lookup, NoClaims, Outage, RejectionKind, Rfc6750, Scope, Status,
-    TokenIds,
+    Authenticated, Blocklist, GrpcStatus, JwtBlocklistLayer, Lookup, NoClaims, Outage, RejectionKind, Rfc6750, Scope,
+    Status, TokenIds,
 };
 
 type Answer = Result<Status, Outage>;
@@ -319,4 +319,17 @@ async fn the_realm_is_the_one_that_was_set() {
     let layer = access(CLEAR).render_with(Rfc6750::new().realm("the shop").unwrap());
     let outcome = ask(layer, Method::GET, &[]).await;
     assert_eq!(outcome.header(header::WWW_AUTHENTICATE), Some("Bearer realm=\"the shop\""));
+}
+
+#[tokio::test]
+async fn grpc_refusals_are_trailers_only_responses() {
+    let layer = |answer| access(answer).render_with(GrpcStatus);
+    let rows = [(CLEAR, "bad".to_owned(), "16"), (REVOKED, good_token(), "16"), (DOWN, good_token(), "14")];
+    for (answer, token, code) in rows {
+        let outcome = ask(layer(answer), Method::POST, &bearer(&token)).await;
+        assert_eq!((outcome.status, outcome.inner_calls, outcome.body.len()), (StatusCode::OK, 0, 0));
+        assert_eq!(outcome.header(header::CONTENT_TYPE), Some("application/grpc"));
+        assert_eq!(outcome.headers["grpc-status"], code);
+        assert!(outcome.headers.contains_key("grpc-message"));
+    }
 }

@@ -18,7 +18,8 @@ use crate::{
     rejection::{Rejection, RejectionKind},
 };
 
-/// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`], the default, and by closures:
+/// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`], the default, by
+/// [`GrpcStatus`](crate::GrpcStatus), and by closures:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -78,9 +79,9 @@ enum Detail {
 }
 
 /// The words of one answer.
-struct Words {
+pub(super) struct Words {
     error: &'static str,
-    description: &'static str,
+    pub(super) description: &'static str,
     resolution: &'static str,
 }
 
@@ -161,7 +162,7 @@ impl RenderRejection for Rfc6750 {
 }
 
 impl Words {
-    fn of(kind: RejectionKind, expected: TokenKind) -> Self {
+    pub(super) fn of(kind: RejectionKind, expected: TokenKind) -> Self {
         let (error, description, resolution) = match (kind, expected) {
             (RejectionKind::Missing, TokenKind::Access) => (
                 "missing_token",

@@ -1,0 +1,80 @@
+//! Log in, use the token, log out, see it refused: the README's quickstart, whole.
+//!
+//! `cargo run --example quickstart`, then
+//! `TOKEN=$(curl -s -X POST localhost:3000/login)`, `curl -H "Authorization: Bearer $TOKEN" localhost:3000/me`, the same with
+//! `-X POST …/logout`, and `/me` again.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use tower_jwt_blocklist::{
+    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, Verifier,
+};
+
+fn app(secret: &str) -> Result<Router, ConfigError> {
+    let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
+    let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+    // Several processes share their logouts through `RedisBlocklist::connect(RedisSettings::from_url(…)?).await?`.
+    let blocklist = MemoryBlocklist::new();
+    let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
+
+    Ok(Router::new()
+        .route("/me", get(me))
+        .route("/logout", post(logout))
+        .route_layer(JwtBlocklistLayer::access(verifier, blocklist))
+        .route("/login", post(login))
+        .with_state(issuer))
+}
+
+/// A real one checks a password first: see the `axum-logout` application.
+async fn login(State(issuer): State<Issuer>) -> Result<String, StatusCode> {
+    let pair = issuer.login("user-1", &NoClaims {}).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(pair.access.into_string())
+}
+
+async fn me(user: Authenticated) -> String {
+    format!("hello, {}\n", user.subject().unwrap_or("nobody"))
+}
+
+async fn logout(State(issuer): State<Issuer>, user: Authenticated) -> Result<&'static str, StatusCode> {
+    issuer.logout(&user).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok("logged out\n")
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let secret = std::env::var("JWT_SECRET").map_err(|_| "set JWT_SECRET, for instance to `openssl rand -hex 32`")?;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+    axum::serve(listener, app(&secret)?).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, http::Request};
+    use http_body_util::BodyExt;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn send(app: &Router, method: &str, path: &str, token: &str) -> (u16, String) {
+        let request = Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {token}"));
+        let response = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let status = response.status().as_u16();
+        (status, String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_token_works_until_it_is_logged_out() {
+        let app = app("3f9a7c02b1d84e65a0c7f1e2d3b49586").unwrap();
+        let token = send(&app, "POST", "/login", "").await.1;
+        assert_eq!(send(&app, "GET", "/me", &token).await, (200, "hello, user-1\n".into()));
+        assert_eq!(send(&app, "POST", "/logout", &token).await.0, 200);
+        assert_eq!(send(&app, "GET", "/me", &token).await.0, 401);
+    }
+}
