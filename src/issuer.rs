@@ -19,6 +19,9 @@ use crate::{
     token::{RESERVED_CLAIMS, Signer, SigningKey, Verifier},
 };
 
+/// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
+const MAX_DEPTH: usize = 100;
+
 /// Mints the tokens that a [`Verifier`] accepts, and takes them back.
 ///
 /// It is built on that verifier and copies its issuer, audience and the place of the kind, and proves at start that the
@@ -84,6 +87,13 @@ pub struct TokenPair {
     pub refresh: MintedToken,
 }
 
+/// What all tokens of one login have in common.
+struct Session<'a> {
+    issuer: Option<&'a str>,
+    subject: Option<&'a str>,
+    id: Option<&'a str>,
+}
+
 /// Why no token was minted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -92,6 +102,8 @@ pub enum IssueError {
     ClaimsNotAnObject,
     /// One of the application's claims has the name of a registered claim, or of the one that tells the kind.
     ReservedClaim,
+    /// The application's claims are nested deeper than a verifier reads.
+    TooDeep,
     /// The token would be longer than the verifier accepts.
     TooLong,
     /// The subject is empty or longer than 1024 bytes.
@@ -129,13 +141,15 @@ impl Issuer {
             return Err(IssueError::Subject);
         }
         let session_id = random_id()?;
+        let session = Session { issuer: self.0.verifier.issuer(), subject: Some(subject), id: Some(&session_id) };
         Ok(TokenPair {
-            access: self.mint(TokenKind::Access, Some(subject), Some(&session_id), claims)?,
-            refresh: self.mint(TokenKind::Refresh, Some(subject), Some(&session_id), claims)?,
+            access: self.mint(TokenKind::Access, &session, claims)?,
+            refresh: self.mint(TokenKind::Refresh, &session, claims)?,
         })
     }
 
-    /// A new access token of the same session, for the holder of its refresh token. The refresh token stays valid to its end.
+    /// A new access token of the same session, for the holder of its refresh token, with the same `iss`: a session belongs to
+    /// one issuer. The refresh token stays valid to its end.
     ///
     /// # Errors
     ///
@@ -144,7 +158,9 @@ impl Issuer {
         if session.kind() != TokenKind::Refresh {
             return Err(IssueError::NotRefresh);
         }
-        self.mint(TokenKind::Access, session.subject(), session.session_id(), session.claims())
+        let claims = session.claims();
+        let session = Session { issuer: session.issuer(), subject: session.subject(), id: session.session_id() };
+        self.mint(TokenKind::Access, &session, claims)
     }
 
     /// Ends the session: its refresh token and every access token of it are refused from now on. Doing it twice is `Ok`.
@@ -162,8 +178,7 @@ impl Issuer {
     fn mint<X: Serialize>(
         &self,
         kind: TokenKind,
-        subject: Option<&str>,
-        session_id: Option<&str>,
+        session: &Session<'_>,
         claims: &X,
     ) -> Result<MintedToken, IssueError> {
         let Settings { verifier, signer, .. } = &*self.0;
@@ -171,8 +186,9 @@ impl Issuer {
             TokenKind::Access => self.0.access_lifetime,
             TokenKind::Refresh => self.0.refresh_lifetime,
         };
-        let issued_at = verifier.now();
-        let expires_at = issued_at + lifetime;
+        // Whole seconds, both: else a fraction of the one rounds the other up, over what the verifier accepts.
+        let issued_at = Timestamp::from_millis(verifier.now().as_seconds() * 1000);
+        let expires_at = issued_at + Duration::from_secs(lifetime.as_secs());
         let (typ, kind_claim) = verifier.kind_source().write(kind);
 
         let mut payload = application_claims(claims)?;
@@ -181,7 +197,7 @@ impl Issuer {
             Some(_) => Err(IssueError::ReservedClaim),
         };
         for (name, value) in
-            [("iss", verifier.issuer()), ("aud", verifier.audience()), ("sub", subject), ("sid", session_id)]
+            [("iss", session.issuer), ("aud", verifier.audience()), ("sub", session.subject), ("sid", session.id)]
         {
             if let Some(value) = value {
                 insert(name, value.into())?;
@@ -198,7 +214,7 @@ impl Issuer {
         if text.len() > verifier.max_token_bytes() {
             return Err(IssueError::TooLong);
         }
-        Ok(MintedToken { text, expires_at: Timestamp::from_millis(expires_at.as_seconds() * 1000) })
+        Ok(MintedToken { text, expires_at })
     }
 }
 
@@ -266,7 +282,20 @@ fn application_claims<X: Serialize>(claims: &X) -> Result<Map<String, Value>, Is
     if RESERVED_CLAIMS.iter().any(|name| members.contains_key(*name)) {
         return Err(IssueError::ReservedClaim);
     }
+    if members.values().any(|member| is_deeper(member, MAX_DEPTH)) {
+        return Err(IssueError::TooDeep);
+    }
     Ok(members)
+}
+
+/// Whether there are more than `levels` lists and objects inside each other.
+fn is_deeper(value: &Value, levels: usize) -> bool {
+    let inside = |value: &Value| is_deeper(value, levels - 1);
+    match value {
+        Value::Array(list) => levels == 0 || list.iter().any(inside),
+        Value::Object(members) => levels == 0 || members.values().any(inside),
+        _ => false,
+    }
 }
 
 /// 128 random bits in base64url: nobody guesses it, and no two are equal.
@@ -321,6 +350,7 @@ impl fmt::Display for IssueError {
                 "the application's claims must serialise to a JSON object: use a struct or a map"
             }
             Self::ReservedClaim => "an application claim has the name of a registered claim: rename it",
+            Self::TooDeep => "the application's claims are nested over 100 levels deep: make them flatter",
             Self::TooLong => "the token would be too long: put less into its claims, or raise `max_token_bytes`",
             Self::Subject => "the subject must have 1 to 1024 bytes",
             Self::NotRefresh => "a refresh token is needed: put `JwtBlocklistLayer::refresh` in front of this route",

@@ -97,7 +97,7 @@ impl Rfc6750 {
         Self::default()
     }
 
-    /// Names the protected space (RFC 7235 §2.2).
+    /// Names the protected space (RFC 9110 §11.5).
     ///
     /// # Errors
     ///

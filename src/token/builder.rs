@@ -30,7 +30,8 @@ pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 pub enum OptionalClaim {
     /// `sub`, the subject.
     Sub,
-    /// `iat`, the time of issue.
+    /// `iat`, the time of issue. A token with `sid` needs it all the same: without it nobody could say for how long the
+    /// session's logout must be remembered.
     Iat,
 }
 

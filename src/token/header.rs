@@ -20,7 +20,7 @@ pub(super) enum Typ {
 }
 
 impl Header {
-    pub(super) fn parse(text: &[u8]) -> Result<Self, VerifyError> {
+    pub(super) fn parse(text: &str) -> Result<Self, VerifyError> {
         let wanted = ["alg", "kid", "typ", "cty", "crit", "b64", "zip", "enc"];
         let [alg, kid, typ, cty, crit, b64, zip, enc] = json::members(text, wanted).map_err(|_| VerifyError::Header)?;
 
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Header, VerifyError> {
-        Header::parse(text.as_bytes())
+        Header::parse(text)
     }
 
     #[test]

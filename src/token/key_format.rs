@@ -79,7 +79,7 @@ impl PublicKey {
 
 pub(super) fn private_from_pem(family: KeyFamily, pem: &[u8]) -> Result<EncodingKey, ConfigError> {
     let (label, document) = SecretDocument::from_pem(pem_text(pem)?)
-        .map_err(|_| ConfigError::key("this is not a PEM private key: expected `-----BEGIN PRIVATE KEY-----`"))?;
+        .map_err(|_| ConfigError::key("this is not a PEM private key in clear: expected `-----BEGIN PRIVATE KEY-----`, as `openssl pkcs8 -topk8 -nocrypt` writes it"))?;
     match label {
         "PRIVATE KEY" | "RSA PRIVATE KEY" => private_from_der(family, document.as_bytes()),
         _ if label.contains("PRIVATE") => Err(ConfigError::key(
@@ -90,9 +90,8 @@ pub(super) fn private_from_pem(family: KeyFamily, pem: &[u8]) -> Result<Encoding
 }
 
 pub(super) fn private_from_der(family: KeyFamily, der: &[u8]) -> Result<EncodingKey, ConfigError> {
-    let is_pkcs1 = family == KeyFamily::Rsa && pkcs1::RsaPrivateKey::from_der(der).is_ok();
-    if is_pkcs1 {
-        return Ok(EncodingKey::from_rsa_der(der));
+    if family == KeyFamily::Rsa && pkcs1::RsaPrivateKey::from_der(der).is_ok() {
+        return rsa_private(der);
     }
     let info = PrivateKeyInfo::try_from(der).map_err(|_| {
         ConfigError::key(
@@ -102,10 +101,16 @@ pub(super) fn private_from_der(family: KeyFamily, der: &[u8]) -> Result<Encoding
     check_kind(family, &info.algorithm)?;
     match family {
         KeyFamily::Hmac { .. } => Err(ConfigError::key("an HMAC algorithm needs a secret: use `from_secret`")),
-        KeyFamily::Rsa => Ok(EncodingKey::from_rsa_der(info.private_key)),
+        KeyFamily::Rsa => rsa_private(info.private_key),
         KeyFamily::P256 | KeyFamily::P384 => Ok(EncodingKey::from_ec_der(der)),
         KeyFamily::Ed25519 => Ok(EncodingKey::from_ed_der(der)),
     }
+}
+
+fn rsa_private(pkcs1: &[u8]) -> Result<EncodingKey, ConfigError> {
+    let key = pkcs1::RsaPrivateKey::from_der(pkcs1).map_err(|_| ConfigError::key("this RSA key is damaged"))?;
+    check_rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())?;
+    Ok(EncodingKey::from_rsa_der(pkcs1))
 }
 
 fn pem_text(pem: &[u8]) -> Result<&str, ConfigError> {
@@ -131,7 +136,7 @@ fn check_kind(family: KeyFamily, algorithm: &AlgorithmIdentifierRef<'_>) -> Resu
 
 /// 2048 to 4096 bits (RFC 7518 §3.3; the upper bound keeps one signature check cheap), exponent odd and at least 65537.
 /// Both in big-endian bytes.
-pub(super) fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
+fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let modulus = strip_zeros(modulus);
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
     if !(2048..=4096).contains(&bits) {

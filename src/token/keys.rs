@@ -107,8 +107,8 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// When the text is not such a PEM or the key is of another kind than the algorithm needs. An `EC PRIVATE KEY` (SEC 1) is
-    /// converted with `openssl pkcs8 -topk8 -nocrypt`.
+    /// When the text is not such a PEM, the key is of another kind than the algorithm needs, or an RSA key is one that
+    /// [`VerifyingKey::from_pem`] refuses. An `EC PRIVATE KEY` (SEC 1) is converted with `openssl pkcs8 -topk8 -nocrypt`.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let key = key_format::private_from_pem(algorithm.family(), pem.as_ref())?;
         Ok(Self { algorithm, id: None, key })
@@ -149,7 +149,6 @@ impl SigningKey {
             KeyFamily::Rsa => {
                 let (n, e) = (provider::compiled_in()?.key_utils.rsa_pub_components_from_private_key)(private)
                     .map_err(broken)?;
-                key_format::check_rsa(&n, &e)?;
                 DecodingKey::from_rsa_raw_components(&n, &e)
             }
             KeyFamily::P256 | KeyFamily::P384 => {

@@ -38,7 +38,7 @@ impl Rules {
     pub(super) fn check(
         &self,
         typ: Typ,
-        payload: &[u8],
+        payload: &str,
         fallback_id: impl FnOnce() -> Box<str>,
         now: Timestamp,
     ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
@@ -67,7 +67,9 @@ impl Rules {
 
         let expires_at = date(exp).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
         let not_before = date(nbf).map_err(|()| VerifyError::NotBefore)?;
-        let issued_at = date(iat).and_then(|iat| self.issued_at.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
+        // A logout is remembered for the longest lifetime: that is enough only of a session whose tokens say when theirs began.
+        let issued_at_presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
+        let issued_at = date(iat).and_then(|iat| issued_at_presence.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
         let kind = self.kind.read(typ, kind.as_ref())?;
         self.check_times(issued_at, not_before, expires_at, now)?;
 

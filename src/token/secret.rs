@@ -1,5 +1,8 @@
 //! What an HMAC secret must not be (RFC 8725 §3.5, RFC 7518 §3.2).
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
+
 use crate::error::ConfigError;
 
 /// Secrets that are long enough and yet known to everybody: they stand in tutorials and in the debuggers of the trade.
@@ -15,17 +18,19 @@ const PUBLISHED: [&[u8]; 5] = [
 /// token signed with HMAC under the *public* key, which everybody has.
 pub(super) fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
     let trimmed = trim(secret);
-    let complaint = if looks_like_key_text(trimmed) || looks_like_der(trimmed) {
+    // Blanks around a text are an accident of its file; in raw bytes they are as random as the rest.
+    let counted = if secret.is_ascii() { trimmed } else { secret };
+    let complaint = if looks_like_key_text(trimmed) || [secret, trimmed].into_iter().any(looks_like_der) {
         "this HMAC secret looks like a key pair's key (PEM, DER, JWK or ssh): use `from_pem` or `from_der` with an \
          asymmetric algorithm, or make a random secret with `openssl rand -hex 32`"
             .into()
-    } else if trimmed.len() < min_bytes {
+    } else if counted.len() < min_bytes {
         format!(
             "this HMAC secret has {} bytes (blanks around it not counted) and needs {min_bytes} (RFC 7518 §3.2): make one \
              with `openssl rand -hex {min_bytes}`",
-            trimmed.len()
+            counted.len()
         )
-    } else if PUBLISHED.contains(&trimmed) || trimmed.iter().all(|byte| *byte == trimmed[0]) {
+    } else if PUBLISHED.contains(&trimmed) || counted.iter().all(|byte| *byte == counted[0]) {
         format!("this HMAC secret is publicly known or trivial: make one with `openssl rand -hex {min_bytes}`")
     } else {
         return Ok(());
@@ -33,28 +38,40 @@ pub(super) fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> 
     Err(ConfigError::key(complaint))
 }
 
+/// Without blanks around it and byte order marks before it, in any order.
 fn trim(secret: &[u8]) -> &[u8] {
-    secret.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(secret).trim_ascii()
+    let mut trimmed = secret.trim_ascii();
+    while let Some(rest) = trimmed.strip_prefix(b"\xEF\xBB\xBF") {
+        trimmed = rest.trim_ascii();
+    }
+    trimmed
 }
 
 fn looks_like_key_text(secret: &[u8]) -> bool {
     let starts = |prefix: &[u8]| secret.starts_with(prefix);
-    starts(b"-----BEGIN")
+    // RFC 7468 §2 lets any text stand before a PEM.
+    secret.windows(10).any(|window| window == b"-----BEGIN")
         || starts(b"ssh-")
         || starts(b"ecdsa-sha2-")
         || starts(b"sk-ssh-")
         || starts(b"---- BEGIN SSH2")
         || (starts(b"{") && secret.windows(5).any(|window| window == b"\"kty\""))
+        || is_der_in_base64(secret)
 }
 
-/// One ASN.1 SEQUENCE that spans the whole input.
-fn looks_like_der(secret: &[u8]) -> bool {
-    use pkcs8::der::{Decode, Header, Length, SliceReader, Tag};
-    let Ok(mut reader) = SliceReader::new(secret) else { return false };
+/// A PEM without its first and last line: so some login services show their public key.
+fn is_der_in_base64(secret: &[u8]) -> bool {
+    let text: Vec<u8> = secret.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(text).is_ok_and(|der| looks_like_der(&der))
+}
+
+/// One ASN.1 SEQUENCE that spans the whole input and begins, as those of keys do, with a number or another SEQUENCE.
+fn looks_like_der(bytes: &[u8]) -> bool {
+    let Ok(mut reader) = SliceReader::new(bytes) else { return false };
     Header::decode(&mut reader).is_ok_and(|header| {
-        let header_len = <Header as pkcs8::der::Encode>::encoded_len(&header).unwrap_or(Length::ZERO);
         header.tag == Tag::Sequence
-            && (header_len + header.length).is_ok_and(|total| Length::try_from(secret.len()) == Ok(total))
+            && reader.remaining_len() == header.length
+            && reader.peek_byte().is_some_and(|tag| tag == 0x02 || tag == 0x30)
     })
 }
 

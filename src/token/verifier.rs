@@ -93,13 +93,13 @@ impl Verifier {
         if [header, payload, signature].iter().any(|part| part.is_empty() || part.contains('.')) {
             return Err(VerifyError::Shape);
         }
-        let header = Header::parse(&decode(header)?)?;
+        let header = Header::parse(&decode_text(header).ok_or(VerifyError::Header)?)?;
         let key = self.key(&header)?;
         self.check_signature(key, signed, &decode(signature)?)?;
 
-        let payload = decode(payload)?;
+        let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
         let (kind, claims) = self.rules.check(header.typ, &payload, || hash_of(signed), now)?;
-        let application = serde_json::from_slice(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
+        let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
         Ok(Verified { kind, claims, application })
     }
 
@@ -163,6 +163,10 @@ impl Verifier {
 /// Strict base64url without padding (RFC 7515 §2): other alphabets, padding, blanks and stray trailing bits are refused.
 fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Shape)
+}
+
+fn decode_text(part: &str) -> Option<String> {
+    String::from_utf8(decode(part).ok()?).ok()
 }
 
 /// The id of a token without `jti`. The signature has no part in it: ECDSA has two for one text.
