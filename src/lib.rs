@@ -1,4 +1,64 @@
-//! A Tower middleware that lets a server take a JWT back.
+//! Log out a JWT: a Tower middleware that verifies a token, tells access from refresh, and refuses what was revoked.
+//!
+//! # The parts
+//!
+//! | | |
+//! |---|---|
+//! | [`Verifier`] | decides whether a token is genuine, and what it says |
+//! | [`Blocklist`], [`Revoke`] | know what was taken back: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
+//! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
+//! | [`Issuer`] | login, refresh, logout: for tokens of your own |
+//! | [`Guard`] | the layer's decision without HTTP: for WebSockets, queues, tests |
+//!
+//! # In ten minutes
+//!
+//! ```
+//! use std::sync::Arc;
+//! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
+//! use tower::ServiceExt;
+//! use tower_jwt_blocklist::{
+//!     Algorithm, Authenticated, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // At start: the key, what a token must say, and the list. Whatever cannot work is an error here.
+//! let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
+//! let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+//! let blocklist = MemoryBlocklist::new();
+//! let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
+//!
+//! // The layer in front of routes. `Authenticated` in a handler is the proof that it ran.
+//! let app = Router::new()
+//!     .route("/me", get(async |user: Authenticated| user.subject().unwrap_or_default().to_owned()))
+//!     .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
+//!
+//! // A request with a token of ours is let through …
+//! let token = issuer.login("user-1", &NoClaims {})?.access.into_string();
+//! let request = || Request::get("/me").header("Authorization", format!("Bearer {token}")).body(Body::empty());
+//! assert_eq!(app.clone().oneshot(request()?).await?.status(), StatusCode::OK);
+//!
+//! // … until its session is logged out. (A handler has the `Authenticated` already.)
+//! let user = Guard::new(TokenKind::Access, verifier, blocklist).authenticate::<NoClaims>(&token).await?;
+//! issuer.logout(&user).await?;
+//! assert_eq!(app.oneshot(request()?).await?.status(), StatusCode::UNAUTHORIZED);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What is decided, in this order
+//!
+//! 1. The request carries exactly one bearer token, else 401 (none) or 400 (not one).
+//! 2. Its form, `alg`, `kid` and `typ` are known (RFC 8725), and its signature is right for the one algorithm of the key.
+//! 3. Its claims say what they must, each once (RFC 7519 §4.1), and it is of the kind the layer asks for.
+//! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503.
+//!
+//! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
+//!
+//! # Features
+//!
+//! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
+//! as an extractor. `redis` (default): `RedisBlocklist`. A feature adds; none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -34,3 +94,8 @@ pub use rejection::{Rejection, RejectionKind};
 pub use token::{
     Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
 };
+
+/// The README's code is compiled and run with the documentation's.
+#[cfg(all(doctest, feature = "axum"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
