@@ -12,11 +12,9 @@ use http::{Request, Response, header};
 use http_body_util::{Empty, Full};
 use serde_json::json;
 use support::{AUDIENCE, ISSUER, NOW, SECRET, clock, settings, signing_key, token, wait::soon};
-use testkit::RedisServer;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, RedisBlocklist, RedisSettings,
-    Revoke, TokenIds, Verifier,
+    Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Revoke, Verifier,
 };
 
 /// Everything that is logged, as text.
@@ -126,8 +124,12 @@ async fn r75_r76_no_token_id_or_secret_is_logged_with_memory() {
     }
 }
 
+#[cfg(feature = "redis")]
 #[tokio::test]
 async fn r67_r75_no_token_id_or_secret_is_logged_with_redis_up_and_down() {
+    use testkit::RedisServer;
+    use tower_jwt_blocklist::{RedisBlocklist, RedisSettings, TokenIds};
+
     let (log, _guard) = record();
     let mut server = RedisServer::options().password("hunter2").start().await;
     let settings = RedisSettings::from_url(&server.url()).unwrap().clock(clock().as_fn());

@@ -12,8 +12,9 @@ use tower_jwt_blocklist::{
 };
 
 use crate::{
-    Stand, claim, claims, lenient,
+    Stand, lenient,
     support::{self, AUDIENCE, ISSUER, clock, good_token, header, payload, settings},
+    with_claim, with_claims,
 };
 
 #[tokio::test]
@@ -23,34 +24,34 @@ async fn r11_what_is_required_is_required() {
         [("iss", "iss"), ("sub", "sub"), ("aud", "aud"), ("exp", "exp"), ("iat", "iat"), ("jti", "jti")]
     {
         // Without `iat` a token has no place in a session's time.
-        stand.invalid(&format!("no {name}"), &claims(json!({ name: null, "sid": null })), reason).await;
+        stand.invalid(&format!("no {name}"), &with_claims(json!({ name: null, "sid": null })), reason).await;
     }
-    stand.accepts("no sid", &claims(json!({ "sid": null }))).await;
+    stand.accepts("no sid", &with_claims(json!({ "sid": null }))).await;
     stand.accepts("no nbf", &good_token()).await;
 
     let sessions = Stand::with(settings().clock(clock().as_fn()).require_session_id());
-    sessions.invalid("no sid, where one is required", &claims(json!({ "sid": null })), "sid").await;
+    sessions.invalid("no sid, where one is required", &with_claims(json!({ "sid": null })), "sid").await;
 }
 
 #[tokio::test]
 async fn r11_what_is_not_required_must_still_be_well_formed() {
     let stand = Stand::with(lenient());
     let nothing = json!({ "iss": null, "aud": null, "sub": null, "iat": null, "jti": null, "sid": null });
-    let user = stand.accepts("nothing but exp", &claims(nothing)).await;
+    let user = stand.accepts("nothing but exp", &with_claims(nothing)).await;
     assert_eq!((user.issuer(), user.subject(), user.issued_at(), user.session_id()), (None, None, None, None));
-    stand.invalid("exp is never optional", &claims(json!({ "exp": null })), "exp").await;
+    stand.invalid("exp is never optional", &with_claims(json!({ "exp": null })), "exp").await;
 
     for name in ["iss", "sub", "jti", "sid"] {
         for value in ["null", "1", "1.5", "true", "[]", r#"["user-1"]"#, "{}", r#"{"a":"b"}"#, r#""""#] {
-            stand.invalid(&format!("{name}: {value}"), &claim(name, value), name).await;
+            stand.invalid(&format!("{name}: {value}"), &with_claim(name, value), name).await;
         }
     }
     for value in ["null", "1", "true", "{}", "[1]", "[null]", r#"["https://api.example.org",1]"#, r#"[["a"]]"#] {
-        stand.invalid(&format!("aud: {value}"), &claim("aud", value), "aud").await;
+        stand.invalid(&format!("aud: {value}"), &with_claim("aud", value), "aud").await;
     }
     for name in ["exp", "iat", "nbf"] {
         for value in ["null", "true", "\"1767225600\"", "\"\"", "[]", "[1767225600]", "{}"] {
-            stand.invalid(&format!("{name}: {value}"), &claim(name, value), name).await;
+            stand.invalid(&format!("{name}: {value}"), &with_claim(name, value), name).await;
         }
     }
 }
@@ -59,7 +60,7 @@ async fn r11_what_is_not_required_must_still_be_well_formed() {
 async fn r14_iss_is_one_string_byte_for_byte() {
     let stand = Stand::with(settings().issuer("caf\u{e9}").clock(clock().as_fn()));
     assert_eq!(
-        stand.accepts("the second of two", &claims(json!({ "iss": "caf\u{e9}" }))).await.issuer(),
+        stand.accepts("the second of two", &with_claims(json!({ "iss": "caf\u{e9}" }))).await.issuer(),
         Some("caf\u{e9}")
     );
     for (name, issuer) in [
@@ -79,9 +80,9 @@ async fn r14_iss_is_one_string_byte_for_byte() {
         ("number", json!(5)),
         ("object", json!({ ISSUER: ISSUER })),
     ] {
-        stand.invalid(name, &claims(json!({ "iss": issuer })), "iss").await;
+        stand.invalid(name, &with_claims(json!({ "iss": issuer })), "iss").await;
     }
-    stand.invalid("null", &claim("iss", "null"), "iss").await;
+    stand.invalid("null", &with_claim("iss", "null"), "iss").await;
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ async fn r15_sub_is_a_string_of_1_to_1024_bytes_kept_as_it_is() {
         &"u".repeat(1024),
         &"\u{e9}".repeat(512),
     ] {
-        let user = stand.accepts(sub, &claims(json!({ "sub": sub }))).await;
+        let user = stand.accepts(sub, &with_claims(json!({ "sub": sub }))).await;
         assert_eq!(user.subject(), Some(sub));
     }
     for (name, sub) in [
@@ -109,9 +110,9 @@ async fn r15_sub_is_a_string_of_1_to_1024_bytes_kept_as_it_is() {
         ("object", json!({})),
         ("boolean", json!(false)),
     ] {
-        stand.invalid(name, &claims(json!({ "sub": sub })), "sub").await;
+        stand.invalid(name, &with_claims(json!({ "sub": sub })), "sub").await;
     }
-    stand.invalid("null", &claim("sub", "null"), "sub").await;
+    stand.invalid("null", &with_claim("sub", "null"), "sub").await;
 }
 
 #[tokio::test]
@@ -123,7 +124,7 @@ async fn r16_aud_is_ours_or_a_list_with_ours() {
         ("a list of one", json!([AUDIENCE])),
         ("a list of others and ours", json!(["x", "", AUDIENCE])),
     ] {
-        stand.accepts(name, &claims(json!({ "aud": audience }))).await;
+        stand.accepts(name, &with_claims(json!({ "aud": audience }))).await;
     }
     for (name, audience) in [
         ("another", json!("https://other.example.org")),
@@ -140,10 +141,10 @@ async fn r16_aud_is_ours_or_a_list_with_ours() {
         ("boolean", json!(true)),
         ("object", json!({ AUDIENCE: AUDIENCE })),
     ] {
-        stand.invalid(name, &claims(json!({ "aud": audience })), "aud").await;
+        stand.invalid(name, &with_claims(json!({ "aud": audience })), "aud").await;
     }
-    stand.invalid("null", &claim("aud", "null"), "aud").await;
-    stand.invalid("list with null", &claim("aud", &format!(r#"["{AUDIENCE}",null]"#)), "aud").await;
+    stand.invalid("null", &with_claim("aud", "null"), "aud").await;
+    stand.invalid("list with null", &with_claim("aud", &format!(r#"["{AUDIENCE}",null]"#)), "aud").await;
 }
 
 #[test]
@@ -165,7 +166,7 @@ fn r14_r16_issuer_and_audience_are_set_or_given_up_by_name() {
 
 #[tokio::test]
 async fn r14_r16_the_last_word_on_any_issuer_counts() {
-    let strangers = claims(json!({ "iss": "x", "aud": "y" }));
+    let strangers = with_claims(json!({ "iss": "x", "aud": "y" }));
     let open = Stand::with(settings().any_issuer().any_audience().clock(clock().as_fn()));
     open.accepts("any, after a name", &strangers).await;
     let closed = Stand::with(
@@ -178,14 +179,14 @@ async fn r14_r16_the_last_word_on_any_issuer_counts() {
             .clock(clock().as_fn()),
     );
     closed.invalid("a name, after any", &strangers, "iss").await;
-    closed.invalid("a name, after any", &claims(json!({ "aud": "y" })), "aud").await;
+    closed.invalid("a name, after any", &with_claims(json!({ "aud": "y" })), "aud").await;
 }
 
 #[tokio::test]
 async fn r17_jti_is_a_string_of_1_to_256_bytes() {
     let stand = Stand::new();
     for id in ["j", "a{b}\n*\0", &"j".repeat(256)] {
-        assert_eq!(stand.accepts(id, &claims(json!({ "jti": id }))).await.token_id(), id);
+        assert_eq!(stand.accepts(id, &with_claims(json!({ "jti": id }))).await.token_id(), id);
     }
     let by_hash = Stand::with(settings().clock(clock().as_fn()).token_id_source(TokenIdSource::JtiOrHash));
     for (name, id) in [
@@ -195,13 +196,13 @@ async fn r17_jti_is_a_string_of_1_to_256_bytes() {
         ("number", json!(1)),
         ("list", json!(["j"])),
     ] {
-        stand.invalid(name, &claims(json!({ "jti": id.clone() })), "jti").await;
+        stand.invalid(name, &with_claims(json!({ "jti": id.clone() })), "jti").await;
         // A jti that is there and wrong is not replaced.
-        by_hash.invalid(name, &claims(json!({ "jti": id })), "jti").await;
+        by_hash.invalid(name, &with_claims(json!({ "jti": id })), "jti").await;
     }
-    stand.invalid("missing", &claims(json!({ "jti": null })), "jti").await;
+    stand.invalid("missing", &with_claims(json!({ "jti": null })), "jti").await;
 
-    let without = claims(json!({ "jti": null }));
+    let without = with_claims(json!({ "jti": null }));
     let (signed, _) = without.rsplit_once('.').unwrap();
     let user = by_hash.accepts("missing, by hash", &without).await;
     assert_eq!(user.token_id(), encode(Sha256::digest(signed)));
@@ -251,7 +252,7 @@ async fn r17_r51_the_twin_of_a_revoked_ecdsa_token_is_revoked() {
 async fn r22_a_token_bound_to_a_key_is_refused() {
     let stand = Stand::new();
     for value in ["null", "{}", "[]", "1", r#""""#, r#"{"jkt":"0ZcOCORZNYy"}"#, r#"{"x5t#S256":"bwcK0esc3"}"#] {
-        stand.invalid(value, &claim("cnf", value), "cnf").await;
+        stand.invalid(value, &with_claim("cnf", value), "cnf").await;
     }
-    stand.invalid("by an escape", &claim(r"c\u006ef", "{}"), "cnf").await;
+    stand.invalid("by an escape", &with_claim(r"c\u006ef", "{}"), "cnf").await;
 }

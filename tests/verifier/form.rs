@@ -9,8 +9,9 @@ use testkit::tokens::{self, KeyPair, encode};
 use tower_jwt_blocklist::{Algorithm, TokenKind, Verifier, VerifyingKey};
 
 use crate::{
-    Stand, claims, head, sign_bytes, sign_text,
+    Stand, sign_bytes, sign_text,
     support::{AUDIENCE, ISSUER, NOW, clock, der, good_token, header, payload, settings, token},
+    with_head,
 };
 
 #[tokio::test]
@@ -45,7 +46,7 @@ async fn r1_every_alg_but_the_configured_one_is_refused_though_the_signature_is_
         r#"["HS256"]"#,
         r#"{"HS256":null}"#,
     ] {
-        stand.invalid(alg, &head("alg", alg), "algorithm").await;
+        stand.invalid(alg, &with_head("alg", alg), "algorithm").await;
     }
     stand.invalid("no alg", &token(json!({ "alg": null }), json!({})), "algorithm").await;
 }
@@ -124,9 +125,9 @@ async fn r3_r4_headers_that_change_the_rules_are_refused() {
         (r"cr\u0069t", "[]"),
         (r"\u0062\u00364", "false"),
     ] {
-        stand.invalid(&format!("{name}: {value}"), &head(name, value), "header").await;
+        stand.invalid(&format!("{name}: {value}"), &with_head(name, value), "header").await;
     }
-    stand.accepts("a plain cty", &head("cty", r#""json""#)).await;
+    stand.accepts("a plain cty", &with_head("cty", r#""json""#)).await;
 }
 
 #[tokio::test]

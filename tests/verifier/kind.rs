@@ -4,8 +4,9 @@ use serde_json::{Value, json};
 use tower_jwt_blocklist::{ConfigErrorKind, KindSource, RejectionKind, TokenKind};
 
 use crate::{
-    Stand, head,
+    Stand,
     support::{NOW, clock, settings, token},
+    with_head,
 };
 
 #[tokio::test]
@@ -42,7 +43,7 @@ async fn r12_only_the_access_media_type_is_an_access_token() {
         r#""at+jwt,rt+jwt""#,
         r#""Bearer""#,
     ] {
-        stand.invalid(typ, &head("typ", typ), "typ").await;
+        stand.invalid(typ, &with_head("typ", typ), "typ").await;
     }
 }
 

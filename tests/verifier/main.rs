@@ -86,12 +86,12 @@ impl Stand {
     }
 }
 
-fn claims(changes: Value) -> String {
+fn with_claims(changes: Value) -> String {
     token(json!({}), changes)
 }
 
 /// A genuine token with this text as the value of a claim: JSON of any sort, or none.
-fn claim(name: &str, value: &str) -> String {
+fn with_claim(name: &str, value: &str) -> String {
     sign_raw(
         SECRET.as_bytes(),
         &header(json!({})).to_string(),
@@ -100,7 +100,7 @@ fn claim(name: &str, value: &str) -> String {
 }
 
 /// A token with this text as the value of a header parameter, signed with HS256 and the right secret whatever it says.
-fn head(name: &str, value: &str) -> String {
+fn with_head(name: &str, value: &str) -> String {
     sign_raw(
         SECRET.as_bytes(),
         &with_member(header(json!({ name: null })), name, value),

@@ -8,8 +8,9 @@ use testkit::tokens::{compact, encode, sign_raw};
 use tower_jwt_blocklist::{NoClaims, RejectionKind};
 
 use crate::{
-    Stand, claims,
+    Stand,
     support::{good_token, header, payload},
+    with_claims,
 };
 
 static READ: AtomicUsize = AtomicUsize::new(0);
@@ -48,7 +49,7 @@ async fn r23_nothing_of_the_payload_counts_before_the_signature() {
     }
     let not_base64 = format!("{}.{}.{}", encode(&head), "***", encode([0; 32]));
     stand.invalid("a payload that is no base64url", &not_base64, "signature").await;
-    let refused_claims = claims(json!({ "iss": "x" }));
+    let refused_claims = with_claims(json!({ "iss": "x" }));
     stand.guard.authenticate::<Spy>(&refused_claims).await.unwrap_err();
     assert_eq!(READ.load(Ordering::Relaxed), 0);
     stand.guard.authenticate::<Spy>(&good_token()).await.unwrap();
@@ -64,10 +65,10 @@ async fn r23_the_store_is_not_asked_about_claims_that_the_application_cannot_rea
     }
     let stand = Stand::new();
     for (name, changes) in [("missing", json!({})), ("of another type", json!({ "role": 1 }))] {
-        let rejection = stand.guard.authenticate::<Role>(&claims(changes)).await.unwrap_err();
+        let rejection = stand.guard.authenticate::<Role>(&with_claims(changes)).await.unwrap_err();
         assert_eq!((rejection.kind(), rejection.reason()), (RejectionKind::Invalid, "application_claims"), "{name}");
     }
     assert_eq!(stand.asked(), 0);
-    stand.guard.authenticate::<Role>(&claims(json!({ "role": "admin" }))).await.unwrap();
+    stand.guard.authenticate::<Role>(&with_claims(json!({ "role": "admin" }))).await.unwrap();
     assert_eq!(stand.asked(), 1);
 }

@@ -10,8 +10,9 @@ use testkit::tokens::sign_raw;
 use tower_jwt_blocklist::{ConfigErrorKind, Guard, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
 
 use crate::{
-    Stand, claim, claims, lenient,
+    Stand, lenient,
     support::{AUDIENCE, ISSUER, NOW, SECRET, clock, good_token, header, settings},
+    with_claim, with_claims,
 };
 
 fn at_millis(millis: u64) -> SystemTime {
@@ -20,7 +21,7 @@ fn at_millis(millis: u64) -> SystemTime {
 
 /// A token for the clock that has been moved: good for days.
 fn lasting_token() -> String {
-    claims(json!({ "exp": NOW + 100_000 }))
+    with_claims(json!({ "exp": NOW + 100_000 }))
 }
 
 #[tokio::test]
@@ -41,7 +42,7 @@ async fn r18_exp_ends_at_its_millisecond() {
             ("17672292E2".into(), exp),
         ] {
             let name = format!("exp {value}, leeway {leeway}");
-            let (token, end) = (claim("exp", &value), millis + leeway * 1000);
+            let (token, end) = (with_claim("exp", &value), millis + leeway * 1000);
             clock.set(at_millis(end - 1));
             assert_eq!(stand.accepts(&name, &token).await.expires_at(), at_millis(millis), "{name}");
             for later in [0, 1, 999, 86_400_000] {
@@ -85,7 +86,7 @@ async fn r18_exp_that_is_no_date_is_refused() {
         ("253402300799", "lifetime"),
     ];
     for (value, reason) in rows {
-        stand.invalid(&format!("exp: {value}"), &claim("exp", value), reason).await;
+        stand.invalid(&format!("exp: {value}"), &with_claim("exp", value), reason).await;
     }
     // Dates, but long over: from the issue of a token that was never valid.
     for value in ["0", "-0", "-0.0", "0.001", "1e-300", "1"] {
@@ -107,7 +108,7 @@ async fn r19_nbf_begins_at_its_millisecond() {
             (format!("{}.5", NOW + 1000), nbf + 500),
             (format!("{}.125", NOW + 1000), nbf + 125),
         ] {
-            let (token, begin) = (claim("nbf", &value), millis - leeway * 1000);
+            let (token, begin) = (with_claim("nbf", &value), millis - leeway * 1000);
             let name = format!("nbf {value}, leeway {leeway}");
             clock.set(at_millis(begin - 1));
             stand.invalid(&name, &token, "nbf").await;
@@ -119,9 +120,9 @@ async fn r19_nbf_begins_at_its_millisecond() {
     }
     let stand = Stand::new();
     for value in ["-1", "\"1\"", "null", "false", "[]", "{}", "1e19", "1e308", "18446744073709551616", "253402300800"] {
-        stand.invalid(&format!("nbf: {value}"), &claim("nbf", value), "nbf").await;
+        stand.invalid(&format!("nbf: {value}"), &with_claim("nbf", value), "nbf").await;
     }
-    stand.accepts("nbf: 0", &claim("nbf", "0")).await;
+    stand.accepts("nbf: 0", &with_claim("nbf", "0")).await;
 }
 
 #[tokio::test]
@@ -129,10 +130,10 @@ async fn r20_iat_is_not_of_the_future() {
     for leeway in [0, 30, 300] {
         let clock = clock();
         let settings = settings().clock(clock.as_fn()).leeway(Duration::from_secs(leeway));
-        let good = claims(json!({ "iat": NOW - 10_000, "exp": NOW + 100_000 }));
+        let good = with_claims(json!({ "iat": NOW - 10_000, "exp": NOW + 100_000 }));
         let stand = Stand::of(TokenKind::Access, settings, good);
         for (value, millis) in [(format!("{NOW}"), NOW * 1000), (format!("{NOW}.5"), NOW * 1000 + 500)] {
-            let (token, begin) = (claim("iat", &value), millis - leeway * 1000);
+            let (token, begin) = (with_claim("iat", &value), millis - leeway * 1000);
             let name = format!("iat {value}, leeway {leeway}");
             clock.set(at_millis(begin - 1));
             stand.invalid(&name, &token, "iat").await;
@@ -142,7 +143,7 @@ async fn r20_iat_is_not_of_the_future() {
     }
     let stand = Stand::new();
     for value in ["-1", "\"1\"", "null", "false", "[]", "{}", "1e19", "1e308", "18446744073709551616", "253402300800"] {
-        stand.invalid(&format!("iat: {value}"), &claim("iat", value), "iat").await;
+        stand.invalid(&format!("iat: {value}"), &with_claim("iat", value), "iat").await;
     }
 }
 
@@ -160,15 +161,17 @@ async fn r20_a_token_lives_no_longer_than_is_allowed() {
         ("ends a moment before it was issued", json!({ "iat": NOW as f64 + 0.5, "exp": NOW }), "lifetime"),
     ];
     for (name, changes, reason) in rows {
-        stand.invalid(name, &claims(changes), reason).await;
+        stand.invalid(name, &with_claims(changes), reason).await;
     }
-    stand.accepts("exactly as long", &claims(json!({ "exp": NOW + max }))).await;
-    stand.accepts("exactly as long, from the future", &claims(json!({ "iat": NOW + 30, "exp": NOW + 30 + max }))).await;
-    stand.accepts("issued as it ends", &claims(json!({ "iat": NOW, "exp": NOW }))).await;
+    stand.accepts("exactly as long", &with_claims(json!({ "exp": NOW + max }))).await;
+    stand
+        .accepts("exactly as long, from the future", &with_claims(json!({ "iat": NOW + 30, "exp": NOW + 30 + max })))
+        .await;
+    stand.accepts("issued as it ends", &with_claims(json!({ "iat": NOW, "exp": NOW }))).await;
 
     // Without iat the bound is measured from now.
     let stand = Stand::with(lenient().max_lifetime(Duration::from_secs(max)));
-    let until = |exp: u64| claims(json!({ "iat": null, "sid": null, "exp": exp }));
+    let until = |exp: u64| with_claims(json!({ "iat": null, "sid": null, "exp": exp }));
     stand.accepts("as far as a token could be, issued now", &until(NOW + 30 + max)).await;
     stand.invalid("farther", &until(NOW + 30 + max + 1), "lifetime").await;
 }

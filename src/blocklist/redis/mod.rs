@@ -132,8 +132,10 @@ impl Shared {
             self.supervisor.observe(&live, &outcome);
         }
         outcome.map_err(|error| {
-            // The code is the server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
-            tracing::warn!(code = error.code().unwrap_or("-"), "Redis refused a command");
+            // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
+            if let Some(code) = error.code() {
+                tracing::warn!(code, "Redis refused a command");
+            }
             Outage::Failed
         })
     }

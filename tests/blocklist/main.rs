@@ -1,15 +1,14 @@
 //! One suite of cases that every blocklist must pass.
 
+mod memory;
+#[cfg(feature = "redis")]
+mod redis;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use support::{clock, wait::eventually};
-use testkit::{ManualClock, RedisServer};
-use tower_jwt_blocklist::{
-    Blocklist, Clock, MemoryBlocklist, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, RevokeError,
-    Scope, Status, SystemClock, Timestamp, TokenIds,
-};
+use tower_jwt_blocklist::{Blocklist, Revocation, RevocationId, Revoke, Scope, Status, Timestamp, TokenIds};
 
 /// A backend as the cases see it.
 trait Backend {
@@ -23,85 +22,6 @@ trait Backend {
     async fn let_pass(&self, duration: Duration);
     /// How many entries are stored.
     async fn stored(&self) -> usize;
-}
-
-struct Memory {
-    list: MemoryBlocklist,
-    clock: ManualClock,
-}
-
-impl Memory {
-    async fn start() -> Self {
-        let clock = clock();
-        Self { list: MemoryBlocklist::with_capacity_and_clock(100, clock.as_fn()), clock }
-    }
-}
-
-impl Backend for Memory {
-    fn node(&self) -> impl Blocklist + Revoke + Clone {
-        self.list.clone()
-    }
-
-    fn other_node(&self) -> impl Blocklist + Revoke + Clone {
-        self.list.clone()
-    }
-
-    fn after(&self, duration: Duration) -> Timestamp {
-        Timestamp::from(self.clock.now()) + duration
-    }
-
-    async fn let_pass(&self, duration: Duration) {
-        self.clock.advance(duration);
-        // What is over is cleared away by the next revocation, whatever it is.
-        let over = Revocation::new(Scope::Token, id("over"), Timestamp::from_millis(0));
-        self.list.revoke(&over).await.unwrap();
-    }
-
-    async fn stored(&self) -> usize {
-        self.list.len()
-    }
-}
-
-struct Redis {
-    server: RedisServer,
-    nodes: [RedisBlocklist; 2],
-}
-
-impl Redis {
-    async fn start() -> Self {
-        let server = RedisServer::start().await;
-        let settings = RedisSettings::from_url(&server.url()).unwrap();
-        let nodes = [
-            RedisBlocklist::connect(settings.clone()).await.unwrap(),
-            RedisBlocklist::connect(settings).await.unwrap(),
-        ];
-        Self { server, nodes }
-    }
-}
-
-impl Backend for Redis {
-    fn node(&self) -> impl Blocklist + Revoke + Clone {
-        self.nodes[0].clone()
-    }
-
-    fn other_node(&self) -> impl Blocklist + Revoke + Clone {
-        self.nodes[1].clone()
-    }
-
-    fn after(&self, duration: Duration) -> Timestamp {
-        Timestamp::from(SystemClock.now()) + duration
-    }
-
-    async fn let_pass(&self, duration: Duration) {
-        let millis = duration.as_millis().to_string();
-        self.server.cli(&["SET", "hourglass", "", "PX", &millis]).await;
-        eventually("the hourglass runs out", async || self.server.cli(&["EXISTS", "hourglass"]).await == "0").await;
-    }
-
-    async fn stored(&self) -> usize {
-        // Unlike DBSIZE, KEYS leaves out what has expired and is not yet cleared away.
-        self.server.cli(&["KEYS", "*"]).await.lines().count()
-    }
 }
 
 fn id(name: &str) -> RevocationId {
@@ -238,11 +158,12 @@ async fn behind_an_arc_dyn_it_is_the_same_blocklist(backend: impl Backend) {
 
 macro_rules! suite {
     ($($case:ident),* $(,)?) => {
-        mod memory {
-            $(#[tokio::test] async fn $case() { super::$case(super::Memory::start().await).await; })*
+        mod over_memory {
+            $(#[tokio::test] async fn $case() { super::$case(super::memory::Memory::start().await).await; })*
         }
-        mod redis {
-            $(#[tokio::test] async fn $case() { super::$case(super::Redis::start().await).await; })*
+        #[cfg(feature = "redis")]
+        mod over_redis {
+            $(#[tokio::test] async fn $case() { super::$case(super::redis::Redis::start().await).await; })*
         }
     };
 }
@@ -259,56 +180,4 @@ suite! {
     r66_any_text_can_be_an_id,
     concurrent_revocations_are_all_stored,
     behind_an_arc_dyn_it_is_the_same_blocklist,
-}
-
-#[tokio::test]
-async fn g7_a_full_memory_list_errs_and_drops_nothing() {
-    let clock = clock();
-    let list = MemoryBlocklist::with_capacity_and_clock(2, clock.as_fn());
-    let until = |duration| Timestamp::from(clock.now()) + duration;
-    list.revoke(&Revocation::new(Scope::Token, id("short"), until(MOMENT))).await.unwrap();
-    list.revoke(&Revocation::new(Scope::Token, id("long"), until(MINUTE))).await.unwrap();
-
-    let third = Revocation::new(Scope::Token, id("third"), until(MINUTE));
-    assert_eq!(list.revoke(&third).await, Err(RevokeError::Full));
-    for (name, expected) in [
-        ("short", Status::Revoked(Scope::Token)),
-        ("long", Status::Revoked(Scope::Token)),
-        ("third", Status::NotRevoked),
-    ] {
-        assert_eq!(list.check(&token(name)).await, Ok(expected), "{name}");
-    }
-    // What is there can still be lengthened, and what is over makes room.
-    list.revoke(&Revocation::new(Scope::Token, id("long"), until(MINUTE * 2))).await.unwrap();
-    clock.advance(MOMENT);
-    list.revoke(&third).await.unwrap();
-    assert_eq!(list.check(&token("third")).await, Ok(Status::Revoked(Scope::Token)));
-}
-
-#[test]
-fn g1_a_memory_list_is_read_while_it_is_written() {
-    let list = MemoryBlocklist::new();
-    let until = Timestamp::from(SystemClock.now()) + MINUTE;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    std::thread::scope(|scope| {
-        for reader in 0..2 {
-            let list = &list;
-            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            // A reader that sees an entry must go on seeing it, while it is lengthened again and again.
-            scope.spawn(move || {
-                let mut seen = false;
-                for _ in 0..20_000 {
-                    let answer = runtime.block_on(list.check(&token("a")));
-                    let is_revoked = answer == Ok(Status::Revoked(Scope::Token));
-                    assert!(is_revoked || !seen, "reader {reader} saw the entry vanish");
-                    seen |= is_revoked;
-                }
-            });
-        }
-        for number in 0..5_000 {
-            let revocation = Revocation::new(Scope::Token, id("a"), until + Duration::from_millis(number));
-            runtime.block_on(list.revoke(&revocation)).unwrap();
-        }
-    });
-    assert_eq!(list.len(), 1);
 }

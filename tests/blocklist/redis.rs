@@ -1,0 +1,50 @@
+//! A real Redis with two processes' views of it, under the suite. What only Redis does is in `tests/redis.rs`.
+
+use std::time::Duration;
+
+use testkit::RedisServer;
+use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Revoke, SystemClock, Timestamp};
+
+use crate::{Backend, support::wait::eventually};
+
+pub(crate) struct Redis {
+    server: RedisServer,
+    nodes: [RedisBlocklist; 2],
+}
+
+impl Redis {
+    pub(crate) async fn start() -> Self {
+        let server = RedisServer::start().await;
+        let settings = RedisSettings::from_url(&server.url()).unwrap();
+        let nodes = [
+            RedisBlocklist::connect(settings.clone()).await.unwrap(),
+            RedisBlocklist::connect(settings).await.unwrap(),
+        ];
+        Self { server, nodes }
+    }
+}
+
+impl Backend for Redis {
+    fn node(&self) -> impl Blocklist + Revoke + Clone {
+        self.nodes[0].clone()
+    }
+
+    fn other_node(&self) -> impl Blocklist + Revoke + Clone {
+        self.nodes[1].clone()
+    }
+
+    fn after(&self, duration: Duration) -> Timestamp {
+        Timestamp::from(SystemClock.now()) + duration
+    }
+
+    async fn let_pass(&self, duration: Duration) {
+        let millis = duration.as_millis().to_string();
+        self.server.cli(&["SET", "hourglass", "", "PX", &millis]).await;
+        eventually("the hourglass runs out", async || self.server.cli(&["EXISTS", "hourglass"]).await == "0").await;
+    }
+
+    async fn stored(&self) -> usize {
+        // Unlike DBSIZE, KEYS leaves out what has expired and is not yet cleared away.
+        self.server.cli(&["KEYS", "*"]).await.lines().count()
+    }
+}
