@@ -220,6 +220,8 @@ async fn a_check_survives_a_connection_that_breaks_under_it() {
     let check = tokio::spawn(blocklist.check(&ids()));
     eventually("Redis has the question", async || server.calls("mget").await == 1).await;
     proxy.cut();
+    // Whoever dials again has seen the old connection break; only then may answers pass.
+    proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
     assert_eq!(soon(check).await.unwrap(), Ok(Status::Revoked(Scope::Session)));
     assert_eq!(server.calls("mget").await, 2, "it was asked again, on another connection");
