@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use pkcs8::{PrivateKeyInfo, spki::SubjectPublicKeyInfoRef};
 use serde_json::json;
 use testkit::tokens::{KeyPair, bad_keys, encode};
-use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, SigningKey, TokenKind, VerifyingKey};
+use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, VerifyingKey};
 
 use crate::{
     PROVIDERS, bad_key, raw_public, reason,
@@ -288,9 +288,11 @@ fn r31_private_keys_that_are_broken_fail_before_the_first_token() {
                 let verifier = Arc::new(with_key(key.verifying_key()?).build()?);
                 Issuer::builder(verifier, key, MemoryBlocklist::new()).build()
             });
-            // A zeroed Ed25519 seed is another key, and a good one.
-            let is_seed = pair.alg() == "EdDSA" && name == "zeroed";
-            assert!(issuer.is_err() || is_seed, "{algorithm}: {name}");
+            // A zeroed Ed25519 seed is another key, and a good one; of RSA only what can be computed anew is zeroed.
+            let may_work = name == "zeroed" && !pair.alg().starts_with("ES");
+            assert!(issuer.is_err() || may_work, "{algorithm}: {name}");
+            // What was built proved that it signs what verifies, and goes on so.
+            issuer.iter().for_each(|issuer| drop(issuer.login("user-1", &NoClaims {}).unwrap()));
         }
     }
 }

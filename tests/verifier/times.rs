@@ -77,7 +77,6 @@ async fn r18_exp_that_is_no_date_is_refused() {
         ("1767229200000", "exp"),
         ("1e19", "exp"),
         ("1e308", "exp"),
-        ("1e400", "payload"),
         ("Infinity", "payload"),
         ("01767229200", "payload"),
         ("+1767229200", "payload"),
@@ -88,6 +87,8 @@ async fn r18_exp_that_is_no_date_is_refused() {
     for (value, reason) in rows {
         stand.invalid(&format!("exp: {value}"), &with_claim("exp", value), reason).await;
     }
+    // With serde_json's `arbitrary_precision` it is a number, though none that anybody could mean.
+    stand.unreadable("exp: 1e400", &with_claim("exp", "1e400")).await;
     // Dates, but long over: from the issue of a token that was never valid.
     for value in ["0", "-0", "-0.0", "0.001", "1e-300", "1"] {
         let text = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u","jti":"j","iat":0,"exp":{value}}}"#);
