@@ -67,6 +67,11 @@ impl Timestamp {
         self.0 / 1000
     }
 
+    /// The same without the fraction of a second.
+    pub(crate) const fn whole_seconds(self) -> Self {
+        Self(self.0 - self.0 % 1000)
+    }
+
     /// How long it is from `earlier` to here; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -209,6 +209,24 @@ async fn refresh_makes_an_access_token_of_the_same_session() {
 }
 
 #[tokio::test]
+async fn g3_an_access_token_ends_no_later_than_the_refresh_token_it_came_of() {
+    let house = House::new();
+    let lifetimes = house.issuer_settings().access_lifetime(seconds(100)).refresh_lifetime(seconds(150));
+    let issuer = lifetimes.build().unwrap();
+    let refresh = house.refresh(login(&issuer).refresh.as_str()).await.unwrap();
+    for (passed, end) in [(0, 100), (50, 150), (51, 150), (149, 150)] {
+        house.clock.set(at_millis((NOW + passed) * 1000));
+        let end = at_millis((NOW + end) * 1000);
+        assert_eq!(issuer.refresh(&refresh).unwrap().expires_at(), end, "after {passed} s");
+    }
+    // A proof that was kept is no refresh token: what came of it would outlive the session's revocation.
+    for passed in [150, 151, 1_000_000] {
+        house.clock.set(at_millis((NOW + passed) * 1000));
+        assert_eq!(issuer.refresh(&refresh).unwrap_err(), IssueError::SessionOver, "after {passed} s");
+    }
+}
+
+#[tokio::test]
 async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     let house = House::new();
     let issuer = house.issuer();

@@ -58,7 +58,8 @@ impl MemoryBlocklist {
         Self::with_capacity_and_clock(capacity, SystemClock)
     }
 
-    /// An empty list with room for `capacity` entries that forgets by this clock.
+    /// An empty list with room for `capacity` entries that forgets by this clock, which must be the verifier's: what is over by
+    /// the one need not be by the other.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
             entries: papaya::HashMap::new(),

@@ -84,7 +84,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// Accepts tokens whose `iss` is this, byte for byte. May be called more than once.
+    /// Accepts tokens whose `iss` is this, byte for byte. May be called more than once: for one issuer under several names. Every
+    /// key speaks for every name, so two parties that do not trust each other get a verifier each.
     pub fn issuer(mut self, issuer: impl Into<Box<str>>) -> Self {
         self.issuers.add(issuer.into());
         self

@@ -19,6 +19,8 @@ pub(crate) enum ApiError {
     EmailTaken,
     /// The same for an unknown user and a wrong password.
     WrongCredentials,
+    /// The refresh token ended on its way from the layer to the issuer.
+    SessionOver,
     /// The token is good, and its user is no longer there.
     UserGone,
     /// 404 or 405.
@@ -55,7 +57,10 @@ impl From<PasswordError> for ApiError {
 
 impl From<IssueError> for ApiError {
     fn from(error: IssueError) -> Self {
-        Self::internal("issuer", &error)
+        match error {
+            IssueError::SessionOver => Self::SessionOver,
+            error => Self::internal("issuer", &error),
+        }
     }
 }
 
@@ -87,6 +92,10 @@ impl IntoResponse for ApiError {
                 let description = "The e-mail address or the password is wrong";
                 (StatusCode::UNAUTHORIZED, body("wrong_credentials", description, "Check both and try again"))
                     .into_response()
+            }
+            Self::SessionOver => {
+                let body = body("invalid_token", "The refresh token has expired", "Log in again");
+                (StatusCode::UNAUTHORIZED, body).into_response()
             }
             Self::UserGone => {
                 let body = body("user_gone", "The user of this token no longer exists", "Sign up again");

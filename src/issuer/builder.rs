@@ -1,0 +1,91 @@
+//! The settings of an issuer, tried out on its verifier before the first login.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{Issuer, Shared, mint::Mint};
+use crate::{
+    blocklist::Revoke,
+    claims::NoClaims,
+    error::ConfigError,
+    token::{Signer, SigningKey, Verifier},
+};
+
+/// Settings of an [`Issuer`].
+#[must_use = "nothing is built before `build`"]
+pub struct IssuerBuilder {
+    verifier: Arc<Verifier>,
+    key: SigningKey,
+    revoke: Arc<dyn Revoke>,
+    access_lifetime: Duration,
+    refresh_lifetime: Duration,
+}
+
+impl IssuerBuilder {
+    pub(super) fn new(verifier: Arc<Verifier>, key: SigningKey, revoke: impl Revoke) -> Self {
+        Self {
+            verifier,
+            key,
+            revoke: Arc::new(revoke),
+            access_lifetime: Duration::from_secs(3600),
+            refresh_lifetime: Duration::from_secs(2 * 24 * 3600),
+        }
+    }
+
+    /// How long an access token lives; 1 hour by default. Whole seconds count.
+    pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
+        self.access_lifetime = lifetime;
+        self
+    }
+
+    /// How long a refresh token lives; 2 days by default. Whole seconds count.
+    pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
+        self.refresh_lifetime = lifetime;
+        self
+    }
+
+    /// Checks the settings, and mints a token of each kind for the verifier to accept.
+    ///
+    /// # Errors
+    ///
+    /// When a lifetime is under a second or over the verifier's
+    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), or the verifier does not accept what the key signs.
+    pub fn build(self) -> Result<Issuer, ConfigError> {
+        let allowed = Duration::from_secs(1)..=self.verifier.max_lifetime();
+        if !allowed.contains(&self.access_lifetime) || !allowed.contains(&self.refresh_lifetime) {
+            return Err(ConfigError::setting(
+                "a token's lifetime is under a second or over the verifier's `max_lifetime` (2 days by default): raise that one",
+            ));
+        }
+        let signer = Signer::new(self.key, &self.verifier);
+        let mint = Mint {
+            verifier: self.verifier,
+            signer,
+            access_lifetime: self.access_lifetime,
+            refresh_lifetime: self.refresh_lifetime,
+        };
+        let issuer = Issuer(Arc::new(Shared { mint, revoke: self.revoke }));
+        self_test(&issuer)?;
+        Ok(issuer)
+    }
+}
+
+fn self_test(issuer: &Issuer) -> Result<(), ConfigError> {
+    let refused = |why: String| {
+        ConfigError::setting(format!(
+            "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key"
+        ))
+    };
+    let verifier = &issuer.0.mint.verifier;
+    let pair = issuer.login("self-test", &NoClaims {}).map_err(|error| refused(error.to_string()))?;
+    for token in [pair.access, pair.refresh] {
+        let now = verifier.now();
+        verifier.verify::<NoClaims>(token.as_str(), now).map_err(|error| refused(error.as_str().to_owned()))?;
+    }
+    Ok(())
+}
+
+impl fmt::Debug for IssuerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IssuerBuilder").field("key", &self.key).finish_non_exhaustive()
+    }
+}

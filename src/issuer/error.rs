@@ -1,0 +1,47 @@
+//! Why no token was minted.
+
+use std::fmt;
+
+/// Why no token was minted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IssueError {
+    /// The application's claims are not a JSON object.
+    ClaimsNotAnObject,
+    /// One of the application's claims has the name of a registered claim, or of the one that tells the kind.
+    ReservedClaim,
+    /// The application's claims are nested deeper than a verifier reads.
+    TooDeep,
+    /// The token would be longer than the verifier accepts.
+    TooLong,
+    /// The subject is empty or longer than 1024 bytes.
+    Subject,
+    /// Not a refresh token: only with one of those a new access token is minted.
+    NotRefresh,
+    /// The refresh token has ended since it was authenticated: the user has to log in again.
+    SessionOver,
+    /// The operating system has no random numbers.
+    Random,
+    /// The key could not sign.
+    Signing,
+}
+
+impl fmt::Display for IssueError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ClaimsNotAnObject => {
+                "the application's claims must serialise to a JSON object: use a struct or a map"
+            }
+            Self::ReservedClaim => "an application claim has the name of a registered claim: rename it",
+            Self::TooDeep => "the application's claims are nested over 100 levels deep: make them flatter",
+            Self::TooLong => "the token would be too long: put less into its claims, or raise `max_token_bytes`",
+            Self::Subject => "the subject must have 1 to 1024 bytes",
+            Self::NotRefresh => "a refresh token is needed: put `JwtBlocklistLayer::refresh` in front of this route",
+            Self::SessionOver => "the refresh token has ended: the user has to log in again",
+            Self::Random => "the operating system has no random numbers",
+            Self::Signing => "the key could not sign",
+        })
+    }
+}
+
+impl std::error::Error for IssueError {}
