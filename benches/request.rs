@@ -187,7 +187,7 @@ fn main() {
             Verifier::builder().key(verifying).issuer("https://login.example.org").audience("https://api.example.org");
         let verifier = Arc::new(verifier.build().expect("good settings"));
         let issuer = Issuer::builder(verifier.clone(), signing, memory.clone()).build().expect("good settings");
-        let token = issuer.login("user-1", &NoClaims {}).expect("a token").access.into_string();
+        let token = runtime.block_on(issuer.login("user-1", &NoClaims {})).expect("a token").access.into_string();
 
         let mut validation = jsonwebtoken::Validation::new(algorithm);
         validation.set_issuer(&["https://login.example.org"]);

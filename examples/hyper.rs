@@ -70,7 +70,7 @@ fn parts(secret: &str) -> Result<(Issuer, JwtBlocklistLayer), Error> {
 async fn main() -> Result<(), Error> {
     let secret = std::env::var("JWT_SECRET").map_err(|_| "set JWT_SECRET, for instance to `openssl rand -hex 32`")?;
     let (issuer, layer) = parts(&secret)?;
-    println!("{}", issuer.login("user-1", &NoClaims {})?.access.as_str());
+    println!("{}", issuer.login("user-1", &NoClaims {}).await?.access.as_str());
     serve(TcpListener::bind("127.0.0.1:3000").await?, issuer, layer).await
 }
 
@@ -96,7 +96,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_works_until_it_is_logged_out() {
         let (issuer, layer) = parts("3f9a7c02b1d84e65a0c7f1e2d3b49586").unwrap();
-        let token = issuer.login("user-1", &NoClaims {}).unwrap().access.into_string();
+        let token = issuer.login("user-1", &NoClaims {}).await.unwrap().access.into_string();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         tokio::spawn(serve(listener, issuer, layer));

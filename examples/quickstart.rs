@@ -33,7 +33,7 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
 
 /// A real one checks a password first: see the `axum-logout` application.
 async fn login(State(issuer): State<Issuer>) -> Result<String, StatusCode> {
-    let pair = issuer.login("user-1", &NoClaims {}).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     Ok(pair.access.into_string())
 }
 

@@ -49,7 +49,7 @@ async fn story() -> Result<[Result<(), Status>; 3], Error> {
     let layer = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).render_with(GrpcStatus);
     let address = serve(layer).await?;
 
-    let token = issuer.login("user-1", &NoClaims {})?.access.into_string();
+    let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
     let without = call(address, None).await;
     let with = call(address, Some(&token)).await;
     // A service would log out whom it finds in the extensions of the request; here there is none, so the guard is asked.

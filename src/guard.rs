@@ -16,12 +16,8 @@ use crate::{
     claims::{NoClaims, TokenKind},
     clock::Timestamp,
     rejection::{Reason, Rejection},
-    token::{MAX_LEEWAY, RegisteredClaims, Verified, Verifier},
+    token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, Verifier},
 };
-
-/// How long a revocation is kept after the token's `exp`: the largest leeway any verifier can have, one second for the
-/// rounding of `exp`, and a minute by which the clocks of two machines may differ.
-const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
 
 /// Verifies a token, its kind and that it was not revoked.
 ///
@@ -78,9 +74,15 @@ impl Guard {
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
-        let ids = TokenIds::new(claims.issuer.as_deref(), &claims.token_id, claims.session_id.as_deref());
-        let session_kept_for = self.verifier.max_lifetime() + MAX_LEEWAY + KEPT_AFTER_EXPIRY;
-        let candidate = Authenticated(Arc::new(Facts { kind, claims, application, ids, session_kept_for }));
+        let mut ids = TokenIds::new(claims.issuer.as_deref(), &claims.token_id, claims.session_id.as_deref());
+        if let Some(subject) = &claims.subject {
+            ids = ids.with_subject(subject);
+        }
+        if let Some(issued_at) = claims.issued_at {
+            ids = ids.with_issued_at(issued_at);
+        }
+        let kept_for = self.verifier.revocations_kept_for();
+        let candidate = Authenticated(Arc::new(Facts { kind, claims, application, ids, kept_for }));
         Ok(Check { candidate: Some(candidate), lookup: self.blocklist.check(&ids), expected: self.expected })
     }
 
@@ -146,7 +148,8 @@ struct Facts<X> {
     claims: RegisteredClaims,
     application: X,
     ids: TokenIds,
-    session_kept_for: Duration,
+    /// How long a revocation of more than this token has to be remembered.
+    kept_for: Duration,
 }
 
 impl<X> Authenticated<X> {
@@ -198,9 +201,18 @@ impl<X> Authenticated<X> {
     pub fn revocation(&self, now: SystemTime) -> Revocation {
         match self.0.ids.session() {
             // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
-            Some(session) => Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.session_kept_for),
+            Some(session) => Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.kept_for),
             None => self.token_revocation(),
         }
+    }
+
+    /// What to store so that every session of the subject is over but this one; `None` for a token without `sub` or `sid`, which
+    /// does not tell the others from itself. `now` is the time of the logout.
+    pub fn others_revocation(&self, now: SystemTime) -> Option<Revocation> {
+        let (subject, session) = (self.0.ids.subject()?, self.0.ids.session()?);
+        let now = Timestamp::from(now);
+        let revocation = Revocation::new(Scope::Subject, subject, now + self.0.kept_for);
+        Some(revocation.issued_up_to(now).except_session(session))
     }
 
     /// What to store so that this one token is refused, and no other.

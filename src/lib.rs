@@ -12,7 +12,8 @@
 //!
 //! # In ten minutes
 //!
-//! ```
+#![cfg_attr(feature = "axum", doc = "```")]
+#![cfg_attr(not(feature = "axum"), doc = "```ignore")]
 //! use std::sync::Arc;
 //! use axum::{Router, body::Body, http::{Request, StatusCode}, routing::get};
 //! use tower::ServiceExt;
@@ -34,7 +35,7 @@
 //!     .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
 //!
 //! // A request with a token of ours is let through …
-//! let token = issuer.login("user-1", &NoClaims {})?.access.into_string();
+//! let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
 //! let request = || Request::get("/me").header("Authorization", format!("Bearer {token}")).body(Body::empty());
 //! assert_eq!(app.clone().oneshot(request()?).await?.status(), StatusCode::OK);
 //!
@@ -75,8 +76,8 @@ mod rejection;
 mod token;
 
 pub use blocklist::{
-    Blocklist, Lookup, MemoryBlocklist, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Scope,
-    Status, TokenIds,
+    Blocklist, CutOffFuture, Lookup, MemoryBlocklist, Outage, Revocation, RevocationId, Revoke, RevokeError,
+    RevokeFuture, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
 pub use blocklist::{RedisBlocklist, RedisSettings};

@@ -82,6 +82,8 @@ impl Rejection {
             Reason::WrongKind => "wrong_kind",
             Reason::Revoked(Scope::Token) => "token_revoked",
             Reason::Revoked(Scope::Session) => "session_revoked",
+            Reason::Revoked(Scope::Subject) => "subject_revoked",
+            Reason::Revoked(Scope::Issuer) => "issuer_revoked",
             Reason::Outage(outage) => outage.as_str(),
         }
     }

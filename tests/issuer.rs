@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 use support::{AUDIENCE, ISSUER, NOW, clock, good_token, settings, signing_key, token};
 use testkit::ManualClock;
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, IssuerBuilder, KindSource, MemoryBlocklist, NoClaims,
-    OptionalClaim, Outage, Rejection, RejectionKind, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture,
-    Scope, Timestamp, TokenIdSource, TokenKind, TokenPair, Verifier, VerifierBuilder,
+    Authenticated, ConfigErrorKind, CutOffFuture, Guard, IssueError, Issuer, IssuerBuilder, KindSource,
+    MemoryBlocklist, NoClaims, OptionalClaim, Outage, Rejection, RejectionKind, Revocation, RevocationId, Revoke,
+    RevokeError, RevokeFuture, Scope, Timestamp, TokenIdSource, TokenIds, TokenKind, TokenPair, Verifier,
+    VerifierBuilder,
 };
 
 /// A service: its clock, its blocklist, and who mints and checks its tokens.
@@ -89,15 +90,15 @@ fn piece(token: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
 }
 
-fn login(issuer: &Issuer) -> TokenPair {
-    issuer.login("user-1", &NoClaims {}).unwrap()
+async fn login(issuer: &Issuer) -> TokenPair {
+    issuer.login("user-1", &NoClaims {}).await.unwrap()
 }
 
 #[tokio::test]
 async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     let house = House::new();
     let issuer = house.issuer();
-    let pair = login(&issuer);
+    let pair = login(&issuer).await;
     let access = house.access(pair.access.as_str()).await.unwrap();
     let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
 
@@ -113,7 +114,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     assert_eq!(refresh.expires_at(), house.clock.now() + seconds(2 * 24 * 3600));
     assert_eq!((access.expires_at(), refresh.expires_at()), (pair.access.expires_at(), pair.refresh.expires_at()));
 
-    let other = house.access(login(&issuer).access.as_str()).await.unwrap();
+    let other = house.access(login(&issuer).await.access.as_str()).await.unwrap();
     assert_ne!(other.session_id(), access.session_id());
     assert_ne!(other.token_id(), access.token_id());
 
@@ -121,14 +122,14 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     let members = payload(pair.access.as_str());
     assert_eq!(members["aud"], json!(AUDIENCE));
     let names: Vec<_> = members.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "sid", "sub"], "nothing else is told");
+    assert_eq!(names, ["aud", "exp", "iat", "iat_ms", "iss", "jti", "sid", "sub"], "nothing else is told");
 }
 
 #[tokio::test]
 async fn r13_a_refresh_token_is_no_access_token_and_the_reverse() {
     for source in [KindSource::TypHeader, KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
         let house = House::with(settings().kind_source(source.clone()));
-        let pair = login(&house.issuer());
+        let pair = login(&house.issuer()).await;
         house.access(pair.access.as_str()).await.unwrap();
         house.refresh(pair.refresh.as_str()).await.unwrap();
         for wrong in [house.access(pair.refresh.as_str()).await, house.refresh(pair.access.as_str()).await] {
@@ -172,7 +173,7 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
     for source in [KindSource::TypHeader, KindSource::flag("refresh")] {
         let house = House::with(settings().kind_source(source));
         let issuer = house.issuer();
-        let pair = issuer.login("user-1", &profile()).unwrap();
+        let pair = issuer.login("user-1", &profile()).await.unwrap();
         let access = house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap();
         let refresh = house.ask::<Profile>(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
         let renewed = issuer.refresh(&refresh).unwrap();
@@ -183,7 +184,7 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
     }
     let guest = Profile { role: Role::Guest, ..profile() };
     let house = House::new();
-    let pair = house.issuer().login("user-1", &guest).unwrap();
+    let pair = house.issuer().login("user-1", &guest).await.unwrap();
     assert_eq!(house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap().claims(), &guest);
 }
 
@@ -191,7 +192,7 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
 async fn refresh_makes_an_access_token_of_the_same_session() {
     let house = House::new();
     let issuer = house.issuer();
-    let pair = login(&issuer);
+    let pair = login(&issuer).await;
     let first = house.access(pair.access.as_str()).await.unwrap();
     house.clock.advance(seconds(7200));
     let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
@@ -213,7 +214,7 @@ async fn g3_an_access_token_ends_no_later_than_the_refresh_token_it_came_of() {
     let house = House::new();
     let lifetimes = house.issuer_settings().access_lifetime(seconds(100)).refresh_lifetime(seconds(150));
     let issuer = lifetimes.build().unwrap();
-    let refresh = house.refresh(login(&issuer).refresh.as_str()).await.unwrap();
+    let refresh = house.refresh(login(&issuer).await.refresh.as_str()).await.unwrap();
     for (passed, end) in [(0, 100), (50, 150), (51, 150), (149, 150)] {
         house.clock.set(at_millis((NOW + passed) * 1000));
         let end = at_millis((NOW + end) * 1000);
@@ -230,7 +231,7 @@ async fn g3_an_access_token_ends_no_later_than_the_refresh_token_it_came_of() {
 async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     let house = House::new();
     let issuer = house.issuer();
-    let (pair, other) = (login(&issuer), login(&issuer));
+    let (pair, other) = (login(&issuer).await, login(&issuer).await);
     let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
     let mut access = vec![pair.access];
     for _ in 0..3 {
@@ -255,7 +256,7 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     // A proof from before the logout mints nothing that lives.
     let late = issuer.refresh(&refresh).unwrap();
     assert_eq!(house.access(late.as_str()).await.unwrap_err().reason(), "session_revoked");
-    house.access(login(&issuer).access.as_str()).await.expect("the user can log in again");
+    house.access(login(&issuer).await.access.as_str()).await.expect("the user can log in again");
 }
 
 #[tokio::test]
@@ -325,27 +326,38 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
         fn revoke<'a>(&'a self, _: &'a Revocation) -> RevokeFuture<'a> {
             Box::pin(async { Err(RevokeError::Outage(Outage::TimedOut)) })
         }
+        fn cut_off<'a>(&'a self, _: &'a TokenIds) -> CutOffFuture<'a> {
+            Box::pin(async { Err(Outage::TimedOut) })
+        }
     }
     let house = House::new();
     let user = house.access(&good_token()).await.unwrap();
     let down = Issuer::builder(house.verifier.clone(), signing_key(), Down).build().unwrap();
-    assert_eq!(down.logout(&user).await, Err(RevokeError::Outage(Outage::TimedOut)));
+    let timed_out = Err(RevokeError::Outage(Outage::TimedOut));
+    assert_eq!(down.logout(&user).await, timed_out);
+    assert_eq!(down.logout_others(&user).await, timed_out);
+    assert_eq!(down.logout_everywhere("user-1").await, timed_out);
+    assert_eq!(down.revoke_all().await, timed_out);
+    assert_eq!(down.revoke_session("session-1").await, timed_out);
+    assert_eq!(down.revoke_token("token-1", at_millis(NOW * 1000)).await, timed_out);
+    let login = down.login("user-1", &NoClaims {}).await;
+    assert_eq!(login.unwrap_err(), IssueError::Outage(Outage::TimedOut), "no token that may be dead already");
 
     let full = MemoryBlocklist::with_capacity_and_clock(0, house.clock.as_fn());
     let full = Issuer::builder(house.verifier.clone(), signing_key(), full).build().unwrap();
     assert_eq!(full.logout(&user).await, Err(RevokeError::Full));
 }
 
-#[test]
-fn claims_that_cannot_be_members_are_refused() {
+#[tokio::test]
+async fn claims_that_cannot_be_members_are_refused() {
     let issuer = House::with(settings().kind_source(KindSource::flag("refresh"))).issuer();
     for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", "refresh"] {
         for value in [json!("x"), Value::Null] {
-            let error = issuer.login("user-1", &json!({ name: value })).unwrap_err();
+            let error = issuer.login("user-1", &json!({ name: value })).await.unwrap_err();
             assert_eq!(error, IssueError::ReservedClaim, "{name}");
         }
     }
-    issuer.login("user-1", &json!({ "Sub": 1, "kind": 1, "typ": 1, "": 1 })).unwrap();
+    issuer.login("user-1", &json!({ "Sub": 1, "kind": 1, "typ": 1, "": 1 })).await.unwrap();
 
     for (name, claims) in [
         ("list", json!([])),
@@ -354,11 +366,11 @@ fn claims_that_cannot_be_members_are_refused() {
         ("number", json!(1)),
         ("null", Value::Null),
     ] {
-        assert_eq!(issuer.login("user-1", &claims).unwrap_err(), IssueError::ClaimsNotAnObject, "{name}");
+        assert_eq!(issuer.login("user-1", &claims).await.unwrap_err(), IssueError::ClaimsNotAnObject, "{name}");
     }
-    assert_eq!(issuer.login("user-1", &()).unwrap_err(), IssueError::ClaimsNotAnObject, "unit");
+    assert_eq!(issuer.login("user-1", &()).await.unwrap_err(), IssueError::ClaimsNotAnObject, "unit");
     let by_number = BTreeMap::from([((1, 2), "x")]);
-    assert_eq!(issuer.login("user-1", &by_number).unwrap_err(), IssueError::ClaimsNotAnObject, "a map by pairs");
+    assert_eq!(issuer.login("user-1", &by_number).await.unwrap_err(), IssueError::ClaimsNotAnObject, "a map by pairs");
 }
 
 #[tokio::test]
@@ -368,14 +380,14 @@ async fn r10_r15_what_the_verifier_would_refuse_is_not_minted() {
     for (name, subject) in
         [("empty", String::new()), ("1025 bytes", "u".repeat(1025)), ("in letters", "\u{e9}".repeat(513))]
     {
-        assert_eq!(issuer.login(&subject, &NoClaims {}).unwrap_err(), IssueError::Subject, "{name}");
+        assert_eq!(issuer.login(&subject, &NoClaims {}).await.unwrap_err(), IssueError::Subject, "{name}");
     }
-    house.access(issuer.login(&"u".repeat(1024), &NoClaims {}).unwrap().access.as_str()).await.unwrap();
+    house.access(issuer.login(&"u".repeat(1024), &NoClaims {}).await.unwrap().access.as_str()).await.unwrap();
 
     // Each length is either minted and accepted, or not minted.
     let mut minted = 0;
     for filler in 5700..5900 {
-        match issuer.login("user-1", &json!({ "x": "x".repeat(filler) })) {
+        match issuer.login("user-1", &json!({ "x": "x".repeat(filler) })).await {
             Ok(pair) => {
                 minted += 1;
                 house.access(pair.access.as_str()).await.unwrap();
@@ -394,7 +406,7 @@ async fn r9_claims_too_deep_to_be_read_again_are_not_minted() {
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
     let mut minted = 0;
     for depth in [1, 100, 120, 124, 125, 126, 127, 128, 129, 130, 200] {
-        if let Ok(pair) = issuer.login("user-1", &json!({ "deep": nested(depth) })) {
+        if let Ok(pair) = issuer.login("user-1", &json!({ "deep": nested(depth) })).await {
             minted += 1;
             let answer = house.ask::<Value>(TokenKind::Access, pair.access.as_str()).await;
             assert!(answer.is_ok(), "minted and refused at depth {depth}: {answer:?}");
@@ -442,7 +454,7 @@ async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
         let issuer = house.issuer_settings().access_lifetime(lifetime).refresh_lifetime(lifetime).build().unwrap();
         for fraction in [0, 1, 499, 500, 501, 999] {
             house.clock.set(at_millis(NOW * 1000 + fraction));
-            let pair = login(&issuer);
+            let pair = login(&issuer).await;
             let user =
                 house.access(pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
             assert_eq!(user.expires_at(), pair.access.expires_at(), "{name}");
@@ -457,15 +469,15 @@ async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
     }
 }
 
-#[test]
-fn r24_minting_never_panics_whatever_the_clock() {
+#[tokio::test]
+async fn r24_minting_never_panics_whatever_the_clock() {
     let house = House::new();
     let issuer = house.issuer();
     for now in [0, 1, 253_402_300_799_999, u64::MAX / 1000, u64::MAX - 1, u64::MAX].map(Duration::from_millis) {
         let Some(now) = UNIX_EPOCH.checked_add(now) else { continue };
         house.clock.set(now);
         let now = Timestamp::from(now);
-        match issuer.login("user-1", &NoClaims {}) {
+        match issuer.login("user-1", &NoClaims {}).await {
             Ok(pair) => assert_eq!(payload(pair.refresh.as_str())["iat"], json!(now.as_seconds())),
             // At the end of time there is none left to live in.
             Err(error) => {
@@ -590,7 +602,7 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
         let [house, ..] = &houses;
         house.clock.set(at_millis(NOW * 1000 + fraction));
         let issuer = house.issuer_settings().access_lifetime(seconds(300)).refresh_lifetime(max).build().unwrap();
-        let pair = login(&issuer);
+        let pair = login(&issuer).await;
         house.clock.advance(seconds(200));
         let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
         let renewed = issuer.refresh(&refresh).unwrap();

@@ -65,7 +65,7 @@ async fn journey(log: &Log, blocklist: impl Blocklist + Revoke + Clone) -> Strin
     let keys = Verifier::builder().key(key.verifying_key().unwrap()).issuer(ISSUER).audience(AUDIENCE);
     let verifier = Arc::new(keys.clock(clock().as_fn()).build().unwrap());
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build().unwrap();
-    let pair = issuer.login("subject-c4n4ry", &json!({ "mail": "claim-c4n4ry" })).unwrap();
+    let pair = issuer.login("subject-c4n4ry", &json!({ "mail": "claim-c4n4ry" })).await.unwrap();
 
     let claims = json!({ "sub": "subject-c4n4ry", "jti": "token-c4n4ry", "sid": "session-c4n4ry", "x": "a\nINFO forged-c4n4ry" });
     let mut expired = claims.clone();

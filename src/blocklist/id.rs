@@ -5,26 +5,51 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 
 use super::Scope;
+use crate::clock::Timestamp;
 
-/// The name of a token or a session in a store: the first 128 bits of a SHA-256 over the issuer, the scope and the id. Equal
-/// ids of different issuers, or of a token and a session, have different names.
+/// The name of something in a store: the first 128 bits of a SHA-256 over the scope, the issuer and the id. Equal ids of
+/// different issuers, or in different scopes, have different names.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RevocationId([u8; 16]);
 
 impl RevocationId {
-    /// Names the token (`jti`) or session (`sid`) called `id` by this issuer (`iss`).
+    /// Names what this issuer (`iss`) calls `id`: a token's `jti`, a session's `sid`, a subject's `sub`. All that the issuer
+    /// has issued is [`RevocationId::issuer`].
     pub fn new(issuer: Option<&str>, scope: Scope, id: &str) -> Self {
-        // Each part is preceded by its length, so that no two triples hash the same text.
-        let issuer_len = issuer.map_or(u64::MAX, |issuer| issuer.len() as u64);
-        let digest = Sha256::new()
-            .chain_update([scope.tag()])
-            .chain_update(issuer_len.to_be_bytes())
-            .chain_update(issuer.unwrap_or_default())
-            .chain_update(id)
-            .finalize();
+        Self::issuer(issuer).within(scope, id)
+    }
+
+    /// Names an issuer (`iss`), or with `None` whoever issues tokens without `iss`.
+    pub fn issuer(issuer: Option<&str>) -> Self {
+        // The marker keeps "no issuer" and "an empty one" apart.
+        let marker = [Scope::Issuer.tag(), u8::from(issuer.is_some())];
+        Self::first_half(Sha256::new().chain_update(marker).chain_update(issuer.unwrap_or_default()))
+    }
+
+    /// Names something of the issuer that this is the name of. All parts but the last have one length: no two triples hash the
+    /// same text.
+    fn within(self, scope: Scope, id: &str) -> Self {
+        Self::first_half(Sha256::new().chain_update([scope.tag()]).chain_update(self.0).chain_update(id))
+    }
+
+    fn first_half(hash: Sha256) -> Self {
+        let digest = hash.finalize();
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&digest[..16]);
         Self(bytes)
+    }
+
+    /// From what `Display` writes.
+    #[cfg(feature = "redis")]
+    pub(super) fn from_hex(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        if digits.len() != 32 || !digits.is_ascii() {
+            return None;
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
     }
 
     /// The 16 bytes.
@@ -38,6 +63,8 @@ impl Scope {
         match self {
             Self::Token => b't',
             Self::Session => b's',
+            Self::Subject => b'u',
+            Self::Issuer => b'i',
         }
     }
 }
@@ -55,20 +82,41 @@ impl fmt::Debug for RevocationId {
     }
 }
 
-/// Every name by which one token can have been revoked: what a check asks for, at once.
+/// Every name by which one token can have been revoked, and when it was issued: what a check asks about, at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenIds {
     token: RevocationId,
     session: Option<RevocationId>,
+    subject: Option<RevocationId>,
+    issuer: RevocationId,
+    issued_at: Option<Timestamp>,
 }
 
 impl TokenIds {
-    /// From a token's `iss`, `jti` and `sid`.
+    /// From a token's `iss`, `jti` and `sid`; without subject and time of issue.
     pub fn new(issuer: Option<&str>, token_id: &str, session_id: Option<&str>) -> Self {
+        let issuer = RevocationId::issuer(issuer);
         Self {
-            token: RevocationId::new(issuer, Scope::Token, token_id),
-            session: session_id.map(|session_id| RevocationId::new(issuer, Scope::Session, session_id)),
+            token: issuer.within(Scope::Token, token_id),
+            session: session_id.map(|session_id| issuer.within(Scope::Session, session_id)),
+            subject: None,
+            issuer,
+            issued_at: None,
         }
+    }
+
+    /// With the token's `sub`.
+    #[must_use]
+    pub fn with_subject(mut self, subject: &str) -> Self {
+        self.subject = Some(self.issuer.within(Scope::Subject, subject));
+        self
+    }
+
+    /// With the token's `iat`. A token without it is refused wherever a cut-off applies.
+    #[must_use]
+    pub fn with_issued_at(mut self, issued_at: Timestamp) -> Self {
+        self.issued_at = Some(issued_at);
+        self
     }
 
     /// The token's own name.
@@ -79,6 +127,28 @@ impl TokenIds {
     /// Its session's name; `None` where the token has no `sid`.
     pub fn session(&self) -> Option<RevocationId> {
         self.session
+    }
+
+    /// Its subject's name; `None` where the token has no `sub`.
+    pub fn subject(&self) -> Option<RevocationId> {
+        self.subject
+    }
+
+    /// Its issuer's name.
+    pub fn issuer(&self) -> RevocationId {
+        self.issuer
+    }
+
+    /// When the token was issued.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
+    }
+
+    /// All its names with their scopes, the widest first: what a check has to look up.
+    pub fn each(&self) -> impl Iterator<Item = (Scope, RevocationId)> {
+        let wide = [(Scope::Issuer, Some(self.issuer)), (Scope::Subject, self.subject)];
+        let narrow = [(Scope::Session, self.session), (Scope::Token, Some(self.token))];
+        wide.into_iter().chain(narrow).filter_map(|(scope, id)| Some((scope, id?)))
     }
 }
 
@@ -98,6 +168,10 @@ mod tests {
             RevocationId::new(Some("a1"), Scope::Token, ""),
             RevocationId::new(Some(""), Scope::Token, "a1"),
             RevocationId::new(None, Scope::Token, "a1"),
+            RevocationId::new(Some("a"), Scope::Subject, "1"),
+            RevocationId::issuer(Some("a")),
+            RevocationId::issuer(Some("")),
+            RevocationId::issuer(None),
         ];
         assert_eq!(HashSet::from(ids).len(), ids.len());
     }
@@ -113,6 +187,6 @@ mod tests {
     #[test]
     fn names_do_not_change_between_versions() {
         let name = RevocationId::new(Some("https://login.example.org"), Scope::Session, "s-1").to_string();
-        assert_eq!(name, "82c97bf51ca93f69a3c9993e37ef8317");
+        assert_eq!(name, "67edf5fa9773b975112a7184d70e3c90");
     }
 }

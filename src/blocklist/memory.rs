@@ -6,7 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{Blocklist, Lookup, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Scope, Status, TokenIds};
+use super::{
+    Blocklist, CutOff, CutOffFuture, Lookup, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Status,
+    TokenIds,
+};
 use crate::clock::{Clock, SystemClock, Timestamp};
 
 /// Revocations in the memory of this process: for tests, for one process, for a start without Redis.
@@ -36,12 +39,18 @@ use crate::clock::{Clock, SystemClock, Timestamp};
 pub struct MemoryBlocklist(Arc<Shared>);
 
 struct Shared {
-    /// What is revoked, and until when. Being here is being revoked: reading does not look at the time.
-    entries: papaya::HashMap<RevocationId, Timestamp>,
+    /// What is revoked, and until when. Being here is being revoked: reading does not look at `until`.
+    entries: papaya::HashMap<RevocationId, Entry>,
     /// The same entries by expiry, to find those that can be forgotten. Held by writers only, one at a time.
     by_expiry: Mutex<BTreeSet<(Timestamp, RevocationId)>>,
     capacity: usize,
     clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    cut_off: CutOff,
+    until: Timestamp,
 }
 
 impl MemoryBlocklist {
@@ -83,7 +92,7 @@ impl MemoryBlocklist {
 impl Shared {
     fn store(&self, revocation: &Revocation) -> Result<(), RevokeError> {
         let now = Timestamp::from(self.clock.now());
-        let (id, until) = (revocation.id(), revocation.until());
+        let id = revocation.id;
         // Nothing in here can panic half-way and leave the two collections apart, so a poisoned lock is as good as a whole one.
         let mut by_expiry = self.by_expiry.lock().unwrap_or_else(PoisonError::into_inner);
         let entries = self.entries.pin();
@@ -91,17 +100,20 @@ impl Shared {
             by_expiry.remove(&expired);
             entries.remove(&expired.1);
         }
-        match entries.get(&id).copied() {
-            Some(earlier) if earlier >= until => return Ok(()),
+        let earlier = entries.get(&id).copied();
+        let entry = match earlier {
             Some(earlier) => {
-                by_expiry.remove(&(earlier, id));
+                Entry { cut_off: earlier.cut_off.merge(revocation.cut_off), until: earlier.until.max(revocation.until) }
             }
-            None if until <= now => return Ok(()),
+            None if revocation.until <= now => return Ok(()),
             None if by_expiry.len() >= self.capacity => return Err(RevokeError::Full),
-            None => {}
+            None => Entry { cut_off: revocation.cut_off, until: revocation.until },
+        };
+        if let Some(earlier) = earlier {
+            by_expiry.remove(&(earlier.until, id));
         }
-        by_expiry.insert((until, id));
-        entries.insert(id, until);
+        by_expiry.insert((entry.until, id));
+        entries.insert(id, entry);
         Ok(())
     }
 }
@@ -109,20 +121,20 @@ impl Shared {
 impl Blocklist for MemoryBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
         let entries = self.0.entries.pin();
-        let status = if ids.session().is_some_and(|session| entries.contains_key(&session)) {
-            Status::Revoked(Scope::Session)
-        } else if entries.contains_key(&ids.token()) {
-            Status::Revoked(Scope::Token)
-        } else {
-            Status::NotRevoked
-        };
-        Lookup::known(Ok(status))
+        let refused = ids.each().find(|(_, id)| entries.get(id).is_some_and(|entry| entry.cut_off.refuses(ids)));
+        Lookup::known(Ok(refused.map_or(Status::NotRevoked, |(scope, _)| Status::Revoked(scope))))
     }
 }
 
 impl Revoke for MemoryBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move { self.0.store(revocation) })
+    }
+
+    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
+        let entries = self.0.entries.pin();
+        let latest = ids.each().filter_map(|(_, id)| Some(entries.get(&id)?.cut_off.limit(ids))).max();
+        Box::pin(std::future::ready(Ok(latest)))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which tokens were taken back: the traits, what is asked and told through them, and the backends.
 
+mod cut_off;
 mod id;
 mod lookup;
 mod memory;
@@ -8,6 +9,7 @@ mod redis;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+use cut_off::CutOff;
 pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
@@ -24,6 +26,10 @@ pub enum Scope {
     Token,
     /// One login, by its `sid`: an access token, its refresh token and all their successors.
     Session,
+    /// Everything that was issued to one subject, by its `sub`.
+    Subject,
+    /// Everything that one issuer has issued, by its `iss`.
+    Issuer,
 }
 
 /// What a blocklist knows of a token.
@@ -53,7 +59,18 @@ pub trait Blocklist: Send + Sync + 'static {
 pub trait Revoke: Send + Sync + 'static {
     /// Stores a revocation.
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a>;
+
+    /// The latest moment up to which tokens with these ids are refused now, or `None` if they are not: what is minted for them
+    /// has to be dated later.
+    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a>;
 }
+
+/// What [`Revoke::cut_off`] returns.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub type CutOffFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Timestamp>, Outage>> + Send + 'a>>;
 
 /// What [`Revoke::revoke`] returns.
 ///
@@ -62,20 +79,35 @@ pub trait Revoke: Send + Sync + 'static {
 /// When the revocation was not stored, or not certainly: try again, and tell the user that the logout failed.
 pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>> + Send + 'a>>;
 
-/// One token or session to be refused from now on.
+/// What is to be refused from now on: a scope, which one of it, and perhaps only what was issued up to some moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     scope: Scope,
     id: RevocationId,
+    cut_off: CutOff,
     until: Timestamp,
 }
 
 impl Revocation {
-    /// Revokes what `id` names. `until` is when the entry may be forgotten: it must lie after the last instant at which a token
-    /// in its scope could be accepted, leeway and clock differences included.
-    /// [`Authenticated::revocation`](crate::Authenticated::revocation) computes it.
+    /// Revokes what `id` names, whenever it was issued. `until` is when the entry may be forgotten: it must lie after the last
+    /// instant at which a token that it is for could be accepted, leeway and clock differences included.
+    /// [`Authenticated::revocation`](crate::Authenticated::revocation) and [`Issuer`](crate::Issuer) compute it.
     pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
-        Self { scope, id, until }
+        Self { scope, id, cut_off: CutOff::ALWAYS, until }
+    }
+
+    /// Only what was issued up to `moment`: a subject can log in again.
+    #[must_use]
+    pub fn issued_up_to(mut self, moment: Timestamp) -> Self {
+        self.cut_off = CutOff::up_to(moment);
+        self
+    }
+
+    /// All but the tokens of this session.
+    #[must_use]
+    pub fn except_session(mut self, session: RevocationId) -> Self {
+        self.cut_off = self.cut_off.but_for(session);
+        self
     }
 
     /// What is revoked.
@@ -139,6 +171,8 @@ impl std::error::Error for Outage {}
 pub enum RevokeError {
     /// The store holds as many revocations as it may. None of them is dropped for a new one.
     Full,
+    /// The token has no `sub` or no `sid`, and does not tell other sessions from its own.
+    NoSession,
     /// The store could not be asked, or did not confirm.
     Outage(Outage),
 }
@@ -147,6 +181,9 @@ impl fmt::Display for RevokeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the blocklist is full: raise its capacity"),
+            Self::NoSession => {
+                f.write_str("the token has no `sub` or no `sid`: there are no other sessions to tell from its own")
+            }
             Self::Outage(outage) => write!(f, "the revocation was not confirmed: {outage}"),
         }
     }
@@ -155,7 +192,7 @@ impl fmt::Display for RevokeError {
 impl std::error::Error for RevokeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Full => None,
+            Self::Full | Self::NoSession => None,
             Self::Outage(outage) => Some(outage),
         }
     }
@@ -170,5 +207,9 @@ impl<T: Blocklist + ?Sized> Blocklist for Arc<T> {
 impl<T: Revoke + ?Sized> Revoke for Arc<T> {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         (**self).revoke(revocation)
+    }
+
+    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
+        (**self).cut_off(ids)
     }
 }

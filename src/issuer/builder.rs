@@ -63,23 +63,23 @@ impl IssuerBuilder {
             access_lifetime: self.access_lifetime,
             refresh_lifetime: self.refresh_lifetime,
         };
-        let issuer = Issuer(Arc::new(Shared { mint, revoke: self.revoke }));
-        self_test(&issuer)?;
-        Ok(issuer)
+        self_test(&mint)?;
+        Ok(Issuer(Arc::new(Shared { mint, revoke: self.revoke })))
     }
 }
 
-fn self_test(issuer: &Issuer) -> Result<(), ConfigError> {
-    let refused = |why: String| {
+/// The verifier accepts a token of each kind.
+fn self_test(mint: &Mint) -> Result<(), ConfigError> {
+    let refused = |why: &dyn fmt::Display| {
         ConfigError::setting(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key"
         ))
     };
-    let verifier = &issuer.0.mint.verifier;
-    let pair = issuer.login("self-test", &NoClaims {}).map_err(|error| refused(error.to_string()))?;
+    let pair =
+        mint.pair("self-test", "self-test", mint.verifier.now(), &NoClaims {}).map_err(|error| refused(&error))?;
     for token in [pair.access, pair.refresh] {
-        let now = verifier.now();
-        verifier.verify::<NoClaims>(token.as_str(), now).map_err(|error| refused(error.as_str().to_owned()))?;
+        let verified = mint.verifier.verify::<NoClaims>(token.as_str(), mint.verifier.now());
+        verified.map_err(|error| refused(&error.as_str()))?;
     }
     Ok(())
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::blocklist::Outage;
+
 /// Why no token was minted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +22,10 @@ pub enum IssueError {
     NotRefresh,
     /// The refresh token has ended since it was authenticated: the user has to log in again.
     SessionOver,
+    /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
+    Revoked,
+    /// Whether the subject's tokens are revoked cannot be found out.
+    Outage(Outage),
     /// The operating system has no random numbers.
     Random,
     /// The key could not sign.
@@ -29,6 +35,8 @@ pub enum IssueError {
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Revoked => "tokens of this subject or issuer are revoked up to a moment that lies ahead",
+            Self::Outage(outage) => return write!(f, "no token was minted: {outage}"),
             Self::ClaimsNotAnObject => {
                 "the application's claims must serialise to a JSON object: use a struct or a map"
             }

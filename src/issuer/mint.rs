@@ -14,7 +14,7 @@ use super::IssueError;
 use crate::{
     claims::TokenKind,
     clock::Timestamp,
-    token::{RESERVED_CLAIMS, Signer, Verifier},
+    token::{ISSUED_AT_MILLIS, RESERVED_CLAIMS, Signer, Verifier},
 };
 
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
@@ -26,12 +26,24 @@ pub struct MintedToken {
     expires_at: Timestamp,
 }
 
+/// The tokens of one login: both belong to one session.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct TokenPair {
+    /// To use the service with.
+    pub access: MintedToken,
+    /// To get new access tokens with.
+    pub refresh: MintedToken,
+}
+
 /// What all tokens of one login have in common.
 pub(super) struct Session<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) subject: Option<&'a str>,
     pub(super) id: Option<&'a str>,
-    /// No token of the session ends later than this.
+    /// What its next token is dated.
+    pub(super) issued_at: Timestamp,
+    /// None of its tokens ends later than this.
     pub(super) ends_at: Timestamp,
 }
 
@@ -44,9 +56,28 @@ pub(super) struct Mint {
 }
 
 impl Mint {
-    pub(super) fn now(&self) -> Timestamp {
-        // Whole seconds, like every time in a token: else a fraction of one rounds another up, over what the verifier accepts.
-        self.verifier.now().whole_seconds()
+    /// The tokens of a new session.
+    pub(super) fn pair<X: Serialize>(
+        &self,
+        subject: &str,
+        session_id: &str,
+        issued_at: Timestamp,
+        claims: &X,
+    ) -> Result<TokenPair, IssueError> {
+        if subject.is_empty() || subject.len() > 1024 {
+            return Err(IssueError::Subject);
+        }
+        let session = Session {
+            issuer: self.verifier.issuer(),
+            subject: Some(subject),
+            id: Some(session_id),
+            issued_at,
+            ends_at: issued_at + self.refresh_lifetime.max(self.access_lifetime),
+        };
+        Ok(TokenPair {
+            access: self.token(TokenKind::Access, &session, claims)?,
+            refresh: self.token(TokenKind::Refresh, &session, claims)?,
+        })
     }
 
     pub(super) fn token<X: Serialize>(
@@ -59,8 +90,9 @@ impl Mint {
             TokenKind::Access => self.access_lifetime,
             TokenKind::Refresh => self.refresh_lifetime,
         };
-        let issued_at = self.now();
-        let expires_at = session.ends_at.min(issued_at + lifetime).whole_seconds();
+        let issued_at = session.issued_at;
+        // Whole seconds, like `iat`: else a fraction of one rounds another up, over what the verifier accepts.
+        let expires_at = session.ends_at.min(issued_at.whole_seconds() + lifetime).whole_seconds();
         if expires_at <= issued_at {
             return Err(IssueError::SessionOver);
         }
@@ -80,6 +112,7 @@ impl Mint {
         }
         insert("jti", random_id()?.into())?;
         insert("iat", issued_at.as_seconds().into())?;
+        insert(ISSUED_AT_MILLIS, issued_at.as_millis().into())?;
         insert("exp", expires_at.as_seconds().into())?;
         if let Some((name, value)) = kind_claim {
             insert(name, value)?;

@@ -1,24 +1,28 @@
-//! Login, refresh, logout: the tokens of one's own.
+//! Login, refresh, logout in all its breadths: the tokens of one's own.
 
 mod builder;
 mod error;
 mod mint;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use serde::Serialize;
 
 pub use builder::IssuerBuilder;
 pub use error::IssueError;
-pub use mint::MintedToken;
 use mint::{Mint, Session, random_id};
+pub use mint::{MintedToken, TokenPair};
 
 use crate::{
-    blocklist::{Revoke, RevokeError},
+    blocklist::{Revocation, RevocationId, Revoke, RevokeError, Scope, TokenIds},
     claims::TokenKind,
     clock::Timestamp,
     guard::Authenticated,
-    token::{SigningKey, Verifier},
+    token::{KEPT_AFTER_EXPIRY, SigningKey, Verifier},
 };
 
 /// Mints the tokens that a [`Verifier`] accepts, and takes them back.
@@ -37,7 +41,7 @@ use crate::{
 /// # let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
 /// let blocklist = MemoryBlocklist::new();
 /// let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
-/// let pair = issuer.login("user-1", &NoClaims {})?;
+/// let pair = issuer.login("user-1", &NoClaims {}).await?;
 ///
 /// let guard = Guard::new(TokenKind::Access, verifier, blocklist);
 /// let user = guard.authenticate::<NoClaims>(pair.access.as_str()).await?;
@@ -57,16 +61,6 @@ struct Shared {
     revoke: Arc<dyn Revoke>,
 }
 
-/// The tokens of one login: both belong to one session.
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct TokenPair {
-    /// To use the service with.
-    pub access: MintedToken,
-    /// To get new access tokens with.
-    pub refresh: MintedToken,
-}
-
 impl Issuer {
     /// Starts building an issuer of tokens that `verifier` accepts, signed with `key`, revoked through `revoke`.
     pub fn builder(verifier: Arc<Verifier>, key: SigningKey, revoke: impl Revoke) -> IssuerBuilder {
@@ -78,25 +72,23 @@ impl Issuer {
     ///
     /// Everybody who sees a token can read its claims: they are signed, not encrypted.
     ///
+    /// The tokens are dated after whatever was revoked of the subject so far, also within the same second, and also where the
+    /// clock of the machine that revoked is ahead.
+    ///
     /// # Errors
     ///
-    /// When the claims or the subject cannot be put into a token; see [`IssueError`].
-    pub fn login<X: Serialize>(&self, subject: &str, claims: &X) -> Result<TokenPair, IssueError> {
-        if subject.is_empty() || subject.len() > 1024 {
-            return Err(IssueError::Subject);
-        }
-        let mint = &self.0.mint;
+    /// When the claims or the subject cannot be put into a token, or the blocklist cannot tell up to when the subject's tokens
+    /// are revoked; see [`IssueError`].
+    pub async fn login<X: Serialize>(&self, subject: &str, claims: &X) -> Result<TokenPair, IssueError> {
         let session_id = random_id()?;
-        let session = Session {
-            issuer: mint.verifier.issuer(),
-            subject: Some(subject),
-            id: Some(&session_id),
-            ends_at: mint.now() + mint.refresh_lifetime.max(mint.access_lifetime),
-        };
-        Ok(TokenPair {
-            access: mint.token(TokenKind::Access, &session, claims)?,
-            refresh: mint.token(TokenKind::Refresh, &session, claims)?,
-        })
+        let ids = TokenIds::new(self.0.mint.verifier.issuer(), &session_id, Some(&session_id)).with_subject(subject);
+        let cut_off = self.0.revoke.cut_off(&ids).await.map_err(IssueError::Outage)?;
+        let now = self.now();
+        let issued_at = cut_off.map_or(now, |cut_off| just_after(cut_off).max(now));
+        if issued_at > self.0.mint.verifier.latest_issue() {
+            return Err(IssueError::Revoked);
+        }
+        self.0.mint.pair(subject, &session_id, issued_at, claims)
     }
 
     /// A new access token of the same session, for the holder of its refresh token: with the same `iss`, for a session belongs
@@ -115,6 +107,7 @@ impl Issuer {
             issuer: session.issuer(),
             subject: session.subject(),
             id: session.session_id(),
+            issued_at: session.issued_at().map_or(self.now(), |issued_at| self.now().max(issued_at.into())),
             ends_at: Timestamp::from(session.expires_at()),
         };
         self.0.mint.token(TokenKind::Access, &session, claims)
@@ -126,11 +119,104 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// When the revocation was not stored: the session is then **not** over, and the client must hear so.
+    /// When the revocation was not stored: the session is then **not** over, and the client must hear so. That goes for all the
+    /// methods below.
     pub async fn logout<X: Sync + Send>(&self, session: &Authenticated<X>) -> Result<(), RevokeError> {
-        let now = SystemTime::from(self.0.mint.verifier.now());
-        self.0.revoke.revoke(&session.revocation(now)).await
+        self.revoke(session.revocation(self.now().into())).await
     }
+
+    /// Ends every session of the subject but this one.
+    ///
+    /// # Errors
+    ///
+    /// [`RevokeError::NoSession`] for a token without `sub` or `sid`, else as for [`logout`](Self::logout).
+    pub async fn logout_others<X: Sync + Send>(&self, session: &Authenticated<X>) -> Result<(), RevokeError> {
+        let subject = session.subject().ok_or(RevokeError::NoSession)?;
+        let moment = self.latest_of(&TokenIds::new(session.issuer(), "", None).with_subject(subject)).await?;
+        let revocation = session.others_revocation(moment.into()).ok_or(RevokeError::NoSession)?;
+        self.revoke(revocation).await
+    }
+
+    /// Ends every session of the subject: every token that was issued to it up to now. It can log in again at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`logout`](Self::logout).
+    pub async fn logout_everywhere(&self, subject: &str) -> Result<(), RevokeError> {
+        for issuer in self.0.mint.verifier.issuers() {
+            let moment = self.latest_of(&TokenIds::new(issuer, "", None).with_subject(subject)).await?;
+            let id = RevocationId::new(issuer, Scope::Subject, subject);
+            self.revoke(Revocation::new(Scope::Subject, id, self.until(moment)).issued_up_to(moment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes every token issued up to now, whoever's: after a key was stolen, say. Everybody can log in again at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`logout`](Self::logout).
+    pub async fn revoke_all(&self) -> Result<(), RevokeError> {
+        for issuer in self.0.mint.verifier.issuers() {
+            let moment = self.latest_of(&TokenIds::new(issuer, "", None)).await?;
+            let id = RevocationId::issuer(issuer);
+            self.revoke(Revocation::new(Scope::Issuer, id, self.until(moment)).issued_up_to(moment)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends a session by its `sid`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`logout`](Self::logout).
+    pub async fn revoke_session(&self, session_id: &str) -> Result<(), RevokeError> {
+        for issuer in self.0.mint.verifier.issuers() {
+            let id = RevocationId::new(issuer, Scope::Session, session_id);
+            self.revoke(Revocation::new(Scope::Session, id, self.until(self.now()))).await?;
+        }
+        Ok(())
+    }
+
+    /// Revokes one token by its `jti`. `expires_at` is its `exp`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`logout`](Self::logout).
+    pub async fn revoke_token(&self, token_id: &str, expires_at: SystemTime) -> Result<(), RevokeError> {
+        let until = Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY;
+        for issuer in self.0.mint.verifier.issuers() {
+            self.revoke(Revocation::new(Scope::Token, RevocationId::new(issuer, Scope::Token, token_id), until))
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
+        self.0.revoke.revoke(&revocation).await
+    }
+
+    /// The time of issue of the latest token that can exist by now. It lies ahead where another machine's clock does, or a login
+    /// followed a revocation within its millisecond.
+    async fn latest_of(&self, ids: &TokenIds) -> Result<Timestamp, RevokeError> {
+        let cut_off = self.0.revoke.cut_off(ids).await.map_err(RevokeError::Outage)?;
+        let latest_login = cut_off.map(|cut_off| just_after(cut_off).min(self.0.mint.verifier.latest_issue()));
+        Ok(latest_login.map_or(self.now(), |latest| latest.max(self.now())))
+    }
+
+    /// When it can be forgotten that whatever was issued up to `moment` is revoked.
+    fn until(&self, moment: Timestamp) -> Timestamp {
+        moment + self.0.mint.verifier.revocations_kept_for()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.mint.verifier.now()
+    }
+}
+
+/// The first moment at which a token is good again: what was issued up to the cut-off is refused.
+fn just_after(cut_off: Timestamp) -> Timestamp {
+    cut_off + Duration::from_millis(1)
 }
 
 impl fmt::Debug for Issuer {

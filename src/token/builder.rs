@@ -18,11 +18,20 @@ use crate::{
 };
 
 /// The claims this crate reads or writes itself: no application claim may have one of these names.
-pub(crate) const RESERVED_CLAIMS: [&str; 9] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf"];
+pub(crate) const RESERVED_CLAIMS: [&str; 10] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", ISSUED_AT_MILLIS];
+
+/// A claim of this crate's own: `iat` in milliseconds since the Unix epoch. It tells a login from the "log out everywhere" that
+/// came just before it in the same second. Of a token without it the whole second counts.
+pub(crate) const ISSUED_AT_MILLIS: &str = "iat_ms";
 
 /// The largest leeway that can be set. Revocations are kept that much longer than a token's `exp`, whatever the leeway of
 /// the verifier that made them.
-pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// How long a token's revocation is kept after its `exp`: the largest leeway any verifier can have, one second for the rounding
+/// of `exp`, and a minute by which the clocks of two machines may differ.
+pub(crate) const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
 
 /// A claim that is required by default and need not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

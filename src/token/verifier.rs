@@ -8,7 +8,12 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
 use super::{
-    VerifyError, builder::VerifierBuilder, header::Header, keys::VerifyingKey, kind::KindSource, rules::Rules,
+    VerifyError,
+    builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
+    header::Header,
+    keys::VerifyingKey,
+    kind::KindSource,
+    rules::Rules,
 };
 use crate::{
     claims::TokenKind,
@@ -139,6 +144,23 @@ impl Verifier {
 
     pub(crate) fn max_lifetime(&self) -> Duration {
         self.rules.max_lifetime
+    }
+
+    /// From the moment of a revocation of several tokens, how long any of them could still be accepted: its `iat` lies before
+    /// that moment, or after it by no more than the leeway, and `max_lifetime` bounds the rest.
+    pub(crate) fn revocations_kept_for(&self) -> Duration {
+        KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.rules.max_lifetime
+    }
+
+    /// The latest `iat` accepted now, or a second from now: that is as fine as `iat` can say it.
+    pub(crate) fn latest_issue(&self) -> Timestamp {
+        self.now() + self.rules.leeway.max(Duration::from_secs(1))
+    }
+
+    /// Every name of the issuer whose tokens are accepted; only `None` where any issuer's are.
+    pub(crate) fn issuers(&self) -> impl Iterator<Item = Option<&str>> {
+        let any = self.rules.issuers.is_empty().then_some(None);
+        any.into_iter().chain(self.rules.issuers.iter().map(|issuer| Some(&**issuer)))
     }
 
     pub(crate) fn max_token_bytes(&self) -> usize {

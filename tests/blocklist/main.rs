@@ -87,6 +87,83 @@ async fn r53_a_revoked_session_takes_all_its_tokens_and_no_others(backend: impl 
     }
 }
 
+/// Of a subject, issued in this second of 1970, in this session.
+fn issued(second: u64, session: &str) -> TokenIds {
+    TokenIds::new(None, "t", Some(session)).with_subject("ann").with_issued_at(Timestamp::from_millis(second * 1000))
+}
+
+fn up_to(second: u64, until: Timestamp) -> Revocation {
+    let subject = RevocationId::new(None, Scope::Subject, "ann");
+    Revocation::new(Scope::Subject, subject, until).issued_up_to(Timestamp::from_millis(second * 1000 + 1))
+}
+
+async fn r52_a_cut_off_refuses_what_was_issued_up_to_its_second(backend: impl Backend) {
+    let node = backend.node();
+    node.revoke(&up_to(10, backend.after(MINUTE))).await.unwrap();
+    let everybody = Revocation::new(Scope::Issuer, RevocationId::issuer(None), backend.after(MINUTE));
+    let rows = [
+        ("before", issued(9, "s"), Status::Revoked(Scope::Subject)),
+        ("some time in that second", issued(10, "s"), Status::Revoked(Scope::Subject)),
+        ("after", issued(11, "s"), Status::NotRevoked),
+        ("at an unknown time", TokenIds::new(None, "t", None).with_subject("ann"), Status::Revoked(Scope::Subject)),
+        ("by another issuer", TokenIds::new(Some("i"), "t", None).with_subject("ann"), Status::NotRevoked),
+        ("to somebody else", TokenIds::new(None, "t", None).with_subject("bob"), Status::NotRevoked),
+    ];
+    for (name, ids, expected) in rows {
+        assert_eq!(backend.other_node().check(&ids).await, Ok(expected), "{name}");
+    }
+    assert_eq!(node.cut_off(&issued(0, "s")).await, Ok(Some(Timestamp::from_millis(10_001))));
+    assert_eq!(node.cut_off(&token("somebody else's")).await, Ok(None));
+    node.revoke(&everybody.issued_up_to(Timestamp::from_millis(20_000))).await.unwrap();
+    assert_eq!(node.check(&issued(11, "s")).await, Ok(Status::Revoked(Scope::Issuer)));
+    assert_eq!(node.check(&issued(21, "s")).await, Ok(Status::NotRevoked));
+    assert_eq!(node.cut_off(&issued(0, "s")).await, Ok(Some(Timestamp::from_millis(20_000))));
+}
+
+/// Every sequence of a few cut-offs refuses what any of them refuses, and nothing else.
+async fn g4_cut_offs_add_up_in_every_order(backend: impl Backend) {
+    let node = backend.node();
+    let until = backend.after(MINUTE);
+    let (ann, bob) = ("session-a", "session-b");
+    let kinds = [(3, None), (3, Some(ann)), (3, Some(bob)), (5, Some(ann)), (5, Some(bob)), (4, None)];
+    let revocation = |id, (second, spared): (u64, Option<&str>)| {
+        let revocation =
+            Revocation::new(Scope::Subject, id, until).issued_up_to(Timestamp::from_millis(second * 1000 + 1));
+        spared.map_or(revocation, |name| revocation.except_session(session(name)))
+    };
+    let refuses = |index: usize, second: u64, name: &str| {
+        let (up_to, spared) = kinds[index];
+        second <= up_to && spared != Some(name)
+    };
+    let mut subject = 0;
+    for first in 0..kinds.len() {
+        for second in 0..kinds.len() {
+            for third in 0..kinds.len() {
+                subject += 1;
+                let name = format!("subject-{subject}");
+                for index in [first, second, third] {
+                    let id = RevocationId::new(None, Scope::Subject, &name);
+                    node.revoke(&revocation(id, kinds[index])).await.unwrap();
+                }
+                for second_issued in 2..7 {
+                    for in_session in [ann, bob, "session-c"] {
+                        let at = Timestamp::from_millis(second_issued * 1000);
+                        let ids = TokenIds::new(None, "t", Some(in_session)).with_subject(&name).with_issued_at(at);
+                        let expected =
+                            [first, second, third].iter().any(|index| refuses(*index, second_issued, in_session));
+                        let status = if expected { Status::Revoked(Scope::Subject) } else { Status::NotRevoked };
+                        assert_eq!(
+                            node.check(&ids).await,
+                            Ok(status),
+                            "{first} {second} {third}: {second_issued} {in_session}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
 async fn g4_nothing_shortens_or_removes_an_entry(backend: impl Backend) {
     let node = backend.node();
     let long = Revocation::new(Scope::Token, id("a"), backend.after(MINUTE));
@@ -173,6 +250,8 @@ suite! {
     g1_once_revoke_is_ok_every_later_check_refuses_on_every_node,
     r51_a_revoked_token_leaves_all_others_alone,
     r53_a_revoked_session_takes_all_its_tokens_and_no_others,
+    r52_a_cut_off_refuses_what_was_issued_up_to_its_second,
+    g4_cut_offs_add_up_in_every_order,
     g4_nothing_shortens_or_removes_an_entry,
     g4_a_longer_revocation_lengthens_an_entry,
     r50_revoking_what_is_over_is_ok_and_stores_nothing,

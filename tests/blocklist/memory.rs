@@ -17,7 +17,7 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) async fn start() -> Self {
         let clock = clock();
-        Self { list: MemoryBlocklist::with_capacity_and_clock(100, clock.as_fn()), clock }
+        Self { list: MemoryBlocklist::with_capacity_and_clock(1000, clock.as_fn()), clock }
     }
 }
 

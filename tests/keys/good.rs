@@ -81,7 +81,7 @@ async fn r25_our_issuer_mints_what_our_verifier_accepts_on_every_provider() {
                 let verifier = Arc::new(with_key(public).crypto_provider(cryptography).build().unwrap());
                 let blocklist = MemoryBlocklist::with_capacity_and_clock(10, clock().as_fn());
                 let issuer = Issuer::builder(verifier.clone(), key.clone(), blocklist.clone()).build().unwrap();
-                let pair = issuer.login("user-1", &NoClaims {}).unwrap();
+                let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
 
                 let ours = Guard::new(TokenKind::Access, verifier, blocklist);
                 let user = ask(&ours, pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name}: {why}"));

@@ -28,7 +28,7 @@ async fn r75_nothing_shows_a_key_or_a_token() {
             "{issuer:?} {issuer:#?} {public:?} {private:?} {public:#?} {private:#?} {verifier:?} {verifier:#?}"
         ));
         let issuer = issuer.build().unwrap();
-        let pair = issuer.login("the-subject", &json!({ "x": "the-claim" })).unwrap();
+        let pair = issuer.login("the-subject", &json!({ "x": "the-claim" })).await.unwrap();
         let guard = Guard::new(TokenKind::Access, verifier, MemoryBlocklist::new());
         let user = guard.authenticate::<Value>(pair.access.as_str()).await.unwrap();
         shown.push(format!(

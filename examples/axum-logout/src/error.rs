@@ -59,6 +59,7 @@ impl From<IssueError> for ApiError {
     fn from(error: IssueError) -> Self {
         match error {
             IssueError::SessionOver => Self::SessionOver,
+            IssueError::Outage(outage) => Self::unavailable("blocklist", &outage),
             error => Self::internal("issuer", &error),
         }
     }

@@ -1,5 +1,6 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod entry;
 mod settings;
 mod supervisor;
 
@@ -12,13 +13,15 @@ pub use settings::RedisSettings;
 use supervisor::{DialError, Live, Supervisor, dial};
 
 use super::{
-    Blocklist, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Scope, Status, TokenIds,
+    Blocklist, CutOff, CutOffFuture, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture,
+    Scope, Status, TokenIds,
 };
 use crate::{clock::Timestamp, error::ConfigError};
 
 /// Revocations in a Redis that all processes share.
 ///
-/// A check is one `MGET` of at most two keys; a revocation is one script that only ever lengthens an entry's life. When `revoke`
+/// A check is one `MGET` of at most four keys; a revocation is one script that only ever adds to what an entry refuses and
+/// lengthens its life. When `revoke`
 /// has returned `Ok`, every check that starts later, in whatever process, is refused.
 ///
 /// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
@@ -42,16 +45,6 @@ struct Shared {
     settings: RedisSettings,
     revoke: Script,
 }
-
-/// Gives the entry a longer life, never a shorter one. An entry that lives for ever (`PTTL` is -1) stays so. `GET` fails on a
-/// key that somebody made something else than a string: `MGET` would not see it.
-const REVOKE: &str = r"
-local left = redis.call('GET', KEYS[1]) and redis.call('PTTL', KEYS[1])
-if not left or (left ~= -1 and left < tonumber(ARGV[1])) then
-  redis.call('SET', KEYS[1], '1', 'PX', ARGV[1])
-end
-return 1
-";
 
 impl RedisBlocklist {
     /// Connects. Later losses of the connection are mended in the background.
@@ -85,7 +78,7 @@ impl RedisBlocklist {
         first: Option<redis::aio::MultiplexedConnection>,
     ) -> Self {
         let supervisor = Supervisor::start(client, settings.shown_address(), first);
-        Self(Arc::new(Shared { supervisor, settings, revoke: Script::new(REVOKE) }))
+        Self(Arc::new(Shared { supervisor, settings, revoke: entry::script() }))
     }
 }
 
@@ -98,27 +91,42 @@ impl Shared {
         format!("{{{}}}:{}:{id}", self.settings.namespace, scope.tag() as char)
     }
 
-    async fn ask(&self, live: Live, ids: TokenIds) -> Result<Status, Outage> {
-        let token = Some((Scope::Token, ids.token()));
-        let asked: Vec<_> = token.into_iter().chain(ids.session().map(|session| (Scope::Session, session))).collect();
+    async fn ask(&self, live: Live, ids: &TokenIds) -> Result<Status, Outage> {
+        let entries = self.entries(live, ids).await?;
+        let refused = ids.each().zip(entries).find(|(_, entry)| entry.is_some_and(|entry| entry.refuses(ids)));
+        Ok(refused.map_or(Status::NotRevoked, |((scope, _), _)| Status::Revoked(scope)))
+    }
+
+    /// The entries for all of a token's ids, in their order.
+    async fn entries(&self, live: Live, ids: &TokenIds) -> Result<Vec<Option<CutOff>>, Outage> {
         let mut command = redis::cmd("MGET");
-        for (scope, id) in &asked {
-            command.arg(self.key(*scope, *id));
+        for (scope, id) in ids.each() {
+            command.arg(self.key(scope, id));
         }
-        let values = self.send(live, Request::Command(&command)).await?;
-        read_status(&asked, &values)
+        read_entries(ids.each().count(), &self.send(live, Request::Command(&command)).await?)
+    }
+
+    async fn latest_cut_off(&self, ids: &TokenIds) -> Result<Option<Timestamp>, Outage> {
+        let entries = self.entries(self.wait_for_live().await?, ids).await?;
+        Ok(entries.into_iter().flatten().map(|entry| entry.limit(ids)).max())
     }
 
     async fn store(&self, revocation: &Revocation) -> Result<(), Outage> {
-        let live_for = revocation.until().since(Timestamp::from(self.settings.clock.now()));
+        let live_for = revocation.until.since(Timestamp::from(self.settings.clock.now()));
         if live_for.is_zero() {
             return Ok(());
         }
-        let mut call = self.revoke.key(self.key(revocation.scope(), revocation.id()));
+        let mut call = self.revoke.key(self.key(revocation.scope, revocation.id));
+        for argument in entry::arguments(&revocation.cut_off) {
+            call.arg(argument);
+        }
         call.arg(millis(live_for));
-        let live = self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)?;
-        let answer = self.send(live, Request::Script(&call)).await?;
+        let answer = self.send(self.wait_for_live().await?, Request::Script(&call)).await?;
         if answer == Value::Int(1) { Ok(()) } else { Err(Outage::UnexpectedReply) }
+    }
+
+    async fn wait_for_live(&self) -> Result<Live, Outage> {
+        self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)
     }
 
     /// Sends a request, and once more if the connection broke under it: it may then have been done twice. It is for the caller
@@ -127,7 +135,7 @@ impl Shared {
         let mut outcome = request.send_on(&mut live).await;
         self.supervisor.observe(&live, &outcome);
         if outcome.as_ref().is_err_and(RedisError::is_connection_dropped) {
-            live = self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)?;
+            live = self.wait_for_live().await?;
             outcome = request.send_on(&mut live).await;
             self.supervisor.observe(&live, &outcome);
         }
@@ -163,14 +171,18 @@ impl Request<'_> {
     }
 }
 
-/// Every entry that exists is a revocation, whatever its value; everything that is not the expected answer is an outage.
-fn read_status(asked: &[(Scope, RevocationId)], values: &Value) -> Result<Status, Outage> {
-    let Value::Array(values) = values else { return Err(Outage::UnexpectedReply) };
-    if values.len() != asked.len() || !values.iter().all(|value| matches!(value, Value::Nil | Value::BulkString(_))) {
+/// Everything that is not the expected answer is an outage.
+fn read_entries(asked: usize, reply: &Value) -> Result<Vec<Option<CutOff>>, Outage> {
+    let Value::Array(values) = reply else { return Err(Outage::UnexpectedReply) };
+    if values.len() != asked {
         return Err(Outage::UnexpectedReply);
     }
-    let revoked = asked.iter().zip(values).rev().find(|(_, value)| **value != Value::Nil);
-    Ok(revoked.map_or(Status::NotRevoked, |((scope, _), _)| Status::Revoked(*scope)))
+    let read = |value: &Value| match value {
+        Value::Nil => Ok(None),
+        Value::BulkString(entry) => Ok(Some(entry::parse(entry))),
+        _ => Err(Outage::UnexpectedReply),
+    };
+    values.iter().map(read).collect()
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -181,7 +193,7 @@ impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
         let Some(live) = self.0.supervisor.live() else { return Lookup::known(Err(Outage::NotConnected)) };
         let (shared, ids) = (Arc::clone(&self.0), *ids);
-        Lookup::waiting(async move { shared.within(shared.settings.check_deadline, shared.ask(live, ids)).await })
+        Lookup::waiting(async move { shared.within(shared.settings.check_deadline, shared.ask(live, &ids)).await })
     }
 }
 
@@ -191,6 +203,11 @@ impl Revoke for RedisBlocklist {
         Box::pin(async move {
             shared.within(shared.settings.revoke_deadline, shared.store(revocation)).await.map_err(RevokeError::Outage)
         })
+    }
+
+    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
+        let shared = &*self.0;
+        Box::pin(shared.within(shared.settings.revoke_deadline, shared.latest_cut_off(ids)))
     }
 }
 
@@ -206,14 +223,12 @@ mod tests {
 
     #[test]
     fn r60_a_reply_of_another_form_is_an_outage() {
-        let ids = TokenIds::new(None, "jti", Some("sid"));
-        let asked = [(Scope::Token, ids.token()), (Scope::Session, RevocationId::new(None, Scope::Session, "sid"))];
-        let (nil, entry) = (Value::Nil, Value::BulkString(b"1".to_vec()));
+        let (nil, entry) = (Value::Nil, Value::BulkString(b"1 0 ".to_vec()));
+        let up_to = Some(CutOff::up_to(Timestamp::from_millis(1)));
         let rows = [
-            (Value::Array(vec![nil.clone(), nil.clone()]), Ok(Status::NotRevoked)),
-            (Value::Array(vec![entry.clone(), nil.clone()]), Ok(Status::Revoked(Scope::Token))),
-            (Value::Array(vec![nil.clone(), entry.clone()]), Ok(Status::Revoked(Scope::Session))),
-            (Value::Array(vec![entry.clone(), entry.clone()]), Ok(Status::Revoked(Scope::Session))),
+            (Value::Array(vec![nil.clone(), nil.clone()]), Ok(vec![None, None])),
+            (Value::Array(vec![entry.clone(), nil.clone()]), Ok(vec![up_to, None])),
+            (Value::Array(vec![nil.clone(), entry.clone()]), Ok(vec![None, up_to])),
             (Value::Array(vec![nil.clone()]), Err(Outage::UnexpectedReply)),
             (Value::Array(vec![nil.clone(), nil.clone(), nil.clone()]), Err(Outage::UnexpectedReply)),
             (Value::Array(vec![nil.clone(), Value::Int(0)]), Err(Outage::UnexpectedReply)),
@@ -222,7 +237,7 @@ mod tests {
             (Value::Okay, Err(Outage::UnexpectedReply)),
         ];
         for (reply, expected) in rows {
-            assert_eq!(read_status(&asked, &reply), expected, "{reply:?}");
+            assert_eq!(read_entries(2, &reply), expected, "{reply:?}");
         }
     }
 }

@@ -21,6 +21,8 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let open = Router::new().route("/signup", post(signup)).route("/login", post(login));
     let with_access_token = Router::new()
         .route("/logout", get(logout).post(logout))
+        .route("/logout_others", post(logout_others))
+        .route("/logout_everywhere", post(logout_everywhere))
         .route("/me", get(me))
         .route_layer(state.access_layer());
     let with_refresh_token = Router::new()
@@ -57,7 +59,7 @@ async fn login(State(state): State<AppState>, Valid(login): Valid<Login>) -> Res
     let uid = user.filter(|_| right).ok_or(ApiError::WrongCredentials)?.uid;
 
     let claims = AppClaims { user: UserClaims { email: login.email, uid } };
-    let tokens = state.issuer.login(&claims.user.uid, &claims)?;
+    let tokens = state.issuer.login(&claims.user.uid, &claims).await?;
     Ok(Json(LoggedIn {
         message: "Login successful",
         access_token: tokens.access.into_string(),
@@ -91,6 +93,24 @@ struct LoggedOut {
 async fn logout(State(state): State<AppState>, token: Authenticated<AppClaims>) -> Result<Json<LoggedOut>, ApiError> {
     state.issuer.logout(&token).await?;
     Ok(Json(LoggedOut { message: "Logged out" }))
+}
+
+/// Every other session of the user ends; this one goes on.
+async fn logout_others(
+    State(state): State<AppState>,
+    token: Authenticated<AppClaims>,
+) -> Result<Json<LoggedOut>, ApiError> {
+    state.issuer.logout_others(&token).await?;
+    Ok(Json(LoggedOut { message: "Logged out everywhere else" }))
+}
+
+/// Every session of the user ends, this one too.
+async fn logout_everywhere(
+    State(state): State<AppState>,
+    token: Authenticated<AppClaims>,
+) -> Result<Json<LoggedOut>, ApiError> {
+    state.issuer.logout_everywhere(&token.claims().user.uid).await?;
+    Ok(Json(LoggedOut { message: "Logged out everywhere" }))
 }
 
 /// From the table, not from the token: what the user is called may have changed since the login.

@@ -60,6 +60,7 @@ async fn journey(server: &Server) {
     let tokens = log_in(client).await;
     let refreshed = refresh(client, &tokens).await;
     log_out(client, &tokens, &refreshed).await;
+    log_out_elsewhere(client).await;
 
     let output = server.output();
     assert!(output.contains("/api/v1/auth/logout"), "requests are logged");
@@ -178,4 +179,23 @@ async fn log_out(client: &Client, tokens: &Tokens, refreshed: &str) {
         200,
         "and she can come back"
     );
+}
+
+async fn log_out_elsewhere(client: &Client) {
+    let (phone, desk) = (client.log_in("ann@example.com").await, client.log_in("ann@example.com").await);
+    assert_eq!(client.get("/logout_others", &phone.access).await.status, 405, "only by POST");
+    assert_eq!(client.with(&phone.access, Method::POST, "/logout_others").await.status, 200);
+    assert_eq!(client.get("/me", &phone.access).await.status, 200, "this session goes on");
+    assert_eq!(client.get("/refresh_token", &phone.refresh).await.status, 200);
+    client.get("/me", &desk.access).await.is_refused("revoked");
+    client.get("/refresh_token", &desk.refresh).await.is_refused("revoked");
+
+    let desk = client.log_in("ann@example.com").await;
+    assert_eq!(client.with(&phone.access, Method::POST, "/logout_everywhere").await.status, 200);
+    for session in [&phone, &desk] {
+        client.get("/me", &session.access).await.is_refused("revoked");
+        client.get("/refresh_token", &session.refresh).await.is_refused("revoked");
+    }
+    let back = client.log_in("ann@example.com").await;
+    assert_eq!(client.get("/me", &back.access).await.status, 200, "she can come back at once");
 }

@@ -1,0 +1,90 @@
+//! How a revocation is written in Redis: `<all> <others> <except>`, the two times in milliseconds since the Unix epoch and the
+//! session's name in hexadecimal digits, or nothing. See `CutOff` for what they mean.
+
+use redis::Script;
+
+use crate::{
+    blocklist::{CutOff, RevocationId},
+    clock::Timestamp,
+};
+
+/// Merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one that lives for
+/// ever (`PTTL` is -1) stays so. Fails on what is no entry: `GET` on a key of another type, which `MGET` would not see.
+///
+/// Times stay text, and only comparisons see numbers: Lua's have 53 bits, which is enough for milliseconds, but it would not
+/// write them as it has read them.
+const REVOKE: &str = r"
+local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
+local all, others, except, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local stored = redis.call('GET', KEYS[1])
+local left = -2
+if stored then
+  local s_all, s_others, s_except = string.match(stored, '^(%d+) (%d+) (%x*)$')
+  if not s_all then return redis.error_reply('NOENTRY the key holds something else than a revocation') end
+  local smaller = s_others
+  if tonumber(s_others) > tonumber(others) then
+    smaller, others = others, s_others
+    except, s_except = s_except, except
+  end
+  all = later(all, s_all)
+  if except ~= s_except then all = later(all, smaller) end
+  if tonumber(others) <= tonumber(all) then others, except = '0', '' end
+  left = redis.call('PTTL', KEYS[1])
+end
+local entry = all .. ' ' .. others .. ' ' .. except
+if left == -1 then
+  redis.call('SET', KEYS[1], entry)
+else
+  redis.call('SET', KEYS[1], entry, 'PX', later(ttl, left))
+end
+return 1
+";
+
+pub(super) fn script() -> Script {
+    Script::new(REVOKE)
+}
+
+/// The entry's parts as the script takes them.
+pub(super) fn arguments(cut_off: &CutOff) -> [String; 3] {
+    let except = cut_off.except.map(|session| session.to_string()).unwrap_or_default();
+    [cut_off.all.as_millis().to_string(), cut_off.others.as_millis().to_string(), except]
+}
+
+/// Reads an entry. One that cannot be read was written by somebody who meant to revoke something: it refuses everything.
+pub(super) fn parse(entry: &[u8]) -> CutOff {
+    try_parse(entry).unwrap_or(CutOff::ALWAYS)
+}
+
+fn try_parse(entry: &[u8]) -> Option<CutOff> {
+    let mut parts = std::str::from_utf8(entry).ok()?.split(' ');
+    let mut time = || Some(Timestamp::from_millis(parts.next()?.parse().ok()?));
+    let (all, others) = (time()?, time()?);
+    let except = match parts.next()? {
+        "" => None,
+        name => Some(RevocationId::from_hex(name)?),
+    };
+    if parts.next().is_some() { None } else { Some(CutOff { all, others, except }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blocklist::Scope;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let session = RevocationId::new(None, Scope::Session, "s");
+        let moment = Timestamp::from_millis(1_767_225_600_123);
+        for cut_off in [CutOff::ALWAYS, CutOff::up_to(moment), CutOff::up_to(moment).but_for(session)] {
+            assert_eq!(parse(arguments(&cut_off).join(" ").as_bytes()), cut_off);
+        }
+    }
+
+    #[test]
+    fn r60_what_cannot_be_read_refuses_everything() {
+        for entry in ["", "1", "1 2", "x 2 ", "1 2 3", "1 2  ", "-1 2 ", "1 2 82c97bf51ca93f69a3c9993e37ef831g"] {
+            assert_eq!(parse(entry.as_bytes()), CutOff::ALWAYS, "{entry:?}");
+        }
+        assert_eq!(parse(b"\xFF"), CutOff::ALWAYS);
+    }
+}
