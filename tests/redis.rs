@@ -116,6 +116,8 @@ async fn a_redis_that_cannot_be_used_is_an_error_at_start_that_says_why() {
         ("wrong password", wrong, "login failed"),
         ("a replica", settings(&replica.url()), "it is a replica"),
         ("stopped", settings(&stopped.url()), "no answer within 1 second"),
+        ("no such host", RedisSettings::new("no-such-host.invalid", 6379), "is the host name right"),
+        ("no such database", settings(&master.url()).database(99), "is there a database of that number"),
     ];
     for (name, settings, expected) in rows {
         let error = soon(RedisBlocklist::connect(settings)).await.unwrap_err();
@@ -158,7 +160,7 @@ async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart(
     })
     .await;
     let revoked = blocklist.revoke(&session()).await;
-    assert_eq!(revoked, Err(RevokeError::Outage(Outage::TimedOut)), "g7: nothing was stored, so it is not Ok");
+    assert_eq!(revoked, Err(RevokeError::Outage(Outage::NotConnected)), "g7: nothing was stored, so it is not Ok");
 
     server.restart().await;
     eventually("it is good again", async || works(&blocklist).await).await;
@@ -174,6 +176,12 @@ async fn a_service_may_start_before_its_redis() {
     assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::NotConnected));
     server.restart().await;
     eventually("it is connected", async || works(&blocklist).await).await;
+}
+
+#[tokio::test]
+async fn a_user_without_a_password_is_refused_and_not_logged_in_as_somebody_else() {
+    let error = RedisBlocklist::connect(RedisSettings::new("127.0.0.1", 6379).username("app")).await.unwrap_err();
+    assert!(error.to_string().contains("password"), "{error}");
 }
 
 #[test]
@@ -197,6 +205,53 @@ async fn a_half_open_connection_is_replaced() {
     // The old connection stays mute for ever: only a new one can answer.
     eventually("it is good again", async || works(&blocklist).await).await;
     assert!(proxy.accepted() > dialled);
+}
+
+#[tokio::test]
+async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
+    let server = RedisServer::start().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(Duration::from_millis(300))).await.unwrap();
+    proxy.black_hole(true);
+    // Many checks in flight, of which the first few take the connection away, and the rest end later.
+    let in_flight: Vec<_> = (0..50)
+        .map(|number| {
+            let blocklist = blocklist.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(number)).await;
+                blocklist.check(&ids()).await
+            })
+        })
+        .collect();
+    proxy.wait_until(|seen| seen.accepted > 1).await;
+    proxy.heal();
+    eventually("it is good again", async || works(&blocklist).await).await;
+    let dialled = proxy.accepted();
+    let mut late = 0;
+    for check in in_flight {
+        late += usize::from(soon(check).await.unwrap() == Err(Outage::TimedOut));
+    }
+    assert!(late > 3, "only {late} checks timed out");
+    assert!(works(&blocklist).await);
+    assert_eq!(proxy.accepted(), dialled, "the new connection was given up for the old one's timeouts");
+}
+
+#[tokio::test]
+async fn g7_a_server_that_became_read_only_is_an_error_of_revoke_and_is_left() {
+    let (server, master) = (RedisServer::start().await, RedisServer::start().await);
+    let proxy = FaultProxy::start(server.addr()).await;
+    let blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
+    server.cli(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;
+    assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("READONLY"));
+    // Before any heartbeat, the write itself finds out.
+    assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
+    assert_eq!(blocklist.check(&ids()).await, Err(Outage::NotConnected), "it is not asked any more");
+}
+
+#[test]
+fn r62_the_deadlines_are_those_of_the_documentation() {
+    let shown = format!("{:?}", RedisSettings::new("127.0.0.1", 6379));
+    assert!(shown.contains("check_deadline: 250ms") && shown.contains("revoke_deadline: 1s"), "{shown}");
 }
 
 #[tokio::test]

@@ -6,8 +6,8 @@ mod supervisor;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value};
-use tokio::time::timeout;
+use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value, aio::MultiplexedConnection};
+use tokio::time::{Instant, timeout_at};
 
 pub use settings::RedisSettings;
 use supervisor::{DialError, Live, Supervisor, dial};
@@ -72,11 +72,7 @@ impl RedisBlocklist {
         Ok(Self::supervised(settings, client, None))
     }
 
-    fn supervised(
-        settings: RedisSettings,
-        client: redis::Client,
-        first: Option<redis::aio::MultiplexedConnection>,
-    ) -> Self {
+    fn supervised(settings: RedisSettings, client: redis::Client, first: Option<MultiplexedConnection>) -> Self {
         let supervisor = Supervisor::start(client, settings.shown_address(), first);
         Self(Arc::new(Shared { supervisor, settings, revoke: entry::script() }))
     }
@@ -91,23 +87,24 @@ impl Shared {
         format!("{{{}}}:{}:{id}", self.settings.namespace, scope.tag() as char)
     }
 
-    async fn ask(&self, live: Live, ids: &TokenIds) -> Result<Status, Outage> {
-        let entries = self.entries(live, ids).await?;
+    async fn ask(&self, live: Live, ids: &TokenIds, deadline: Instant) -> Result<Status, Outage> {
+        let entries = self.entries(live, ids, deadline).await?;
         let refused = ids.each().zip(entries).find(|(_, entry)| entry.is_some_and(|entry| entry.refuses(ids)));
         Ok(refused.map_or(Status::NotRevoked, |((scope, _), _)| Status::Revoked(scope)))
     }
 
     /// The entries for all of a token's ids, in their order.
-    async fn entries(&self, live: Live, ids: &TokenIds) -> Result<Vec<Option<CutOff>>, Outage> {
+    async fn entries(&self, live: Live, ids: &TokenIds, deadline: Instant) -> Result<Vec<Option<CutOff>>, Outage> {
         let mut command = redis::cmd("MGET");
         for (scope, id) in ids.each() {
             command.arg(self.key(scope, id));
         }
-        read_entries(ids.each().count(), &self.send(live, Request::Command(&command)).await?)
+        read_entries(ids.each().count(), &self.send(live, Request::Command(&command), deadline).await?)
     }
 
     async fn latest_cut_off(&self, ids: &TokenIds) -> Result<Option<Timestamp>, Outage> {
-        let entries = self.entries(self.wait_for_live().await?, ids).await?;
+        let deadline = Instant::now() + self.settings.revoke_deadline;
+        let entries = self.entries(self.wait_for_live(deadline).await?, ids, deadline).await?;
         Ok(entries.into_iter().flatten().map(|entry| entry.limit(ids)).max())
     }
 
@@ -121,38 +118,44 @@ impl Shared {
             call.arg(argument);
         }
         call.arg(millis(live_for));
-        let answer = self.send(self.wait_for_live().await?, Request::Script(&call)).await?;
+        let deadline = Instant::now() + self.settings.revoke_deadline;
+        let answer = self.send(self.wait_for_live(deadline).await?, Request::Script(&call), deadline).await?;
         if answer == Value::Int(1) { Ok(()) } else { Err(Outage::UnexpectedReply) }
     }
 
-    async fn wait_for_live(&self) -> Result<Live, Outage> {
-        self.supervisor.wait_for_live().await.ok_or(Outage::NotConnected)
+    async fn wait_for_live(&self, deadline: Instant) -> Result<Live, Outage> {
+        timeout_at(deadline, self.supervisor.wait_for_live()).await.ok().flatten().ok_or(Outage::NotConnected)
     }
 
-    /// Sends a request, and once more if the connection broke under it: it may then have been done twice. It is for the caller
-    /// to put a deadline around it.
-    async fn send(&self, mut live: Live, request: Request<'_>) -> Result<Value, Outage> {
-        let mut outcome = request.send_on(&mut live).await;
-        self.supervisor.observe(&live, &outcome);
+    /// Sends a request, and once more if the connection broke under it: it may then have been done twice.
+    async fn send(&self, mut live: Live, request: Request<'_>, deadline: Instant) -> Result<Value, Outage> {
+        let mut outcome = self.send_on(&mut live, request, deadline).await?;
         if outcome.as_ref().is_err_and(RedisError::is_connection_dropped) {
-            live = self.wait_for_live().await?;
-            outcome = request.send_on(&mut live).await;
-            self.supervisor.observe(&live, &outcome);
+            live = self.wait_for_live(deadline).await?;
+            outcome = self.send_on(&mut live, request, deadline).await?;
         }
         outcome.map_err(|error| {
             // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
             if let Some(code) = error.code() {
-                tracing::warn!(code, "Redis refused a command");
+                tracing::debug!(code, "Redis refused a command");
             }
             Outage::Failed
         })
     }
 
-    async fn within<T>(&self, deadline: Duration, work: impl Future<Output = Result<T, Outage>>) -> Result<T, Outage> {
-        timeout(deadline, work).await.unwrap_or_else(|_| {
-            self.supervisor.timed_out();
-            Err(Outage::TimedOut)
-        })
+    /// Sends a request, and tells the supervisor what became of it on this connection.
+    async fn send_on(
+        &self,
+        live: &mut Live,
+        request: Request<'_>,
+        deadline: Instant,
+    ) -> Result<RedisResult<Value>, Outage> {
+        let Ok(outcome) = timeout_at(deadline, request.send_on(&mut live.connection)).await else {
+            self.supervisor.timed_out(live);
+            return Err(Outage::TimedOut);
+        };
+        self.supervisor.observe(live, &outcome);
+        Ok(outcome)
     }
 }
 
@@ -163,10 +166,10 @@ enum Request<'a> {
 }
 
 impl Request<'_> {
-    async fn send_on(self, live: &mut Live) -> RedisResult<Value> {
+    async fn send_on(self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
-            Self::Command(command) => command.query_async(&mut live.connection).await,
-            Self::Script(call) => call.invoke_async(&mut live.connection).await,
+            Self::Command(command) => command.query_async(connection).await,
+            Self::Script(call) => call.invoke_async(connection).await,
         }
     }
 }
@@ -193,21 +196,18 @@ impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
         let Some(live) = self.0.supervisor.live() else { return Lookup::known(Err(Outage::NotConnected)) };
         let (shared, ids) = (Arc::clone(&self.0), *ids);
-        Lookup::waiting(async move { shared.within(shared.settings.check_deadline, shared.ask(live, &ids)).await })
+        let deadline = Instant::now() + shared.settings.check_deadline;
+        Lookup::waiting(async move { shared.ask(live, &ids, deadline).await })
     }
 }
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        let shared = &*self.0;
-        Box::pin(async move {
-            shared.within(shared.settings.revoke_deadline, shared.store(revocation)).await.map_err(RevokeError::Outage)
-        })
+        Box::pin(async move { self.0.store(revocation).await.map_err(RevokeError::Outage) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
-        let shared = &*self.0;
-        Box::pin(shared.within(shared.settings.revoke_deadline, shared.latest_cut_off(ids)))
+        Box::pin(self.0.latest_cut_off(ids))
     }
 }
 

@@ -114,7 +114,8 @@ impl RedisSettings {
         self
     }
 
-    /// Uses this clock instead of the system's to compute how long an entry has to live.
+    /// Uses this clock instead of the system's to compute how long an entry has to live. It must be the verifier's: what is over
+    /// by the one need not be by the other.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
@@ -131,6 +132,9 @@ impl RedisSettings {
             return Err(ConfigError::setting(
                 "the Redis namespace is 1 to 64 printable ASCII characters without blanks and braces",
             ));
+        }
+        if self.login.username().is_some() && self.login.password().is_none() {
+            return Err(ConfigError::setting("a Redis user without a password would be ignored: set the password too"));
         }
         if self.check_deadline.is_zero() || self.revoke_deadline.is_zero() {
             return Err(ConfigError::setting("a deadline of zero lets nothing through: leave it out for the default"));

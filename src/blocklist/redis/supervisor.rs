@@ -5,10 +5,13 @@
 
 use std::{
     collections::HashMap,
+    future::{self, Future},
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    task::Poll,
     time::Duration,
 };
 
@@ -57,6 +60,8 @@ pub(super) enum DialError {
     NotPermitted,
     NotMaster,
     Loading,
+    Unreachable,
+    Rejected,
     Other,
 }
 
@@ -79,9 +84,8 @@ impl Supervisor {
         changes.wait_for(Option::is_some).await.ok().and_then(|live| live.clone())
     }
 
-    /// To be told of each command that got no answer in time.
-    pub(super) fn timed_out(&self) {
-        let Some(live) = self.live() else { return };
+    /// To be told of each command that got no answer in time on this connection.
+    pub(super) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
             withdraw(&self.live, live.generation);
         }
@@ -152,9 +156,16 @@ async fn supervise(client: Client, address: String, live: watch::Sender<Option<L
 /// Watches a connection until it is withdrawn.
 async fn keep(mut current: Live, live: &watch::Sender<Option<Live>>) {
     let mut changes = live.subscribe();
-    while timeout(HEARTBEAT, changes.wait_for(Option::is_none)).await.is_err() {
-        if check_role(&mut current.connection).await.is_err() {
-            withdraw(live, current.generation);
+    let mut withdrawn = pin!(changes.wait_for(Option::is_none));
+    while timeout(HEARTBEAT, &mut withdrawn).await.is_err() {
+        // Whoever withdraws the connection while its role is being asked for does not have to wait for the answer.
+        let mut role = pin!(check_role(&mut current.connection));
+        let lost = future::poll_fn(|context| match withdrawn.as_mut().poll(context) {
+            Poll::Ready(_) => Poll::Ready(true),
+            Poll::Pending => role.as_mut().poll(context).map(|role| role.is_err()),
+        });
+        if lost.await {
+            return withdraw(live, current.generation);
         }
     }
 }
@@ -205,6 +216,8 @@ impl DialError {
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::LoginFailed,
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
+            (ErrorKind::Io, _) => Self::Unreachable,
+            (_, Some(_)) => Self::Rejected,
             _ => Self::Other,
         }
     }
@@ -216,10 +229,16 @@ impl DialError {
             Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not say HELLO: grant it `+hello +auth +mget +evalsha +script|load +get +pttl +set`"
+                "the user may not say HELLO: grant it `~{jwt}:* +hello +auth +select +mget +evalsha +script|load +get +pttl +set`"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
+            Self::Unreachable => {
+                "it cannot be reached, or closes the connection: is the host name right, and the network open?"
+            }
+            Self::Rejected => {
+                "it refuses the connection: is there a database of that number, and is it not in protected mode?"
+            }
             Self::Other => "it does not answer as Redis 6.2 or later does",
         }
     }
