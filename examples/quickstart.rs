@@ -1,17 +1,18 @@
 //! Log in, use the token, log out, see it refused: the README's quickstart, whole.
 //!
-//! `cargo run --example quickstart`, then
-//! `TOKEN=$(curl -s -X POST localhost:3000/login)`, `curl -H "Authorization: Bearer $TOKEN" localhost:3000/me`, the same with
-//! `-X POST …/logout`, and `/me` again.
+//! `JWT_SECRET=$(openssl rand -hex 32) cargo run --example quickstart`, then `curl -X POST localhost:3000/login` for the tokens,
+//! `curl -H "Authorization: Bearer $TOKEN" localhost:3000/me`, the same with `-X POST …/logout`, and `/me` again.
 
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{StatusCode, header::CACHE_CONTROL},
+    response::IntoResponse,
     routing::{get, post},
 };
+use serde_json::json;
 use tower_jwt_blocklist::{
     Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, Verifier,
 };
@@ -19,22 +20,29 @@ use tower_jwt_blocklist::{
 fn app(secret: &str) -> Result<Router, ConfigError> {
     let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
     let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
-    // Several processes share their logouts through `RedisBlocklist::connect(RedisSettings::from_url(…)?).await?`.
-    let blocklist = MemoryBlocklist::new();
+    let blocklist = MemoryBlocklist::new(); // or RedisBlocklist::connect(RedisSettings::from_url(url)?).await?
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 
-    Ok(Router::new()
+    let with_access_token = Router::new()
         .route("/me", get(me))
         .route("/logout", post(logout))
-        .route_layer(JwtBlocklistLayer::access(verifier, blocklist))
-        .route("/login", post(login))
-        .with_state(issuer))
+        .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
+    let with_refresh_token =
+        Router::new().route("/refresh", post(refresh)).route_layer(JwtBlocklistLayer::refresh(verifier, blocklist));
+    let open = Router::new().route("/login", post(login));
+    Ok(open.merge(with_access_token).merge(with_refresh_token).with_state(issuer))
 }
 
 /// A real one checks a password first: see the `axum-logout` application.
-async fn login(State(issuer): State<Issuer>) -> Result<String, StatusCode> {
-    let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok(pair.access.into_string())
+async fn login(State(issuer): State<Issuer>) -> Result<impl IntoResponse, StatusCode> {
+    let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    let tokens = json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() });
+    Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)))
+}
+
+async fn refresh(State(issuer): State<Issuer>, session: Authenticated) -> Result<impl IntoResponse, StatusCode> {
+    let access = issuer.refresh(&session, session.claims()).map_err(|_| StatusCode::UNAUTHORIZED)?;
+    Ok(([(CACHE_CONTROL, "no-store")], Json(json!({ "access_token": access.as_str() }))))
 }
 
 async fn me(user: Authenticated) -> String {
@@ -70,11 +78,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_works_until_it_is_logged_out() {
+    async fn tokens_work_until_they_are_logged_out() {
         let app = app("3f9a7c02b1d84e65a0c7f1e2d3b49586").unwrap();
-        let token = send(&app, "POST", "/login", "").await.1;
-        assert_eq!(send(&app, "GET", "/me", &token).await, (200, "hello, user-1\n".into()));
-        assert_eq!(send(&app, "POST", "/logout", &token).await.0, 200);
-        assert_eq!(send(&app, "GET", "/me", &token).await.0, 401);
+        let tokens: serde_json::Value = serde_json::from_str(&send(&app, "POST", "/login", "").await.1).unwrap();
+        let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+        assert_eq!(send(&app, "GET", "/me", access).await, (200, "hello, user-1\n".into()));
+        assert_eq!(send(&app, "POST", "/refresh", refresh).await.0, 200);
+        assert_eq!(send(&app, "POST", "/logout", access).await.0, 200);
+        assert_eq!(send(&app, "GET", "/me", access).await.0, 401);
+        assert_eq!(send(&app, "POST", "/refresh", refresh).await.0, 401);
     }
 }

@@ -86,6 +86,11 @@ impl Guard {
         Ok(Check { candidate: Some(candidate), lookup: self.blocklist.check(&ids), expected: self.expected })
     }
 
+    /// The longest token, in bytes, that is looked at.
+    pub(crate) fn max_token_bytes(&self) -> usize {
+        self.verifier.max_token_bytes()
+    }
+
     pub(crate) fn reject(&self, reason: Reason) -> Rejection {
         Rejection::new(self.expected, reason)
     }
@@ -107,18 +112,26 @@ pub(crate) struct Check<X> {
     expected: TokenKind,
 }
 
+/// What a [`Check`] has come to.
+pub(crate) enum Decision<X> {
+    /// The blocklist knew its answer at once.
+    Now(Result<Authenticated<X>, Rejection>),
+    /// It has to be waited for.
+    Later(Check<X>),
+}
+
 impl<X> Check<X> {
-    /// The decision, if the blocklist knew its answer at once.
-    pub(crate) fn decided(mut self) -> Result<Result<Authenticated<X>, Rejection>, Self> {
+    pub(crate) fn decision(mut self) -> Decision<X> {
         match self.lookup.answer() {
-            Some(answer) => Ok(self.decide(answer)),
-            None => Err(self),
+            Some(answer) => Decision::Now(self.decide(answer)),
+            None => Decision::Later(self),
         }
     }
 
     fn decide(&mut self, answer: Result<Status, Outage>) -> Result<Authenticated<X>, Rejection> {
         let reason = match (answer, self.candidate.take()) {
             (Ok(Status::NotRevoked), Some(authenticated)) => return Ok(authenticated),
+            // Only who polls again after the decision gets here, and gets nothing.
             (Ok(Status::NotRevoked), None) => Reason::Outage(Outage::UnexpectedReply),
             (Ok(Status::Revoked(scope)), _) => Reason::Revoked(scope),
             (Err(outage), _) => Reason::Outage(outage),

@@ -73,6 +73,14 @@ impl Rejection {
 
     /// The exact reason, one of a closed set: for logs and metrics. Not for the client, whom it would tell before the signature
     /// is proven how far a forgery came.
+    ///
+    /// `no_token`, `several_tokens`, `not_one_token`; before the signature is proven `too_long`, `shape`, `header`, `algorithm`,
+    /// `typ`, `unknown_key`, `signature`; after it `payload`, `cnf`, `iss`, `sub`, `aud`, `jti`, `sid`, `exp`, `nbf`, `iat`,
+    /// `lifetime`, `kind`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`, `session_revoked`, `subject_revoked`,
+    /// `issuer_revoked`; `not_connected`, `timed_out`, `failed`, `unexpected_reply`.
+    ///
+    /// Each refusal is one `tracing` event with the fields `expected` (`access` or `refresh`) and `reason`: at DEBUG, for any client
+    /// can cause it, and at WARN when the blocklist did not answer.
     pub fn reason(&self) -> &'static str {
         match self.reason {
             Reason::NoToken => "no_token",

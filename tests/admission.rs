@@ -282,6 +282,26 @@ async fn r40_before_the_signature_is_proven_all_answers_are_the_same_bytes() {
 }
 
 #[tokio::test]
+async fn the_refresh_layer_says_the_same_of_refresh_tokens() {
+    let dead = token(json!({ "typ": "rt+jwt" }), json!({ "iat": NOW - 7200, "exp": NOW - 3600 }));
+    let rows = [
+        (vec![], CLEAR, Some(RejectionKind::Missing)),
+        (bearer("a b"), CLEAR, Some(RejectionKind::Malformed)),
+        (bearer(&forged()), CLEAR, Some(RejectionKind::Invalid)),
+        (bearer(&dead), CLEAR, Some(RejectionKind::Expired)),
+        (bearer(&good_token()), CLEAR, Some(RejectionKind::WrongKind)),
+        (bearer(&refresh_token()), REVOKED, Some(RejectionKind::Revoked)),
+        (bearer(&refresh_token()), DOWN, Some(RejectionKind::Unavailable)),
+        (bearer(&refresh_token()), CLEAR, None),
+    ];
+    for (lines, answer, expected) in rows {
+        let outcome = ask(refresh(answer), Method::POST, &lines).await;
+        assert_eq!((outcome.kind, outcome.inner_calls), (expected, usize::from(expected.is_none())));
+        check_form(&outcome, expected, &format!("{expected:?}"));
+    }
+}
+
+#[tokio::test]
 async fn r41_no_byte_of_the_request_comes_back() {
     for hostile in ["c4n4ry", "c4n4ry.c4n4ry.c4n4ry", "\"c4n4ry", "c4n4ry, c4n4ry"] {
         let outcome = ask(access(CLEAR), Method::GET, &bearer(hostile)).await;

@@ -176,7 +176,7 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
         let pair = issuer.login("user-1", &profile()).await.unwrap();
         let access = house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap();
         let refresh = house.ask::<Profile>(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-        let renewed = issuer.refresh(&refresh).unwrap();
+        let renewed = issuer.refresh(&refresh, refresh.claims()).unwrap();
         let renewed = house.ask::<Profile>(TokenKind::Access, renewed.as_str()).await.unwrap();
         for user in [access, refresh, renewed] {
             assert_eq!(user.claims(), &profile());
@@ -196,7 +196,7 @@ async fn refresh_makes_an_access_token_of_the_same_session() {
     let first = house.access(pair.access.as_str()).await.unwrap();
     house.clock.advance(seconds(7200));
     let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
-    let minted = issuer.refresh(&refresh).unwrap();
+    let minted = issuer.refresh(&refresh, refresh.claims()).unwrap();
     let renewed = house.access(minted.as_str()).await.unwrap();
 
     assert_eq!((renewed.kind(), renewed.subject()), (TokenKind::Access, Some("user-1")));
@@ -206,7 +206,7 @@ async fn refresh_makes_an_access_token_of_the_same_session() {
     assert_eq!(renewed.expires_at(), house.clock.now() + seconds(3600));
     assert_eq!(minted.expires_at(), renewed.expires_at());
     house.refresh(pair.refresh.as_str()).await.expect("the refresh token stays valid");
-    assert_eq!(issuer.refresh(&renewed).unwrap_err(), IssueError::NotRefresh);
+    assert_eq!(issuer.refresh(&renewed, renewed.claims()).unwrap_err(), IssueError::NotRefresh);
 }
 
 #[tokio::test]
@@ -218,12 +218,16 @@ async fn g3_an_access_token_ends_no_later_than_the_refresh_token_it_came_of() {
     for (passed, end) in [(0, 100), (50, 150), (51, 150), (149, 150)] {
         house.clock.set(at_millis((NOW + passed) * 1000));
         let end = at_millis((NOW + end) * 1000);
-        assert_eq!(issuer.refresh(&refresh).unwrap().expires_at(), end, "after {passed} s");
+        assert_eq!(issuer.refresh(&refresh, refresh.claims()).unwrap().expires_at(), end, "after {passed} s");
     }
     // A proof that was kept is no refresh token: what came of it would outlive the session's revocation.
     for passed in [150, 151, 1_000_000] {
         house.clock.set(at_millis((NOW + passed) * 1000));
-        assert_eq!(issuer.refresh(&refresh).unwrap_err(), IssueError::SessionOver, "after {passed} s");
+        assert_eq!(
+            issuer.refresh(&refresh, refresh.claims()).unwrap_err(),
+            IssueError::SessionOver,
+            "after {passed} s"
+        );
     }
 }
 
@@ -236,7 +240,7 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     let mut access = vec![pair.access];
     for _ in 0..3 {
         house.clock.advance(seconds(60));
-        access.push(issuer.refresh(&refresh).unwrap());
+        access.push(issuer.refresh(&refresh, refresh.claims()).unwrap());
     }
 
     for (name, by) in [("any access token", house.access(access[1].as_str()).await), ("refresh", Ok(refresh.clone()))] {
@@ -254,7 +258,7 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     }
 
     // A proof from before the logout mints nothing that lives.
-    let late = issuer.refresh(&refresh).unwrap();
+    let late = issuer.refresh(&refresh, refresh.claims()).unwrap();
     assert_eq!(house.access(late.as_str()).await.unwrap_err().reason(), "session_revoked");
     house.access(login(&issuer).await.access.as_str()).await.expect("the user can log in again");
 }
@@ -304,7 +308,8 @@ async fn a_refreshed_token_belongs_to_the_session_also_where_the_issuer_was_rena
         let house = House::with(settings);
         let issuer = house.issuer();
         let old = token(typ.clone(), changes);
-        let renewed = issuer.refresh(&house.refresh(&old).await.unwrap()).unwrap();
+        let session = house.refresh(&old).await.unwrap();
+        let renewed = issuer.refresh(&session, session.claims()).unwrap();
         let user = house.access(renewed.as_str()).await.unwrap();
         issuer.logout(&user).await.unwrap();
         assert_eq!(
@@ -605,7 +610,7 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
         let pair = login(&issuer).await;
         house.clock.advance(seconds(200));
         let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
-        let renewed = issuer.refresh(&refresh).unwrap();
+        let renewed = issuer.refresh(&refresh, refresh.claims()).unwrap();
         issuer.logout(&house.access(pair.access.as_str()).await.unwrap()).await.unwrap();
         let from = Timestamp::from(house.clock.now()).as_millis();
         for (name, kind, token) in [

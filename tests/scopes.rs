@@ -80,7 +80,7 @@ async fn r55_the_same_second_works_both_ways() {
     assert_eq!(house.refused(&after).await, None, "issued after, in the same second");
     // And what is minted from it, still in that second.
     let refresh = house.ask(TokenKind::Refresh, after.refresh.as_str()).await.unwrap();
-    let renewed = house.issuer.refresh(&refresh).unwrap();
+    let renewed = house.issuer.refresh(&refresh, refresh.claims()).unwrap();
     house.ask(TokenKind::Access, renewed.as_str()).await.unwrap();
 }
 
@@ -130,7 +130,7 @@ async fn r53_logout_others_ends_all_sessions_but_this_one() {
     assert_eq!(house.refused(&other).await, None);
     // What is renewed in the session that was spared lives on, and so do later logins.
     let refresh = house.ask(TokenKind::Refresh, phone.refresh.as_str()).await.unwrap();
-    house.ask(TokenKind::Access, house.issuer.refresh(&refresh).unwrap().as_str()).await.unwrap();
+    house.ask(TokenKind::Access, house.issuer.refresh(&refresh, refresh.claims()).unwrap().as_str()).await.unwrap();
     let tablet = house.login("ann").await;
     assert_eq!(house.refused(&tablet).await, None);
 

@@ -45,7 +45,7 @@ pub enum Status {
 /// Asks whether a token was revoked.
 ///
 /// The rule for every backend: an answer of [`Status::NotRevoked`] means that the list was *read*. What cannot be read, in
-/// time and in full, is an [`Outage`].
+/// time and in full, is an [`Outage`]. The layer sets no deadline of its own: a check that never ends holds the request.
 pub trait Blocklist: Send + Sync + 'static {
     /// Starts the check. A backend that knows the answer gives it at once ([`Lookup::known`]); then no future is made, boxed or
     /// polled, and the request does not wait.

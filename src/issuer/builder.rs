@@ -72,7 +72,8 @@ impl IssuerBuilder {
 fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
         ConfigError::setting(format!(
-            "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key"
+            "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \
+             room for a token of this size"
         ))
     };
     let pair =

@@ -20,7 +20,7 @@ pub enum IssueError {
     Subject,
     /// Not a refresh token: only with one of those a new access token is minted.
     NotRefresh,
-    /// The refresh token has ended since it was authenticated: the user has to log in again.
+    /// The refresh token is past its `exp`, where only the leeway let it through: the user has to log in again. Answer 401.
     SessionOver,
     /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
     Revoked,

@@ -94,15 +94,17 @@ impl Issuer {
     /// A new access token of the same session, for the holder of its refresh token: with the same `iss`, for a session belongs
     /// to one issuer, and with an end no later than the refresh token's. The refresh token stays valid to its end.
     ///
+    /// `claims` are what the access token is to say: `session.claims()` for the same as at login, if the refresh layer read them
+    /// all, or what the application knows by now.
+    ///
     /// # Errors
     ///
-    /// When `session` was authenticated by an access token, its refresh token has ended since, or the claims cannot be put into a
-    /// token; see [`IssueError`].
-    pub fn refresh<X: Serialize>(&self, session: &Authenticated<X>) -> Result<MintedToken, IssueError> {
+    /// [`IssueError::SessionOver`] when the refresh token is past its `exp`: the leeway that let it through gives no new tokens.
+    /// Answer 401. Else when `session` was authenticated by an access token, or the claims cannot be put into a token.
+    pub fn refresh<X, Y: Serialize>(&self, session: &Authenticated<X>, claims: &Y) -> Result<MintedToken, IssueError> {
         if session.kind() != TokenKind::Refresh {
             return Err(IssueError::NotRefresh);
         }
-        let claims = session.claims();
         let session = Session {
             issuer: session.issuer(),
             subject: session.subject(),

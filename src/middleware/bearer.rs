@@ -2,13 +2,14 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use crate::rejection::Reason;
+use crate::{rejection::Reason, token::VerifyError};
 
 /// The text after `Bearer`. Nothing else of the request is looked at: no cookie, no query, no body.
 ///
 /// One `Authorization` line, the scheme in any case, one or more spaces, one word. A token must look like one
-/// (RFC 9110's `token68`), so that what reaches the verifier is ASCII without blanks, quotes or commas.
-pub(super) fn token(headers: &HeaderMap) -> Result<&str, Reason> {
+/// (RFC 9110's `token68`), so that what reaches the verifier is ASCII without blanks, quotes or commas; of one that is longer
+/// than the verifier reads, nothing is read here either.
+pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&str, Reason> {
     let mut lines = headers.get_all(AUTHORIZATION).iter();
     let line = lines.next().ok_or(Reason::NoToken)?;
     if lines.next().is_some() {
@@ -27,6 +28,9 @@ pub(super) fn token(headers: &HeaderMap) -> Result<&str, Reason> {
     }
     let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
     let token = &rest[blanks..];
+    if blanks > 0 && token.len() > max_bytes {
+        return Err(Reason::Unacceptable(VerifyError::TooLong));
+    }
     if blanks == 0 || token.is_empty() || !token.iter().all(|byte| TOKEN68[usize::from(*byte)]) {
         return Err(Reason::NotOneToken);
     }
@@ -55,13 +59,13 @@ mod tests {
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
         }
-        token(&headers).map(str::to_owned)
+        token(&headers, 40).map(str::to_owned)
     }
 
     #[test]
     fn r35_r36_r37_r39_one_bearer_token_or_a_reason() {
         type Row = (&'static str, &'static [&'static [u8]], Result<&'static str, Reason>);
-        let rows: [Row; 19] = [
+        let rows: [Row; 21] = [
             ("plain", &[b"Bearer a.b.c"], Ok("a.b.c")),
             ("lower case", &[b"bearer a.b.c"], Ok("a.b.c")),
             ("mixed case", &[b"bEaReR a.b.c"], Ok("a.b.c")),
@@ -80,6 +84,16 @@ mod tests {
             ("JSON", &[b"Bearer {\"payload\":\"\"}"], Err(Reason::NotOneToken)),
             ("byte over 0x80", &[b"Bearer a.b.\xE9"], Err(Reason::NotOneToken)),
             ("foreign bytes alone", &[b"\xFF\xFE"], Err(Reason::NotOneToken)),
+            (
+                "the longest",
+                &[b"Bearer aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"],
+                Ok("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"),
+            ),
+            (
+                "longer",
+                &[b"Bearer aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\xFF"],
+                Err(Reason::Unacceptable(VerifyError::TooLong)),
+            ),
             ("two lines", &[b"Bearer a.b.c", b"Bearer a.b.c"], Err(Reason::SeveralTokens)),
         ];
         for (name, lines, expected) in rows {

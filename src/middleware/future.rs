@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{layer::Policy, response::ResponseBody, service::admit};
+use super::{body::ResponseBody, layer::Policy, service::admit};
 use crate::guard::Check;
 
 pin_project! {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 
-use super::response::{RenderRejection, Words};
+use super::{render::RenderRejection, rfc6750::Words};
 use crate::rejection::{Rejection, RejectionKind};
 
 /// Answers as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and `grpc-status` 16 (`UNAUTHENTICATED`), or

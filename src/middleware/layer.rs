@@ -2,10 +2,7 @@ use std::{fmt, marker::PhantomData, sync::Arc};
 
 use tower_layer::Layer;
 
-use super::{
-    response::{RenderRejection, Rfc6750},
-    service::JwtBlocklist,
-};
+use super::{render::RenderRejection, rfc6750::Rfc6750, service::JwtBlocklist};
 use crate::{
     blocklist::Blocklist,
     claims::{NoClaims, TokenKind},

@@ -1,14 +1,18 @@
 //! The edge: HTTP in, HTTP out. It decides nothing.
 
 mod bearer;
+mod body;
 mod future;
 mod grpc;
 mod layer;
-mod response;
+mod render;
+mod rfc6750;
 mod service;
 
+pub use body::ResponseBody;
 pub use future::ResponseFuture;
 pub use grpc::GrpcStatus;
 pub use layer::JwtBlocklistLayer;
-pub use response::{RenderRejection, ResponseBody, Rfc6750};
+pub use render::RenderRejection;
+pub use rfc6750::Rfc6750;
 pub use service::JwtBlocklist;

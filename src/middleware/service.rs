@@ -14,15 +14,10 @@ use http_body::Body;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{
-    bearer,
-    future::ResponseFuture,
-    layer::Policy,
-    response::{self, ResponseBody},
-};
+use super::{bearer, body::ResponseBody, future::ResponseFuture, layer::Policy, render};
 use crate::{
     claims::NoClaims,
-    guard::Authenticated,
+    guard::{Authenticated, Decision},
     rejection::{Rejection, RejectionKind},
 };
 
@@ -71,13 +66,15 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         hide_credentials(&mut request);
         let guard = &self.policy.guard;
-        let token = bearer::token(request.headers()).map_err(|reason| guard.reject(reason));
-        match token.and_then(|token| guard.check::<X>(token)).map(|check| check.decided()) {
-            Ok(Ok(Ok(authenticated))) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
-            Err(rejection) | Ok(Ok(Err(rejection))) => {
-                ResponseFuture::refused(self.policy.refuse(&rejection, request.method()))
-            }
-            Ok(Err(check)) => {
+        let token = bearer::token(request.headers(), guard.max_token_bytes()).map_err(|reason| guard.reject(reason));
+        let decision = match token.and_then(|token| guard.check::<X>(token)) {
+            Ok(check) => check.decision(),
+            Err(rejection) => Decision::Now(Err(rejection)),
+        };
+        match decision {
+            Decision::Now(Ok(authenticated)) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
+            Decision::Now(Err(rejection)) => ResponseFuture::refused(self.policy.refuse(&rejection, request.method())),
+            Decision::Later(check) => {
                 // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.
                 let clone = self.inner.clone();
                 let ready = mem::replace(&mut self.inner, clone);
@@ -113,7 +110,7 @@ impl Policy {
             }
             _ => tracing::debug!(expected, reason, "request refused"),
         }
-        response::refuse(&*self.renderer, rejection, method)
+        render::refuse(&*self.renderer, rejection, method)
     }
 }
 

@@ -128,7 +128,8 @@ impl VerifierBuilder {
     /// `iat`, the longest time from now to `exp`.
     ///
     /// A session's revocation is remembered for this long: the bound is what makes forgetting it safe. Set the same value on
-    /// every verifier of one set of tokens.
+    /// every verifier of one set of tokens: what is revoked by one with a shorter value is forgotten while another still accepts
+    /// its tokens.
     pub fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
         self.max_lifetime = max_lifetime;
         self

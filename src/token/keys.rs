@@ -73,7 +73,8 @@ impl VerifyingKey {
 
     /// Names the key: only tokens whose header says this `kid` are checked with it, byte for byte. At most 256 bytes.
     ///
-    /// A verifier with several keys needs a name for each. A lone key without a name checks every token.
+    /// A verifier with several keys needs a name for each. A lone key also checks tokens without `kid`; without a name of its own it
+    /// checks every token.
     #[must_use]
     pub fn with_id(mut self, id: impl Into<Box<str>>) -> Self {
         self.id = Some(id.into());

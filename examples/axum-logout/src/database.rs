@@ -43,6 +43,11 @@ impl DatabaseUrl {
             }
             let url = create_if_missing(url);
             let options = SqliteConnectOptions::from_str(&url).map_err(unreadable)?;
+            if options.get_filename().as_os_str().is_empty() {
+                return Err(Problem::new(
+                    "DATABASE_URL names no SQLite file, and each connection would have a database of its own: name a file",
+                ));
+            }
             (Kind::Sqlite { file: options.get_filename().to_path_buf() }, url)
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             PgConnectOptions::from_str(url).map_err(unreadable)?;

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, fmt};
 
 use axum::{
     Json,
-    http::{StatusCode, header::RETRY_AFTER},
+    http::{
+        StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -19,7 +22,7 @@ pub(crate) enum ApiError {
     EmailTaken,
     /// The same for an unknown user and a wrong password.
     WrongCredentials,
-    /// The refresh token ended on its way from the layer to the issuer.
+    /// The refresh token is past its `exp`, and only the leeway let it through.
     SessionOver,
     /// The token is good, and its user is no longer there.
     UserGone,
@@ -72,6 +75,11 @@ impl From<RevokeError> for ApiError {
     }
 }
 
+/// RFC 9110 §15.5.2: a 401 has a challenge.
+fn unauthorized(challenge: &'static str, body: Json<serde_json::Value>) -> Response {
+    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], body).into_response()
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let body = |error, description, resolution| {
@@ -91,12 +99,12 @@ impl IntoResponse for ApiError {
             }
             Self::WrongCredentials => {
                 let description = "The e-mail address or the password is wrong";
-                (StatusCode::UNAUTHORIZED, body("wrong_credentials", description, "Check both and try again"))
-                    .into_response()
+                unauthorized("Bearer realm=\"api\"", body("wrong_credentials", description, "Check both and try again"))
             }
             Self::SessionOver => {
-                let body = body("invalid_token", "The refresh token has expired", "Log in again");
-                (StatusCode::UNAUTHORIZED, body).into_response()
+                let challenge =
+                    "Bearer realm=\"api\", error=\"invalid_token\", error_description=\"The token has expired\"";
+                unauthorized(challenge, body("invalid_token", "The token has expired", "Log in again"))
             }
             Self::UserGone => {
                 let body = body("user_gone", "The user of this token no longer exists", "Sign up again");

@@ -48,7 +48,19 @@ impl Sources {
     /// Fills what neither a flag nor the environment gave. Empty (`REDIS_URL=`) counts as not given.
     #[must_use]
     pub fn or(mut self, file: &EnvFile) -> Self {
+        // Redis by URL and Redis by host are one choice: who makes it here overrides the other way in the file.
+        let is_given = |value: &Option<String>| value.as_deref().is_some_and(|text| !is_empty(text));
+        let overridden: &[&str] = if is_given(&self.redis_url) {
+            &["REDIS_HOST", "REDIS_PORT"]
+        } else if is_given(&self.redis_host) {
+            &["REDIS_URL"]
+        } else {
+            &[]
+        };
         for (name, value) in self.by_name() {
+            if overridden.contains(&name) {
+                continue;
+            }
             if value.as_deref().is_none_or(is_empty) {
                 *value = file.0.get(name).cloned();
             }

@@ -79,7 +79,7 @@ async fn refresh_token(
     token: Authenticated<AppClaims>,
     headers: HeaderMap,
 ) -> Result<Json<Refreshed>, ApiError> {
-    let access = state.issuer.refresh(&token)?;
+    let access = state.issuer.refresh(&token, token.claims())?;
     // The refresh token stays good until it expires, so the client gets back the one it sent.
     Ok(Json(Refreshed { access_token: access.into_string(), refresh_token: bearer(&headers)?.to_owned() }))
 }

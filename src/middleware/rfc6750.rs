@@ -1,59 +1,17 @@
-//! The answer to a refused request.
+//! The default answer to a refused request.
 
-use std::{
-    borrow::Cow,
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, StatusCode, header};
-use http_body::{Body, Frame, SizeHint};
-use pin_project_lite::pin_project;
+use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::json;
 
+use super::render::RenderRejection;
 use crate::{
     claims::TokenKind,
     error::ConfigError,
     rejection::{Rejection, RejectionKind},
 };
-
-/// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`], the default, by
-/// [`GrpcStatus`](crate::GrpcStatus), and by closures:
-///
-/// ```
-/// use bytes::Bytes;
-/// use http::{Response, StatusCode};
-/// use tower_jwt_blocklist::{Rejection, RejectionKind, RenderRejection};
-///
-/// let plain = |rejection: &Rejection| {
-///     let mut response = Response::new(Bytes::from_static(b"log in, please"));
-///     *response.status_mut() = match rejection.kind() {
-///         RejectionKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-///         _ => StatusCode::UNAUTHORIZED,
-///     };
-///     response
-/// };
-/// # fn takes(_: impl RenderRejection) {}
-/// # takes(plain);
-/// ```
-///
-/// Answer [`RejectionKind::Unavailable`] with a 5xx status: a 401 makes clients throw good tokens away. Whatever is rendered,
-/// the layer adds `Cache-Control: no-store` where it is missing, puts the [`RejectionKind`] into the response's extensions, and
-/// sends no body to `HEAD`.
-pub trait RenderRejection: Send + Sync + 'static {
-    /// The answer, body and all.
-    fn render(&self, rejection: &Rejection) -> Response<Bytes>;
-}
-
-impl<F> RenderRejection for F
-where
-    F: Fn(&Rejection) -> Response<Bytes> + Send + Sync + 'static,
-{
-    fn render(&self, rejection: &Rejection) -> Response<Bytes> {
-        self(rejection)
-    }
-}
 
 /// Answers as RFC 6750 §3 says: a status, a `WWW-Authenticate: Bearer` challenge, and a JSON body with `error`,
 /// `error_description` and `resolution`.
@@ -179,12 +137,12 @@ impl Words {
                 "The Authorization header does not hold exactly one bearer token",
                 "Send one header `Authorization: Bearer <token>`",
             ),
-            (RejectionKind::Expired, TokenKind::Access) => {
-                ("invalid_token", "The access token has expired", "Get a new access token with the refresh token")
-            }
-            (RejectionKind::Expired, TokenKind::Refresh) => {
-                ("invalid_token", "The refresh token has expired", "Log in again")
-            }
+            (RejectionKind::Expired, TokenKind::Access) => (
+                "invalid_token",
+                "The token has expired",
+                "Get a new access token with the refresh token, or log in again",
+            ),
+            (RejectionKind::Expired, TokenKind::Refresh) => ("invalid_token", "The token has expired", "Log in again"),
             (RejectionKind::WrongKind, TokenKind::Access) => {
                 ("invalid_token", "A refresh token was sent where an access token is needed", "Send the access token")
             }
@@ -206,63 +164,6 @@ impl Words {
         };
         Self { error, description, resolution }
     }
-}
-
-pin_project! {
-    /// The body of an answer: the inner service's own, or that of a refusal.
-    #[derive(Debug)]
-    pub struct ResponseBody<B> {
-        #[pin]
-        inner: Option<B>,
-        refusal: Option<Bytes>,
-    }
-}
-
-impl<B> ResponseBody<B> {
-    pub(super) fn inner(body: B) -> Self {
-        Self { inner: Some(body), refusal: None }
-    }
-
-    pub(super) fn refusal(body: Bytes) -> Self {
-        Self { inner: None, refusal: Some(body).filter(|body| !body.is_empty()) }
-    }
-}
-
-impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
-        match this.inner.as_pin_mut() {
-            Some(body) => body.poll_frame(context),
-            None => Poll::Ready(this.refusal.take().map(|body| Ok(Frame::data(body)))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().map_or(self.refusal.is_none(), Body::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        let refusal_len = || SizeHint::with_exact(self.refusal.as_ref().map_or(0, |body| body.len() as u64));
-        self.inner.as_ref().map_or_else(refusal_len, Body::size_hint)
-    }
-}
-
-/// What every refusal has, however it was rendered.
-pub(super) fn refuse(renderer: &dyn RenderRejection, rejection: &Rejection, method: &Method) -> Response<Bytes> {
-    let mut response = renderer.render(rejection);
-    response.extensions_mut().insert(rejection.kind());
-    let length = HeaderValue::from(response.body().len());
-    let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if method == Method::HEAD {
-        // `HEAD` announces the length of the body that `GET` would get (RFC 9110 §9.3.2).
-        headers.entry(header::CONTENT_LENGTH).or_insert(length);
-        response.body_mut().clear();
-    }
-    response
 }
 
 #[cfg(test)]
