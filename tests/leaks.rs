@@ -2,58 +2,22 @@
 
 mod support;
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{Empty, Full};
 use serde_json::json;
-use support::{AUDIENCE, ISSUER, NOW, SECRET, clock, settings, signing_key, token, wait::soon};
+use support::{
+    AUDIENCE, ISSUER, NOW, SECRET, clock,
+    log::{Log, record},
+    settings, signing_key, token,
+    wait::soon,
+};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
     Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Revoke, Verifier,
 };
-
-/// Everything that is logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-
-    fn clear(&self) {
-        self.0.lock().unwrap().clear();
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// A subscriber that keeps every event and span of every crate.
-fn record() -> (Log, tracing::subscriber::DefaultGuard) {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    (log, tracing::subscriber::set_default(subscriber))
-}
 
 fn request(token: &str) -> Request<Empty<Bytes>> {
     Request::builder().header(header::AUTHORIZATION, format!("Bearer {token}")).body(Empty::new()).unwrap()

@@ -5,11 +5,14 @@ mod support;
 
 use std::time::Duration;
 
-use support::wait::{eventually, soon};
+use support::{
+    log::record,
+    wait::{eventually, soon},
+};
 use testkit::{FaultProxy, RedisServer};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, ConfigErrorKind, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke,
-    RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
+    Blocklist, Clock, ConfigErrorKind, Eviction, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId,
+    Revoke, RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
 };
 
 /// Longer than any test waits: with it, an answer that comes was not made by a deadline.
@@ -314,6 +317,41 @@ async fn g7_a_redis_out_of_memory_is_an_error_of_revoke() {
     let revocation = Revocation::new(Scope::Token, id, session().until());
     assert_eq!(blocklist.revoke(&revocation).await, Err(RevokeError::Outage(Outage::Failed)));
     assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
+}
+
+#[tokio::test]
+async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
+    let server = RedisServer::options().arg("maxmemory-policy", &["allkeys-lru"]).start().await;
+    let (log, _recording) = record();
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    assert!(log.text().contains("WARN") && log.text().contains("policy=\"allkeys-lru\""), "{}", log.text());
+
+    let strict = settings(&server.url()).eviction(Eviction::Refused);
+    let error = RedisBlocklist::connect(strict.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
+    let lazy = RedisBlocklist::connect_lazy(strict.clone()).unwrap();
+    assert_eq!(soon(lazy.check(&ids())).await, Err(Outage::NotConnected));
+
+    // This is why: short of memory the server forgets what it has confirmed.
+    blocklist.revoke(&session()).await.unwrap();
+    server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    server.try_cli(&["SET", "another", "x"]).await.ok();
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::NotRevoked), "evicted");
+
+    server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
+    eventually("the strict one connects", async || works(&lazy).await).await;
+    log.clear();
+    assert!(works(&RedisBlocklist::connect(strict.clone()).await.unwrap()).await);
+    assert!(!log.text().contains("may forget"), "{}", log.text());
+
+    // Who may not ask does not know: good enough only where it is not strict.
+    let rule = ["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all", "+hello", "+auth", "+mget"];
+    server.cli(&rule).await;
+    let login = |settings: RedisSettings| settings.username("blocklist").password("pw");
+    assert!(works(&RedisBlocklist::connect(login(settings(&server.url()))).await.unwrap()).await);
+    let error = RedisBlocklist::connect(login(strict)).await.unwrap_err();
+    assert!(error.to_string().contains("+info"), "{error}");
 }
 
 #[tokio::test]

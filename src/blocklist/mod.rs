@@ -14,7 +14,7 @@ pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
-pub use redis::{RedisBlocklist, RedisSettings};
+pub use redis::{Eviction, RedisBlocklist, RedisSettings};
 
 use crate::clock::Timestamp;
 

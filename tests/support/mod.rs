@@ -1,6 +1,7 @@
 //! What the integration tests share: one set of settings, and short ways to mint and to ask.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod log;
 pub mod wait;
 
 use std::{

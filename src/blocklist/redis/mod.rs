@@ -1,5 +1,6 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod dial;
 mod entry;
 mod settings;
 mod supervisor;
@@ -9,8 +10,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value, aio::MultiplexedConnection};
 use tokio::time::{Instant, timeout_at};
 
-pub use settings::RedisSettings;
-use supervisor::{DialError, Live, Supervisor, dial};
+use dial::{DialError, Dialler};
+pub use settings::{Eviction, RedisSettings};
+use supervisor::{Live, Supervisor};
 
 use super::{
     Blocklist, CutOff, CutOffFuture, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture,
@@ -54,9 +56,9 @@ impl RedisBlocklist {
     /// When the settings cannot work, or Redis cannot be reached within a second: better to hear it at start. A service that
     /// has to start before its Redis uses [`connect_lazy`](Self::connect_lazy).
     pub async fn connect(settings: RedisSettings) -> Result<Self, ConfigError> {
-        let client = settings.client()?;
-        let connection = dial(&client).await.map_err(|error| unreachable_at(&settings, error))?;
-        Ok(Self::supervised(settings, client, Some(connection)))
+        let dialler = settings.dialler()?;
+        let connection = dialler.dial().await.map_err(|error| unusable(&settings, error))?;
+        Ok(Self::supervised(settings, dialler, Some(connection)))
     }
 
     /// Connects in the background: until that has worked, every check is an outage and requests are answered with 503.
@@ -65,20 +67,20 @@ impl RedisBlocklist {
     ///
     /// When the settings cannot work, or this is not called within a tokio runtime.
     pub fn connect_lazy(settings: RedisSettings) -> Result<Self, ConfigError> {
-        let client = settings.client()?;
+        let dialler = settings.dialler()?;
         tokio::runtime::Handle::try_current().map_err(|_| {
             ConfigError::setting("`RedisBlocklist` needs a tokio runtime: call it from an async function")
         })?;
-        Ok(Self::supervised(settings, client, None))
+        Ok(Self::supervised(settings, dialler, None))
     }
 
-    fn supervised(settings: RedisSettings, client: redis::Client, first: Option<MultiplexedConnection>) -> Self {
-        let supervisor = Supervisor::start(client, settings.shown_address(), first);
+    fn supervised(settings: RedisSettings, dialler: Dialler, first: Option<MultiplexedConnection>) -> Self {
+        let supervisor = Supervisor::start(dialler, settings.shown_address(), first);
         Self(Arc::new(Shared { supervisor, settings, revoke: entry::script() }))
     }
 }
 
-fn unreachable_at(settings: &RedisSettings, error: DialError) -> ConfigError {
+fn unusable(settings: &RedisSettings, error: DialError) -> ConfigError {
     ConfigError::store(format!("Redis at {} cannot be used: {}", settings.shown_address(), error.as_str()))
 }
 

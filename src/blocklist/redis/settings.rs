@@ -4,13 +4,14 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings};
 
+use super::dial::Dialler;
 use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
 };
 
 /// How to reach the Redis (or Valkey, 6.2 or later) that holds the revocations, and how long it may take. One node; its
-/// `maxmemory-policy` should be `noeviction`, or it may forget a logout.
+/// `maxmemory-policy` should be `noeviction`: see [`Eviction`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,6 +32,18 @@ pub struct RedisSettings {
     pub(super) check_deadline: Duration,
     pub(super) revoke_deadline: Duration,
     pub(super) clock: Arc<dyn Clock>,
+    eviction: Eviction,
+}
+
+/// What to do about a Redis whose `maxmemory-policy` is not `noeviction`: short of memory it may forget a logout, after it has
+/// said that it is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Eviction {
+    /// Use it, and warn in the log at each connection. The default, for a Redis that others share and configure.
+    #[default]
+    Warned,
+    /// Do not use it, nor one whose policy cannot be asked (the user needs `+info`).
+    Refused,
 }
 
 impl RedisSettings {
@@ -68,6 +81,7 @@ impl RedisSettings {
             check_deadline: Duration::from_millis(250),
             revoke_deadline: Duration::from_secs(1),
             clock: Arc::new(SystemClock),
+            eviction: Eviction::default(),
         }
     }
 
@@ -122,8 +136,19 @@ impl RedisSettings {
         self
     }
 
+    /// What to do about a Redis that may forget; [`Eviction::Warned`] by default.
+    #[must_use]
+    pub fn eviction(mut self, eviction: Eviction) -> Self {
+        self.eviction = eviction;
+        self
+    }
+
+    pub(super) fn dialler(&self) -> Result<Dialler, ConfigError> {
+        Ok(Dialler { client: self.client()?, eviction: self.eviction })
+    }
+
     /// The client of the redis crate for these settings.
-    pub(super) fn client(&self) -> Result<Client, ConfigError> {
+    fn client(&self) -> Result<Client, ConfigError> {
         let name = &self.namespace;
         if name.is_empty()
             || name.len() > 64

@@ -4,7 +4,6 @@
 //! wait for seconds while it reconnects, and stays with a master that was demoted, where a check silently reads old data.
 
 use std::{
-    collections::HashMap,
     future::{self, Future},
     pin::pin,
     sync::{
@@ -15,15 +14,15 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, ServerErrorKind, Value, aio::MultiplexedConnection};
+use redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
 use tokio::{
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
-/// How long dialling, logging in and asking the role may take together.
-const DIAL_DEADLINE: Duration = Duration::from_secs(1);
+use super::dial::{Dialler, check_role};
+
 /// How often an idle connection is asked for its role.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// So many checks in a row without an answer in time, and the connection is replaced.
@@ -51,25 +50,11 @@ pub(super) struct Supervisor {
     task: JoinHandle<()>,
 }
 
-/// Why there is no connection: words for the log and for the error at start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DialError {
-    Refused,
-    TimedOut,
-    LoginFailed,
-    NotPermitted,
-    NotMaster,
-    Loading,
-    Unreachable,
-    Rejected,
-    Other,
-}
-
 impl Supervisor {
     /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
-    pub(super) fn start(client: Client, address: String, first: Option<MultiplexedConnection>) -> Self {
+    pub(super) fn start(dialler: Dialler, address: String, first: Option<MultiplexedConnection>) -> Self {
         let (live, _) = watch::channel(first.map(|connection| Live::new(connection, 0)));
-        let task = tokio::spawn(supervise(client, address, live.clone()));
+        let task = tokio::spawn(supervise(dialler, address, live.clone()));
         Self { live, task }
     }
 
@@ -119,13 +104,13 @@ fn withdraw(live: &watch::Sender<Option<Live>>, generation: u64) {
     });
 }
 
-async fn supervise(client: Client, address: String, live: watch::Sender<Option<Live>>) {
+async fn supervise(dialler: Dialler, address: String, live: watch::Sender<Option<Live>>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
     for generation in 1.. {
         let started = Instant::now();
         if live.borrow().is_none() {
-            match dial(&client).await {
+            match dialler.dial().await {
                 Ok(connection) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
                     live.send_replace(Some(Live::new(connection, generation)));
@@ -170,34 +155,6 @@ async fn keep(mut current: Live, live: &watch::Sender<Option<Live>>) {
     }
 }
 
-/// Connects, logs in, and makes sure that a master answers.
-pub(super) async fn dial(client: &Client) -> Result<MultiplexedConnection, DialError> {
-    let dialling = async {
-        // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-        let mut connection = client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-            .map_err(|error| DialError::of(&error))?;
-        check_role(&mut connection).await?;
-        Ok(connection)
-    };
-    timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
-}
-
-/// `HELLO` without arguments tells the role, and needs no dangerous permission. A replica may hold old data, and a master that
-/// was demoted becomes one without closing its connections.
-async fn check_role(connection: &mut MultiplexedConnection) -> Result<(), DialError> {
-    let hello = redis::cmd("HELLO");
-    let answer = timeout(DIAL_DEADLINE, hello.query_async::<HashMap<String, Value>>(connection));
-    let facts = answer.await.map_err(|_| DialError::TimedOut)?.map_err(|error| DialError::of(&error))?;
-    match facts.get("role") {
-        Some(Value::BulkString(role)) if role == b"master" => Ok(()),
-        Some(Value::SimpleString(role)) if role == "master" => Ok(()),
-        _ => Err(DialError::NotMaster),
-    }
-}
-
 /// Errors after which the connection is of no use, or leads to a server that is of none.
 fn makes_unusable(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
@@ -206,40 +163,4 @@ fn makes_unusable(error: &RedisError) -> bool {
             error.kind(),
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
         )
-}
-
-impl DialError {
-    fn of(error: &RedisError) -> Self {
-        match (error.kind(), error.code()) {
-            _ if error.is_connection_refusal() => Self::Refused,
-            _ if error.is_timeout() => Self::TimedOut,
-            (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::LoginFailed,
-            (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
-            (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
-            (ErrorKind::Io, _) => Self::Unreachable,
-            (_, Some(_)) => Self::Rejected,
-            _ => Self::Other,
-        }
-    }
-
-    /// What is wrong and what to do about it.
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "nothing listens there: start Redis, or correct host and port",
-            Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
-            Self::LoginFailed => "the login failed: correct user and password",
-            Self::NotPermitted => {
-                "the user may not say HELLO: grant it `~{jwt}:* +hello +auth +select +mget +evalsha +script|load +get +pttl +set`"
-            }
-            Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
-            Self::Loading => "it is still loading its data set",
-            Self::Unreachable => {
-                "it cannot be reached, or closes the connection: is the host name right, and the network open?"
-            }
-            Self::Rejected => {
-                "it refuses the connection: is there a database of that number, and is it not in protected mode?"
-            }
-            Self::Other => "it does not answer as Redis 6.2 or later does",
-        }
-    }
 }
