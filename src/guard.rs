@@ -78,7 +78,7 @@ impl Guard {
         if let Some(subject) = &claims.subject {
             ids = ids.with_subject(subject);
         }
-        if let Some(issued_at) = claims.issued_at {
+        if let Some(issued_at) = claims.session_began.or(claims.issued_at) {
             ids = ids.with_issued_at(issued_at);
         }
         let kept_for = self.verifier.revocations_kept_for();
@@ -194,6 +194,11 @@ impl<X> Authenticated<X> {
     /// When the token was issued: `iat`.
     pub fn issued_at(&self) -> Option<SystemTime> {
         self.0.claims.issued_at.map(SystemTime::from)
+    }
+
+    /// When the login was that the token comes of, as exactly as the token tells.
+    pub(crate) fn session_began(&self) -> Option<Timestamp> {
+        self.0.ids.issued_at()
     }
 
     /// When the token ends: `exp`.

@@ -122,7 +122,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     let members = payload(pair.access.as_str());
     assert_eq!(members["aud"], json!(AUDIENCE));
     let names: Vec<_> = members.as_object().unwrap().keys().cloned().collect();
-    assert_eq!(names, ["aud", "exp", "iat", "iat_ms", "iss", "jti", "sid", "sub"], "nothing else is told");
+    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "session_ms", "sid", "sub"], "nothing else is told");
 }
 
 #[tokio::test]

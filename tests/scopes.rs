@@ -100,16 +100,38 @@ async fn r55_even_a_clock_that_stands_still_tells_before_from_after() {
 }
 
 #[tokio::test]
+async fn r58_what_is_minted_after_a_logout_from_a_token_of_before_is_dead() {
+    let house = House::new();
+    for round in 0..4 {
+        let pair = house.login("ann").await;
+        let spared = house.login("ann").await;
+        // A request to refresh has passed the layer, and before its handler goes on …
+        let refresh = house.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
+        house.pass(5);
+        match round {
+            0 => house.issuer.logout(&house.proof(&pair).await).await.unwrap(),
+            1 => house.issuer.logout_everywhere("ann").await.unwrap(),
+            2 => house.issuer.logout_others(&house.proof(&spared).await).await.unwrap(),
+            _ => house.issuer.revoke_all().await.unwrap(),
+        }
+        house.pass(5);
+        let minted = house.issuer.refresh(&refresh, refresh.claims()).unwrap();
+        assert!(house.ask(TokenKind::Access, minted.as_str()).await.is_err(), "round {round}");
+    }
+}
+
+#[tokio::test]
 async fn r52_a_token_that_tells_only_its_second_is_refused_for_all_of_it() {
     let house = House::new();
-    let claims = |millis| json!({ "sub": "ann", "iat_ms": millis });
+    let claims = |millis| json!({ "sub": "ann", "session_ms": millis });
     house.clock.advance(Duration::from_millis(500));
     house.issuer.logout_everywhere("ann").await.unwrap();
     let rows = [
         ("no milliseconds", json!(null), Some("subject_revoked")),
         ("before", json!(NOW * 1000 + 499), Some("subject_revoked")),
         ("after", json!(NOW * 1000 + 501), None),
-        ("another second than iat", json!(NOW * 1000 + 1501), Some("iat")),
+        ("a session before iat", json!(NOW * 1000 - 1), Some("subject_revoked")),
+        ("a session after iat", json!(NOW * 1000 + 1501), Some("iat")),
         ("no number", json!("1767225600501"), Some("iat")),
         ("negative", json!(-1), Some("iat")),
     ];

@@ -112,7 +112,8 @@ impl TokenIds {
         self
     }
 
-    /// With the token's `iat`. A token without it is refused wherever a cut-off applies.
+    /// With the time that a cut-off is compared with: when the login was, or the token's `iat`. A token without it is refused
+    /// wherever a cut-off applies.
     #[must_use]
     pub fn with_issued_at(mut self, issued_at: Timestamp) -> Self {
         self.issued_at = Some(issued_at);

@@ -14,7 +14,7 @@ use super::IssueError;
 use crate::{
     claims::TokenKind,
     clock::Timestamp,
-    token::{ISSUED_AT_MILLIS, RESERVED_CLAIMS, Signer, Verifier},
+    token::{RESERVED_CLAIMS, SESSION_BEGAN, Signer, Verifier},
 };
 
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
@@ -41,6 +41,7 @@ pub(super) struct Session<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) subject: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    pub(super) began_at: Timestamp,
     /// What its next token is dated.
     pub(super) issued_at: Timestamp,
     /// None of its tokens ends later than this.
@@ -71,6 +72,7 @@ impl Mint {
             issuer: self.verifier.issuer(),
             subject: Some(subject),
             id: Some(session_id),
+            began_at: issued_at,
             issued_at,
             ends_at: issued_at + self.refresh_lifetime.max(self.access_lifetime),
         };
@@ -112,7 +114,7 @@ impl Mint {
         }
         insert("jti", random_id()?.into())?;
         insert("iat", issued_at.as_seconds().into())?;
-        insert(ISSUED_AT_MILLIS, issued_at.as_millis().into())?;
+        insert(SESSION_BEGAN, session.began_at.as_millis().into())?;
         insert("exp", expires_at.as_seconds().into())?;
         if let Some((name, value)) = kind_claim {
             insert(name, value)?;

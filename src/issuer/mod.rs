@@ -92,7 +92,8 @@ impl Issuer {
     }
 
     /// A new access token of the same session, for the holder of its refresh token: with the same `iss`, for a session belongs
-    /// to one issuer, and with an end no later than the refresh token's. The refresh token stays valid to its end.
+    /// to one issuer, and with an end no later than the refresh token's. The refresh token stays valid to its end. A logout that
+    /// comes between the check of the refresh token and this call takes the new access token too.
     ///
     /// `claims` are what the access token is to say: `session.claims()` for the same as at login, if the refresh layer read them
     /// all, or what the application knows by now.
@@ -105,11 +106,13 @@ impl Issuer {
         if session.kind() != TokenKind::Refresh {
             return Err(IssueError::NotRefresh);
         }
+        let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
         let session = Session {
             issuer: session.issuer(),
             subject: session.subject(),
             id: session.session_id(),
-            issued_at: session.issued_at().map_or(self.now(), |issued_at| self.now().max(issued_at.into())),
+            began_at,
+            issued_at: self.now().max(began_at),
             ends_at: Timestamp::from(session.expires_at()),
         };
         self.0.mint.token(TokenKind::Access, &session, claims)

@@ -19,11 +19,12 @@ use crate::{
 
 /// The claims this crate reads or writes itself: no application claim may have one of these names.
 pub(crate) const RESERVED_CLAIMS: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", ISSUED_AT_MILLIS];
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", SESSION_BEGAN];
 
-/// A claim of this crate's own: `iat` in milliseconds since the Unix epoch. It tells a login from the "log out everywhere" that
-/// came just before it in the same second. Of a token without it the whole second counts.
-pub(crate) const ISSUED_AT_MILLIS: &str = "iat_ms";
+/// A claim of this crate's own: when the session began, in milliseconds since the Unix epoch. A cut-off is compared with it, so
+/// that a login is told from the "log out everywhere" just before it, and an access token that is minted just after one from a
+/// refresh token of before is refused. Of a token without it, `iat` counts.
+pub(crate) const SESSION_BEGAN: &str = "session_ms";
 
 /// The largest leeway that can be set. Revocations are kept that much longer than a token's `exp`, whatever the leeway of
 /// the verifier that made them.

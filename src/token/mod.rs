@@ -14,7 +14,7 @@ mod signer;
 mod verifier;
 
 pub use algorithm::Algorithm;
-pub(crate) use builder::{ISSUED_AT_MILLIS, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS};
+pub(crate) use builder::{KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{ISSUED_AT_MILLIS, RegisteredClaims, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
+use super::{RegisteredClaims, SESSION_BEGAN, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
 use crate::{claims::TokenKind, clock::Timestamp};
 
 const MAX_ID_BYTES: usize = 256;
@@ -43,8 +43,8 @@ impl Rules {
         now: Timestamp,
     ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
         let kind_claim = self.kind.claim().unwrap_or("typ");
-        let wanted = ["iss", "sub", "aud", "exp", "nbf", "iat", ISSUED_AT_MILLIS, "jti", "sid", "cnf", kind_claim];
-        let [iss, sub, aud, exp, nbf, iat, iat_ms, jti, sid, cnf, kind] =
+        let wanted = ["iss", "sub", "aud", "exp", "nbf", "iat", SESSION_BEGAN, "jti", "sid", "cnf", kind_claim];
+        let [iss, sub, aud, exp, nbf, iat, began, jti, sid, cnf, kind] =
             json::members(payload, wanted).map_err(|_| VerifyError::Payload)?;
 
         // RFC 7800 §3.1: the token is bound to a key whose possession nobody has proven here.
@@ -72,9 +72,9 @@ impl Rules {
         let issued_at = date(iat).and_then(|iat| issued_at_presence.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
         let kind = self.kind.read(typ, kind.as_ref())?;
         self.check_times(issued_at, not_before, expires_at, now)?;
-        let issued_at = exact_issue(issued_at, iat_ms).map_err(|()| VerifyError::IssuedAt)?;
+        let session_began = session_began(began, issued_at).map_err(|()| VerifyError::IssuedAt)?;
 
-        Ok((kind, RegisteredClaims { issuer, subject, token_id, session_id, issued_at, expires_at }))
+        Ok((kind, RegisteredClaims { issuer, subject, token_id, session_id, issued_at, session_began, expires_at }))
     }
 
     /// RFC 7519 §4.1.1: compared byte for byte.
@@ -156,9 +156,13 @@ fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
     Ok(Some(Timestamp::from_millis(millis)))
 }
 
-/// When a token was issued, as exactly as it says: `iat_ms` must be of the second that `iat` names.
-fn exact_issue(iat: Option<Timestamp>, iat_ms: Option<Value>) -> Result<Option<Timestamp>, ()> {
-    let Some(millis) = iat_ms else { return Ok(iat) };
-    let exact = Timestamp::from_millis(millis.as_u64().ok_or(())?);
-    if iat.map(Timestamp::whole_seconds) == Some(exact.whole_seconds()) { Ok(Some(exact)) } else { Err(()) }
+/// When the token's session began: not after the second of `iat`.
+fn session_began(began: Option<Value>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
+    let Some(began) = began else { return Ok(None) };
+    let began = Timestamp::from_millis(began.as_u64().ok_or(())?);
+    if issued_at.is_some_and(|issued_at| began.as_seconds() <= issued_at.as_seconds()) {
+        Ok(Some(began))
+    } else {
+        Err(())
+    }
 }

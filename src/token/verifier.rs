@@ -78,6 +78,7 @@ pub(crate) struct RegisteredClaims {
     pub(crate) token_id: Box<str>,
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) issued_at: Option<Timestamp>,
+    pub(crate) session_began: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,
 }
 
