@@ -159,6 +159,8 @@ async fn keep(mut current: Live, live: &watch::Sender<Option<Live>>) {
 fn makes_unusable(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+        // What a script ran into is an `ERR` with the reason in its text, before Redis 7.
+        || error.detail().is_some_and(|text| text.contains("-READONLY "))
         || matches!(
             error.kind(),
             ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
