@@ -43,7 +43,7 @@ impl RevocationId {
     #[cfg(feature = "redis")]
     pub(super) fn from_hex(digits: &str) -> Option<Self> {
         let mut bytes = [0; 16];
-        if digits.len() != 32 || !digits.is_ascii() {
+        if digits.len() != 32 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return None;
         }
         for (index, byte) in bytes.iter_mut().enumerate() {

@@ -82,7 +82,17 @@ mod tests {
 
     #[test]
     fn r60_what_cannot_be_read_refuses_everything() {
-        for entry in ["", "1", "1 2", "x 2 ", "1 2 3", "1 2  ", "-1 2 ", "1 2 82c97bf51ca93f69a3c9993e37ef831g"] {
+        for entry in [
+            "",
+            "1",
+            "1 2",
+            "x 2 ",
+            "1 2 3",
+            "1 2  ",
+            "-1 2 ",
+            "1 2 82c97bf51ca93f69a3c9993e37ef831g",
+            "1 2 +1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1",
+        ] {
             assert_eq!(parse(entry.as_bytes()), CutOff::ALWAYS, "{entry:?}");
         }
         assert_eq!(parse(b"\xFF"), CutOff::ALWAYS);
