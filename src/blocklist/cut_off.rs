@@ -6,7 +6,7 @@
 use super::{RevocationId, TokenIds};
 use crate::clock::Timestamp;
 
-/// Refuses tokens by the second they were issued in.
+/// Refuses tokens by the time they were issued at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CutOff {
     /// Up to here, every token.

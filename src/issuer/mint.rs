@@ -41,6 +41,7 @@ pub(super) struct Session<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) subject: Option<&'a str>,
     pub(super) id: Option<&'a str>,
+    /// When its login was: what a cut-off is compared with.
     pub(super) began_at: Timestamp,
     /// What its next token is dated.
     pub(super) issued_at: Timestamp,

@@ -156,7 +156,8 @@ impl Issuer {
         Ok(())
     }
 
-    /// Revokes every token issued up to now, whoever's: after a key was stolen, say. Everybody can log in again at once.
+    /// Revokes every token issued up to now, whoever's: after tokens have leaked, say. Everybody can log in again at once. (After the
+    /// signing key has leaked, change the key: whoever has it mints new tokens.)
     ///
     /// # Errors
     ///

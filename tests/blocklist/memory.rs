@@ -97,3 +97,19 @@ fn g1_a_memory_list_is_read_while_it_is_written() {
     });
     assert_eq!(list.len(), 1);
 }
+
+#[test]
+fn a_check_allocates_nothing() {
+    let list = MemoryBlocklist::new();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let until = Timestamp::from(SystemClock.now()) + MINUTE;
+    runtime.block_on(list.revoke(&Revocation::new(Scope::Token, id("a"), until))).unwrap();
+    for ids in [token("a"), token("b")] {
+        // The first check of a thread registers it with the list.
+        drop(list.check(&ids));
+        let allocated = allocation_counter::measure(|| drop(list.check(&ids)));
+        assert_eq!(allocated.count_total, 0);
+    }
+    let control = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1_u8))));
+    assert_eq!(control.count_total, 1, "allocations are counted");
+}

@@ -12,6 +12,7 @@ use super::settings::Eviction;
 
 /// How long dialling, logging in and asking the role may take together.
 const DIAL_DEADLINE: Duration = Duration::from_secs(1);
+
 /// Makes connections.
 pub(super) struct Dialler {
     pub(super) client: Client,
