@@ -44,7 +44,7 @@ impl Clock for SystemClock {
 /// A point in time in whole milliseconds since the Unix epoch.
 ///
 /// Arithmetic saturates: no token and no setting can make it overflow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Timestamp(u64);
 
 impl Timestamp {

@@ -134,6 +134,7 @@ impl<X> Check<X> {
             // Only who polls again after the decision gets here, and gets nothing.
             (Ok(Status::NotRevoked), None) => Reason::Outage(Outage::UnexpectedReply),
             (Ok(Status::Revoked(scope)), _) => Reason::Revoked(scope),
+            (Ok(Status::BeforeLoss), _) => Reason::BeforeLoss,
             (Err(outage), _) => Reason::Outage(outage),
         };
         Err(Rejection::new(self.expected, reason))

@@ -80,7 +80,7 @@ pub use blocklist::{
     RevokeFuture, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
-pub use blocklist::{Eviction, RedisBlocklist, RedisSettings};
+pub use blocklist::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
 pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};

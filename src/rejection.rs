@@ -45,6 +45,7 @@ pub(crate) enum Reason {
     Unacceptable(VerifyError),
     WrongKind,
     Revoked(Scope),
+    BeforeLoss,
     Outage(Outage),
 }
 
@@ -61,7 +62,7 @@ impl Rejection {
             Reason::Unacceptable(VerifyError::Expired) => RejectionKind::Expired,
             Reason::Unacceptable(_) => RejectionKind::Invalid,
             Reason::WrongKind => RejectionKind::WrongKind,
-            Reason::Revoked(_) => RejectionKind::Revoked,
+            Reason::Revoked(_) | Reason::BeforeLoss => RejectionKind::Revoked,
             Reason::Outage(_) => RejectionKind::Unavailable,
         }
     }
@@ -77,7 +78,7 @@ impl Rejection {
     /// `no_token`, `several_tokens`, `not_one_token`; before the signature is proven `too_long`, `shape`, `header`, `algorithm`,
     /// `typ`, `unknown_key`, `signature`; after it `payload`, `cnf`, `iss`, `sub`, `aud`, `jti`, `sid`, `exp`, `nbf`, `iat`,
     /// `lifetime`, `kind`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`, `session_revoked`, `subject_revoked`,
-    /// `issuer_revoked`; `not_connected`, `timed_out`, `failed`, `unexpected_reply`.
+    /// `issuer_revoked`, `before_loss`; `not_connected`, `timed_out`, `failed`, `unexpected_reply`, `overloaded`, `lost`.
     ///
     /// Each refusal is one `tracing` event with the fields `expected` (`access` or `refresh`) and `reason`: at DEBUG, for any client
     /// can cause it, and at WARN when the blocklist did not answer.
@@ -92,6 +93,7 @@ impl Rejection {
             Reason::Revoked(Scope::Session) => "session_revoked",
             Reason::Revoked(Scope::Subject) => "subject_revoked",
             Reason::Revoked(Scope::Issuer) => "issuer_revoked",
+            Reason::BeforeLoss => "before_loss",
             Reason::Outage(outage) => outage.as_str(),
         }
     }

@@ -15,6 +15,10 @@ use tower_jwt_blocklist::{
     Revoke, RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
 };
 
+/// As the README has them.
+const PERMISSIONS: &str =
+    "+hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
+
 /// Longer than any test waits: with it, an answer that comes was not made by a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -27,8 +31,13 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
     RedisSettings::new("127.0.0.1", proxy.addr().port())
 }
 
+/// Of a login that is later than any loss a test makes.
 fn ids() -> TokenIds {
-    TokenIds::new(Some("issuer"), "token", Some("session"))
+    in_session("session")
+}
+
+fn in_session(session: &str) -> TokenIds {
+    TokenIds::new(Some("issuer"), "token", Some(session)).with_issued_at(Timestamp::from(SystemClock.now()) + MINUTE)
 }
 
 fn session() -> Revocation {
@@ -64,7 +73,9 @@ async fn r66_keys_hold_no_text_of_a_token() {
     blocklist.revoke(&Revocation::new(Scope::Token, token, session().until())).await.unwrap();
     let mut keys: Vec<_> = server.cli(&["KEYS", "*"]).await.lines().map(str::to_owned).collect();
     keys.sort();
-    assert_eq!(keys, [format!("{{shop}}:s:{}", session().id()), format!("{{shop}}:t:{token}")]);
+    let entries = [format!("{{shop}}:s:{}", session().id()), format!("{{shop}}:t:{token}")];
+    let ours = ["{shop}:epoch", "{shop}:log", "{shop}:longest"].map(str::to_owned);
+    assert_eq!(keys, [ours.as_slice(), entries.as_slice()].concat());
 }
 
 #[tokio::test]
@@ -87,7 +98,7 @@ async fn password_database_and_namespace_keep_revocations_apart() {
     let base = RedisSettings::new("127.0.0.1", server.port()).password("s3cret").database(3);
     let blocklist = RedisBlocklist::connect(base.clone()).await.unwrap();
     blocklist.revoke(&session()).await.unwrap();
-    assert!(server.cli(&["INFO", "keyspace"]).await.contains("db3:keys=1"));
+    assert!(server.cli(&["INFO", "keyspace"]).await.contains("db3:keys=4"));
 
     let same = settings(&format!("redis://:s3cret@127.0.0.1:{}/3", server.port()));
     let rows = [
@@ -233,10 +244,11 @@ async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
 
 #[tokio::test]
 async fn g7_a_server_that_became_read_only_is_an_error_of_revoke_and_is_left() {
-    let (server, master) = (RedisServer::start().await, RedisServer::start().await);
+    let server = RedisServer::start().await;
     let proxy = FaultProxy::start(server.addr()).await;
     let blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
-    server.cli(&["REPLICAOF", "127.0.0.1", &master.port().to_string()]).await;
+    // Of a master that is not there: it keeps what it has.
+    server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
     assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("READONLY"));
     // Before any heartbeat, the write itself finds out.
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
@@ -283,7 +295,7 @@ async fn r62_checks_given_up_never_cross_the_answers_of_others() {
     let proxy = FaultProxy::start(server.addr()).await;
     let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(FOREVER)).await.unwrap();
     blocklist.revoke(&session()).await.unwrap();
-    let (mine, other) = (ids(), TokenIds::new(Some("issuer"), "token", Some("another session")));
+    let (mine, other) = (ids(), in_session("another session"));
 
     proxy.delay(Duration::from_millis(1));
     for round in 0..200 {
@@ -324,11 +336,13 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     let lazy = RedisBlocklist::connect_lazy(strict.clone()).unwrap();
     assert_eq!(soon(lazy.check(&ids())).await, Err(Outage::NotConnected));
 
-    // This is why: short of memory the server forgets what it has confirmed.
+    // This is why: short of memory the server forgets what it has confirmed. Here it forgets all, and that is noticed.
     blocklist.revoke(&session()).await.unwrap();
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
     server.try_cli(&["SET", "another", "x"]).await.ok();
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::NotRevoked), "evicted");
+    assert_eq!(server.cli(&["DBSIZE"]).await, "0", "evicted");
+    let before = TokenIds::new(Some("issuer"), "token", None).with_issued_at(Timestamp::from(SystemClock.now()));
+    assert_ne!(blocklist.check(&before).await, Ok(Status::NotRevoked));
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
     server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
@@ -338,7 +352,8 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     assert!(!log.text().contains("may forget"), "{}", log.text());
 
     // Who may not ask does not know: good enough only where it is not strict.
-    let rule = ["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all", "+hello", "+auth", "+mget"];
+    let rule = ["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all", "+hello", "+auth", "+get", "+mget"];
+    let rule = [rule.as_slice(), &["+xrange", "+xrevrange"]].concat();
     server.cli(&rule).await;
     let login = |settings: RedisSettings| settings.username("blocklist").password("pw");
     assert!(works(&RedisBlocklist::connect(login(settings(&server.url()))).await.unwrap()).await);
@@ -349,15 +364,24 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
 #[tokio::test]
 async fn g7_a_user_without_permission_is_an_error_of_revoke_and_of_check() {
     let server = RedisServer::start().await;
-    server.cli(&["ACL", "SETUSER", "reader", "on", ">pw", "~{jwt}:*", "+mget", "+hello", "+auth"]).await;
+    let reader = ["ACL", "SETUSER", "reader", "on", ">pw", "~{jwt}:*", "-@all", "+hello", "+auth", "+get", "+mget"];
+    server.cli(&[reader.as_slice(), &["+xrange", "+xrevrange"]].concat()).await;
     server.cli(&["ACL", "SETUSER", "nobody", "on", ">pw", "+hello", "+auth"]).await;
     let login = |user: &str| settings(&server.url()).username(user).password("pw");
 
+    // Who may only read cannot begin an epoch: somebody who may write has to come first.
+    let error = RedisBlocklist::connect(login("reader")).await.unwrap_err();
+    assert!(error.to_string().contains("grant it"), "{error}");
+    RedisBlocklist::connect(settings(&server.url())).await.unwrap();
     let reader = RedisBlocklist::connect(login("reader")).await.unwrap();
     assert_eq!(reader.check(&ids()).await, Ok(Status::NotRevoked));
     assert_eq!(reader.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
-    let nobody = RedisBlocklist::connect(login("nobody")).await.unwrap();
-    assert_eq!(nobody.check(&ids()).await, Err(Outage::Failed));
+    let error = RedisBlocklist::connect(login("nobody")).await.unwrap_err();
+    assert!(error.to_string().contains("grant it"), "{error}");
+
+    // What is taken away later is an outage of the checks.
+    server.cli(&["ACL", "SETUSER", "reader", "-mget"]).await;
+    assert!(reader.check(&ids()).await.is_err());
 }
 
 #[tokio::test]
@@ -365,7 +389,7 @@ async fn r67_the_documented_permissions_are_enough() {
     let server = RedisServer::start().await;
     server.cli(&["SCRIPT", "FLUSH"]).await;
     let mut rule = vec!["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all"];
-    rule.extend("+hello +auth +mget +evalsha +script|load +get +pttl +set +select".split(' '));
+    rule.extend(PERMISSIONS.split(' '));
     server.cli(&rule).await;
     let blocklist = RedisBlocklist::connect(settings(&server.url()).username("blocklist").password("pw").database(3))
         .await
@@ -409,4 +433,75 @@ async fn the_background_task_ends_with_its_last_owner() {
     assert!(works(&clone).await);
     drop(clone);
     proxy.wait_until(|seen| seen.connections == 0).await;
+}
+
+#[tokio::test]
+async fn many_checks_share_round_trips_and_each_gets_its_own_answer() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url()).check_deadline(FOREVER)).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    let before = server.calls("mget").await;
+    let others = (0..1000).map(|number| if number % 3 == 0 { ids() } else { in_session(&number.to_string()) });
+    let checks: Vec<_> = others.map(|ids| tokio::spawn(blocklist.check(&ids))).collect();
+    for (number, check) in checks.into_iter().enumerate() {
+        let expected = if number % 3 == 0 { Status::Revoked(Scope::Session) } else { Status::NotRevoked };
+        assert_eq!(soon(check).await.unwrap(), Ok(expected), "{number}");
+    }
+    let round_trips = server.calls("mget").await - before;
+    assert!(round_trips < 20, "{round_trips}");
+}
+
+#[tokio::test]
+async fn r62_over_the_bound_a_check_is_refused_at_once() {
+    let server = RedisServer::start().await;
+    let settings = settings(&server.url()).check_deadline(FOREVER).max_checks(5);
+    let blocklist = RedisBlocklist::connect(settings).await.unwrap();
+    server.pause();
+    let under_way: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids()))).collect();
+    // Lets them begin: there is one thread.
+    tokio::task::yield_now().await;
+    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::Overloaded));
+    assert!(under_way.iter().all(|check| !check.is_finished()));
+    server.resume();
+    for check in under_way {
+        assert_eq!(soon(check).await.unwrap(), Ok(Status::NotRevoked));
+    }
+    assert!(works(&blocklist).await, "what has ended makes room");
+}
+
+#[tokio::test]
+async fn r62_checks_that_wait_for_their_turn_are_not_lost_with_the_one_before_them() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url()).check_deadline(FOREVER)).await.unwrap();
+    server.pause();
+    let checks: Vec<_> = (0..20).map(|_| tokio::spawn(blocklist.check(&ids()))).collect();
+    tokio::task::yield_now().await;
+    // Those that have gone out; the others have been collected meanwhile.
+    let (sent, collected) = checks.split_at(2);
+    sent.iter().for_each(|check| check.abort());
+    server.resume();
+    for check in collected {
+        eventually("it is answered", async || check.is_finished()).await;
+    }
+    for check in checks.into_iter().skip(2) {
+        assert_eq!(check.await.unwrap(), Ok(Status::NotRevoked));
+    }
+}
+
+#[tokio::test]
+async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
+    let folder = std::env::temp_dir().join(format!("no-longer-there-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
+    let server = RedisServer::options().arg("save", &["3600 1"]).arg("dir", &[folder.to_str().unwrap()]).start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    blocklist.revoke(&session()).await.unwrap();
+    std::fs::remove_dir(&folder).unwrap();
+    server.cli(&["BGSAVE"]).await;
+    eventually("it takes no writes", async || {
+        server.try_cli(&["SET", "x", "y"]).await.is_err_and(|error| error.contains("MISCONF"))
+    })
+    .await;
+    let other = Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "new"), session().until());
+    assert_eq!(blocklist.revoke(&other).await, Err(RevokeError::Outage(Outage::Failed)));
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
 }

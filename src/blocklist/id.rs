@@ -1,6 +1,6 @@
 //! How a token and a session are named in a store: by a hash, so that no text of a token is ever part of a key.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
@@ -52,6 +52,29 @@ impl RevocationId {
         Some(Self(bytes))
     }
 
+    /// A name that nothing else has.
+    #[cfg(feature = "redis")]
+    pub(super) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map(|()| Self(bytes))
+    }
+
+    #[cfg(feature = "redis")]
+    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// What `Display` writes.
+    pub(super) fn hex(self) -> [u8; 32] {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut hex = [0; 32];
+        for (byte, pair) in self.0.iter().zip(hex.chunks_exact_mut(2)) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 0xf)];
+        }
+        hex
+    }
+
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
@@ -72,7 +95,7 @@ impl Scope {
 /// 32 lower-case hexadecimal digits. They tell nothing about the id that was hashed, if that is hard to guess.
 impl fmt::Display for RevocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        self.hex().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
     }
 }
 

@@ -14,7 +14,7 @@ pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
-pub use redis::{Eviction, RedisBlocklist, RedisSettings};
+pub use redis::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
 
 use crate::clock::Timestamp;
 
@@ -40,6 +40,8 @@ pub enum Status {
     NotRevoked,
     /// The token was revoked at this scope; where several apply, any one of them.
     Revoked(Scope),
+    /// The token was issued before the store lost its revocations: whether it was one of them, nobody knows any more.
+    BeforeLoss,
 }
 
 /// Asks whether a token was revoked.
@@ -138,6 +140,10 @@ pub enum Outage {
     Failed,
     /// The store's answer is not of the expected form.
     UnexpectedReply,
+    /// So many checks are under way that this one was not begun.
+    Overloaded,
+    /// The store has lost revocations, and it was chosen to wait until somebody has seen to it.
+    Lost,
 }
 
 impl Outage {
@@ -148,6 +154,8 @@ impl Outage {
             Self::TimedOut => "timed_out",
             Self::Failed => "failed",
             Self::UnexpectedReply => "unexpected_reply",
+            Self::Overloaded => "overloaded",
+            Self::Lost => "lost",
         }
     }
 }
@@ -159,6 +167,8 @@ impl fmt::Display for Outage {
             Self::TimedOut => "the revocation store did not answer in time",
             Self::Failed => "the revocation store answered with an error",
             Self::UnexpectedReply => "the revocation store answered something unexpected",
+            Self::Overloaded => "too many revocation checks are under way",
+            Self::Lost => "the revocation store has lost revocations: restore its data, or initialise it",
         })
     }
 }

@@ -1,6 +1,6 @@
 //! A real Redis with two processes' views of it, under the suite. What only Redis does is in `tests/redis.rs`.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use testkit::RedisServer;
 use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Revoke, SystemClock, Timestamp};
@@ -16,6 +16,8 @@ impl Redis {
     pub(crate) async fn start() -> Self {
         let server = RedisServer::start().await;
         let settings = RedisSettings::from_url(&server.url()).unwrap();
+        // The suite's tokens are of 1970.
+        RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
         let nodes = [
             RedisBlocklist::connect(settings.clone()).await.unwrap(),
             RedisBlocklist::connect(settings).await.unwrap(),
@@ -45,6 +47,6 @@ impl Backend for Redis {
 
     async fn stored(&self) -> usize {
         // Unlike DBSIZE, KEYS leaves out what has expired and is not yet cleared away.
-        self.server.cli(&["KEYS", "*"]).await.lines().count()
+        self.server.cli(&["KEYS", "{jwt}:?:*"]).await.lines().count()
     }
 }

@@ -1,6 +1,6 @@
 //! One connection to Redis, or the reason why there is none.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
@@ -8,7 +8,12 @@ use redis::{
 };
 use tokio::time::timeout;
 
-use super::settings::Eviction;
+use super::{
+    epoch::{self, Epoch, Loss, Seen},
+    keys::Keys,
+    settings::{Eviction, OnLoss},
+};
+use crate::clock::{Clock, Timestamp};
 
 /// How long dialling, logging in and asking the role may take together.
 const DIAL_DEADLINE: Duration = Duration::from_secs(1);
@@ -16,7 +21,17 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 /// Makes connections.
 pub(super) struct Dialler {
     pub(super) client: Client,
+    pub(super) keys: Keys,
     pub(super) eviction: Eviction,
+    pub(super) on_loss: OnLoss,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// A connection to a master that holds the revocations of this epoch.
+#[derive(Clone)]
+pub(super) struct Connected {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) epoch: Epoch,
 }
 
 /// Why there is no connection: words for the log and for the error at start.
@@ -30,27 +45,63 @@ pub(super) enum DialError {
     Loading,
     Evicts,
     EvictionUnknown,
+    Lost(Loss),
+    NoRandom,
     Unreachable,
     Rejected,
     Other,
 }
 
 impl Dialler {
-    /// Connects, logs in, and makes sure that a master answers.
-    pub(super) async fn dial(&self) -> Result<MultiplexedConnection, DialError> {
+    /// Connects, logs in, and makes sure that a master answers which holds the revocations.
+    pub(super) async fn dial(&self, seen: &mut Seen) -> Result<Connected, DialError> {
         let dialling = async {
-            // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
-            let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await
-                .map_err(|error| DialError::of(&error))?;
-            check_role(&mut connection).await?;
+            let mut connection = self.connect().await?;
             self.check_eviction(&mut connection).await?;
-            Ok(connection)
+            let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, || self.now()).await?;
+            Ok(Connected { connection, epoch })
         };
         timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    /// Begins an epoch, whatever is there.
+    pub(super) async fn initialise(&self, floor: Timestamp) -> Result<(), DialError> {
+        let writing = async {
+            let mut connection = self.connect().await?;
+            let begun = Epoch::begin(self.now(), floor)?;
+            epoch::begin(&mut connection, &self.keys, begun).await
+        };
+        timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    async fn connect(&self) -> Result<MultiplexedConnection, DialError> {
+        // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
+        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+        let mut connection = connecting.await.map_err(|error| DialError::of(&error))?;
+        check_role(&redis::cmd("HELLO").query_async(&mut connection).await.map_err(|error| DialError::of(&error))?)?;
+        Ok(connection)
+    }
+
+    /// Asks a connection that has been silent for its role, and for what the store holds.
+    pub(super) async fn heartbeat(&self, connected: &mut Connected, seen: &mut Seen) -> Result<(), DialError> {
+        let beat = async {
+            let mut pipeline = redis::pipe();
+            pipeline.cmd("HELLO");
+            epoch::ask(&mut pipeline, &self.keys, seen);
+            let sent = self.now();
+            let answer: RedisResult<Vec<Value>> = pipeline.query_async(&mut connected.connection).await;
+            let replies = answer.map_err(|error| DialError::of(&error))?;
+            let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
+            check_role(role)?;
+            let found = epoch::read(seen, rest).ok_or(DialError::Other)?;
+            seen.confirm(connected.epoch, found, sent).map_err(DialError::Lost)
+        };
+        timeout(DIAL_DEADLINE, beat).await.unwrap_or(Err(DialError::TimedOut))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
     }
 
     /// A server with another `maxmemory-policy` than `noeviction` says `OK` to a revocation and may forget it.
@@ -78,10 +129,8 @@ impl Dialler {
 
 /// `HELLO` without arguments tells the role, and needs no dangerous permission. A replica may hold old data, and a master that
 /// was demoted becomes one without closing its connections.
-pub(super) async fn check_role(connection: &mut MultiplexedConnection) -> Result<(), DialError> {
-    let hello = redis::cmd("HELLO");
-    let answer = timeout(DIAL_DEADLINE, hello.query_async::<HashMap<String, Value>>(connection));
-    let facts = answer.await.map_err(|_| DialError::TimedOut)?.map_err(|error| DialError::of(&error))?;
+fn check_role(hello: &Value) -> Result<(), DialError> {
+    let facts: HashMap<String, Value> = redis::from_redis_value_ref(hello).map_err(|_| DialError::Other)?;
     match facts.get("role") {
         Some(Value::BulkString(role)) if role == b"master" => Ok(()),
         Some(Value::SimpleString(role)) if role == "master" => Ok(()),
@@ -90,7 +139,7 @@ pub(super) async fn check_role(connection: &mut MultiplexedConnection) -> Result
 }
 
 impl DialError {
-    fn of(error: &RedisError) -> Self {
+    pub(super) fn of(error: &RedisError) -> Self {
         match (error.kind(), error.code()) {
             _ if error.is_connection_refusal() => Self::Refused,
             _ if error.is_timeout() => Self::TimedOut,
@@ -110,13 +159,15 @@ impl DialError {
             Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not say HELLO: grant it `~{jwt}:* +hello +auth +select +mget +evalsha +script|load +get +pttl +set`"
+                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange`"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
             Self::Evicts => {
                 "its maxmemory-policy is not noeviction, so it may forget logouts: `CONFIG SET maxmemory-policy noeviction`"
             }
+            Self::Lost(loss) => loss.as_str(),
+            Self::NoRandom => "the operating system has no random numbers",
             Self::EvictionUnknown => "its maxmemory-policy cannot be asked: grant the user `+info`",
             Self::Unreachable => {
                 "it cannot be reached, or closes the connection: is the host name right, and the network open?"

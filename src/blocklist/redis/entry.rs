@@ -8,15 +8,24 @@ use crate::{
     clock::Timestamp,
 };
 
-/// Merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one that lives for
-/// ever (`PTTL` is -1) stays so. Fails on what is no entry: `GET` on a key of another type, which `MGET` would not see.
+/// Appends to the log, merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one
+/// that lives for ever (`PTTL` is -1) stays so. Answers with the log's id of it, or with nothing where nothing changed. What comes
+/// from the log itself (an empty `packed`) is not appended again.
+///
+/// Fails on another epoch than the caller's and on a log that is gone (`LOST`), and on what is no entry: `GET` on a key of another
+/// type, which `MGET` would not see. In all of these nothing is stored.
 ///
 /// Times stay text, and only comparisons see numbers: Lua's have 53 bits, which is enough for milliseconds, but it would not
 /// write them as it has read them.
 const REVOKE: &str = r"
 local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
-local all, others, except, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local stored = redis.call('GET', KEYS[1])
+local entry_key, epoch_key, log, longest_key = unpack(KEYS)
+local all, others, except, ttl, epoch, packed, reason = unpack(ARGV)
+local longest = redis.call('GET', longest_key)
+if redis.call('GET', epoch_key) ~= epoch or not longest then
+  return redis.error_reply('LOST this is not the store that was written to')
+end
+local stored = redis.call('GET', entry_key)
 local left = -2
 if stored then
   local s_all, s_others, s_except = string.match(stored, '^(%d+) (%d+) (%x*)$')
@@ -29,16 +38,34 @@ if stored then
   all = later(all, s_all)
   if except ~= s_except then all = later(all, smaller) end
   if tonumber(others) <= tonumber(all) then others, except = '0', '' end
-  left = redis.call('PTTL', KEYS[1])
+  left = redis.call('PTTL', entry_key)
 end
 local entry = all .. ' ' .. others .. ' ' .. except
-if left == -1 then
-  redis.call('SET', KEYS[1], entry)
-else
-  redis.call('SET', KEYS[1], entry, 'PX', later(ttl, left))
+if entry == stored and (left == -1 or left >= tonumber(ttl)) then return '' end
+local id = 'in the log already'
+if packed ~= '' then
+  if reason then
+    id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed, 'r', reason)
+  else
+    id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed)
+  end
+  if not id then return redis.error_reply('LOST the log is gone') end
+  if tonumber(ttl) > tonumber(longest) then
+    longest = ttl
+    redis.call('SET', longest_key, longest)
+  end
+  redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, string.match(id, '^%d+') - longest)))
 end
-return 1
+if left == -1 then
+  redis.call('SET', entry_key, entry)
+else
+  redis.call('SET', entry_key, entry, 'PX', later(ttl, left))
+end
+return id
 ";
+
+/// The code of the script's error when this is not the store that was written to.
+pub(super) const LOST: &str = "LOST";
 
 pub(super) fn script() -> Script {
     Script::new(REVOKE)

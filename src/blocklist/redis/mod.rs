@@ -1,33 +1,54 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod audit;
+mod batch;
+mod check;
 mod dial;
 mod entry;
+mod epoch;
+mod keys;
+mod log;
 mod settings;
 mod supervisor;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value, aio::MultiplexedConnection};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    runtime::Handle,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
+use batch::Batcher;
+use check::Reply;
 use dial::{DialError, Dialler};
-pub use settings::{Eviction, RedisSettings};
+use epoch::Seen;
+pub use settings::{Eviction, OnLoss, RedisSettings};
 use supervisor::{Live, Supervisor};
 
-use super::{
-    Blocklist, CutOff, CutOffFuture, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture,
-    Scope, Status, TokenIds,
-};
+use super::{Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds};
 use crate::{clock::Timestamp, error::ConfigError};
 
 /// Revocations in a Redis that all processes share.
 ///
-/// A check is one `MGET` of at most four keys; a revocation is one script that only ever adds to what an entry refuses and
-/// lengthens its life. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is refused.
+/// A check is one `MGET`, and many checks at a time share one; a revocation is one script that only ever adds to what an entry
+/// refuses and lengthens its life. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is
+/// refused.
 ///
 /// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
 /// or when the server behind it is no longer a master. While there is none, checks are answered [`Outage::NotConnected`] at
 /// once. The background task ends when the last clone is dropped.
+///
+/// A Redis that has lost revocations (was emptied, came back without its data, is another database, or a replica that was
+/// behind) is noticed, and never read as "nothing is revoked": see [`OnLoss`].
 ///
 /// ```no_run
 /// use tower_jwt_blocklist::{RedisBlocklist, RedisSettings};
@@ -44,7 +65,53 @@ pub struct RedisBlocklist(Arc<Shared>);
 struct Shared {
     supervisor: Supervisor,
     settings: RedisSettings,
-    revoke: Script,
+    keys: keys::Keys,
+    revoke_script: Script,
+    batcher: Batcher,
+    /// Checks under way.
+    checks: AtomicUsize,
+    auditor: JoinHandle<()>,
+    runtime: Handle,
+}
+
+/// The background task ends with its owner.
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.auditor.abort();
+    }
+}
+
+/// Why a command was not answered as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    /// The store has lost revocations. A new connection sees to that.
+    Lost,
+    /// The connection broke under it.
+    Dropped,
+    Outage(Outage),
+}
+
+impl Failure {
+    /// Whether it is worth while to try again on a new connection.
+    fn mends(self) -> bool {
+        matches!(self, Self::Lost | Self::Dropped)
+    }
+}
+
+impl From<Outage> for Failure {
+    fn from(outage: Outage) -> Self {
+        Self::Outage(outage)
+    }
+}
+
+impl From<Failure> for Outage {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Lost => Self::Lost,
+            Failure::Dropped => Self::Failed,
+            Failure::Outage(outage) => outage,
+        }
+    }
 }
 
 impl RedisBlocklist {
@@ -56,8 +123,9 @@ impl RedisBlocklist {
     /// has to start before its Redis uses [`connect_lazy`](Self::connect_lazy).
     pub async fn connect(settings: RedisSettings) -> Result<Self, ConfigError> {
         let dialler = settings.dialler()?;
-        let connection = dialler.dial().await.map_err(|error| unusable(&settings, error))?;
-        Ok(Self::supervised(settings, dialler, Some(connection)))
+        let mut seen = Seen::default();
+        let first = dialler.dial(&mut seen).await.map_err(|error| unusable(&settings, error))?;
+        Ok(Self::supervised(settings, dialler, seen, Some(first), Handle::current()))
     }
 
     /// Connects in the background: until that has worked, every check is an outage and requests are answered with 503.
@@ -67,15 +135,48 @@ impl RedisBlocklist {
     /// When the settings cannot work, or this is not called within a tokio runtime.
     pub fn connect_lazy(settings: RedisSettings) -> Result<Self, ConfigError> {
         let dialler = settings.dialler()?;
-        tokio::runtime::Handle::try_current().map_err(|_| {
+        let runtime = Handle::try_current().map_err(|_| {
             ConfigError::setting("`RedisBlocklist` needs a tokio runtime: call it from an async function")
         })?;
-        Ok(Self::supervised(settings, dialler, None))
+        Ok(Self::supervised(settings, dialler, Seen::default(), None, runtime))
     }
 
-    fn supervised(settings: RedisSettings, dialler: Dialler, first: Option<MultiplexedConnection>) -> Self {
-        let supervisor = Supervisor::start(dialler, settings.shown_address(), first);
-        Self(Arc::new(Shared { supervisor, settings, revoke: entry::script() }))
+    /// Declares a Redis to hold all revocations there are, and ends. To be called once by whoever sets it up, not at every start:
+    ///
+    /// - before the first start, where there are tokens already that shall stay valid: without this call, the first start refuses
+    ///   those that were issued before it, for it cannot know that this is the first (see [`OnLoss`]);
+    /// - after a loss under [`OnLoss::Deny`], which leaves the decision to a person.
+    ///
+    /// Tokens issued up to `floor` are refused: now for all of them, `SystemTime::UNIX_EPOCH` for none, the time of a backup where
+    /// one was put back.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot work, or Redis cannot be reached or written to.
+    pub async fn initialise(settings: RedisSettings, floor: SystemTime) -> Result<(), ConfigError> {
+        let dialler = settings.dialler()?;
+        dialler.initialise(floor.into()).await.map_err(|error| unusable(&settings, error))
+    }
+
+    fn supervised(
+        settings: RedisSettings,
+        dialler: Dialler,
+        seen: Seen,
+        first: Option<dial::Connected>,
+        runtime: Handle,
+    ) -> Self {
+        let keys = settings.keys();
+        let supervisor = Supervisor::start(dialler, seen, settings.shown_address(), first);
+        Self(Arc::new_cyclic(|shared| Shared {
+            supervisor,
+            auditor: runtime.spawn(audit::run(shared.clone(), settings.audit_every)),
+            settings,
+            keys,
+            revoke_script: entry::script(),
+            batcher: Batcher::default(),
+            checks: AtomicUsize::new(0),
+            runtime,
+        }))
     }
 }
 
@@ -84,86 +185,158 @@ fn unusable(settings: &RedisSettings, error: DialError) -> ConfigError {
 }
 
 impl Shared {
-    fn key(&self, scope: Scope, id: RevocationId) -> String {
-        format!("{{{}}}:{}:{id}", self.settings.namespace, scope.tag() as char)
+    /// One round trip for all of these tokens, over the connection that is live now.
+    async fn ask(&self, tokens: &[TokenIds], deadline: Instant) -> Result<Vec<Result<Status, Outage>>, Failure> {
+        let mut live = self.supervisor.live()?;
+        let command = check::command(&self.keys, tokens);
+        let answer = self.send(&mut live, Request::Command(&command), deadline).await?;
+        let mut reply =
+            Reply::read(&answer, tokens, &live.connected.epoch).inspect_err(|failure| self.observe(&live, *failure))?;
+        Ok(tokens.iter().map(|token| reply.status(token)).collect())
     }
 
-    async fn ask(&self, live: Live, ids: &TokenIds, deadline: Instant) -> Result<Status, Outage> {
-        let entries = self.entries(live, ids, deadline).await?;
-        let refused = ids.each().zip(entries).find(|(_, entry)| entry.is_some_and(|entry| entry.refuses(ids)));
-        Ok(refused.map_or(Status::NotRevoked, |((scope, _), _)| Status::Revoked(scope)))
+    async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
+        let Some(_ticket) = Ticket::take(&self) else { return Err(Outage::Overloaded) };
+        let deadline = Instant::now() + self.settings.check_deadline;
+        let answer = match batch::ask(&self, token, deadline).await {
+            Err(failure) if failure.mends() => {
+                self.wait_for_live(deadline).await?;
+                batch::ask(&self, token, deadline).await
+            }
+            answer => answer,
+        };
+        answer.map_err(Outage::from)
     }
 
-    /// The entries for all of a token's ids, in their order.
-    async fn entries(&self, live: Live, ids: &TokenIds, deadline: Instant) -> Result<Vec<Option<CutOff>>, Outage> {
-        let mut command = redis::cmd("MGET");
-        for (scope, id) in ids.each() {
-            command.arg(self.key(scope, id));
-        }
-        read_entries(ids.each().count(), &self.send(live, Request::Command(&command), deadline).await?)
+    async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
+        let tokens = [*token];
+        let command = check::command(&self.keys, &tokens);
+        let read =
+            |live: &Live, answer: &Value| Ok(Reply::read(answer, &tokens, &live.connected.epoch)?.cut_off(token)?);
+        self.insist(|_| Request::Command(&command), read).await
     }
 
-    async fn latest_cut_off(&self, ids: &TokenIds) -> Result<Option<Timestamp>, Outage> {
-        let deadline = Instant::now() + self.settings.revoke_deadline;
-        let entries = self.entries(self.wait_for_live(deadline).await?, ids, deadline).await?;
-        Ok(entries.into_iter().flatten().map(|entry| entry.limit(ids)).max())
+    async fn revoke(&self, revocation: &Revocation) -> Result<(), Outage> {
+        self.store(revocation, &log::pack(revocation)).await
     }
 
-    async fn store(&self, revocation: &Revocation) -> Result<(), Outage> {
-        let live_for = revocation.until.since(Timestamp::from(self.settings.clock.now()));
+    /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing.
+    async fn store(&self, revocation: &Revocation, packed: &[u8]) -> Result<(), Outage> {
+        let live_for = revocation.until.since(self.now());
         if live_for.is_zero() {
             return Ok(());
         }
-        let mut call = self.revoke.key(self.key(revocation.scope, revocation.id));
-        for argument in entry::arguments(&revocation.cut_off) {
-            call.arg(argument);
-        }
-        call.arg(millis(live_for));
+        let call = |epoch: &epoch::Epoch| {
+            let mut call = self.revoke_script.key(self.keys.entry(revocation.scope, revocation.id));
+            call.key(self.keys.epoch()).key(self.keys.log()).key(self.keys.longest());
+            for argument in entry::arguments(&revocation.cut_off) {
+                call.arg(argument);
+            }
+            call.arg(millis(live_for)).arg(epoch.to_text()).arg(packed);
+            call
+        };
+        self.insist(
+            |live| Request::Script(call(&live.connected.epoch)),
+            |_, answer| match answer {
+                Value::BulkString(_) => Ok(()),
+                _ => Err(Outage::UnexpectedReply.into()),
+            },
+        )
+        .await
+    }
+
+    /// Sends what somebody waits for, within the revocations' deadline: waits for a connection, and sends once more if the first one broke
+    /// or the store turned out to have lost something. It may then have been done twice.
+    async fn insist<'a, T>(
+        &self,
+        request: impl Fn(&Live) -> Request<'a>,
+        read: impl Fn(&Live, &Value) -> Result<T, Failure>,
+    ) -> Result<T, Outage> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
-        let answer = self.send(self.wait_for_live(deadline).await?, Request::Script(&call), deadline).await?;
-        if answer == Value::Int(1) { Ok(()) } else { Err(Outage::UnexpectedReply) }
+        let mut again = true;
+        loop {
+            let mut live = self.wait_for_live(deadline).await?;
+            let request = request(&live);
+            let outcome = match self.send(&mut live, request, deadline).await {
+                Ok(answer) => read(&live, &answer).inspect_err(|failure| self.observe(&live, *failure)),
+                Err(failure) => Err(failure),
+            };
+            match outcome {
+                Err(failure) if failure.mends() && again => again = false,
+                outcome => return outcome.map_err(Outage::from),
+            }
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.settings.clock.now().into()
     }
 
     async fn wait_for_live(&self, deadline: Instant) -> Result<Live, Outage> {
-        timeout_at(deadline, self.supervisor.wait_for_live()).await.ok().flatten().ok_or(Outage::NotConnected)
-    }
-
-    /// Sends a request, and once more if the connection broke under it: it may then have been done twice.
-    async fn send(&self, mut live: Live, request: Request<'_>, deadline: Instant) -> Result<Value, Outage> {
-        let mut outcome = self.send_on(&mut live, request, deadline).await?;
-        if outcome.as_ref().is_err_and(RedisError::is_connection_dropped) {
-            live = self.wait_for_live(deadline).await?;
-            outcome = self.send_on(&mut live, request, deadline).await?;
-        }
-        outcome.map_err(|error| {
-            // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
-            if let Some(code) = error.code() {
-                tracing::debug!(code, "Redis refused a command");
-            }
-            Outage::Failed
-        })
+        timeout_at(deadline, self.supervisor.wait_for_live()).await.unwrap_or(Err(Outage::NotConnected))
     }
 
     /// Sends a request, and tells the supervisor what became of it on this connection.
-    async fn send_on(
-        &self,
-        live: &mut Live,
-        request: Request<'_>,
-        deadline: Instant,
-    ) -> Result<RedisResult<Value>, Outage> {
-        let Ok(outcome) = timeout_at(deadline, request.send_on(&mut live.connection)).await else {
+    async fn send(&self, live: &mut Live, request: Request<'_>, deadline: Instant) -> Result<Value, Failure> {
+        let Ok(outcome) = timeout_at(deadline, request.send_on(&mut live.connected.connection)).await else {
             self.supervisor.timed_out(live);
-            return Err(Outage::TimedOut);
+            return Err(Outage::TimedOut.into());
         };
         self.supervisor.observe(live, &outcome);
-        Ok(outcome)
+        outcome.map_err(|error| {
+            let failure = Failure::of(&error);
+            self.observe(live, failure);
+            failure
+        })
+    }
+
+    /// A connection to a store that has lost something is given up: whoever dials again sees to the loss.
+    fn observe(&self, live: &Live, failure: Failure) {
+        if failure == Failure::Lost {
+            self.supervisor.give_up(live);
+        }
     }
 }
 
-#[derive(Clone, Copy)]
+impl Failure {
+    fn of(error: &RedisError) -> Self {
+        if error.code() == Some(entry::LOST) {
+            return Self::Lost;
+        }
+        if error.is_connection_dropped() {
+            return Self::Dropped;
+        }
+        // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
+        if let Some(code) = error.code() {
+            tracing::debug!(code, "Redis refused a command");
+        }
+        Self::Outage(Outage::Failed)
+    }
+}
+
+/// One of the checks that may be under way at a time.
+struct Ticket(Arc<Shared>);
+
+impl Ticket {
+    fn take(shared: &Arc<Shared>) -> Option<Self> {
+        if shared.checks.fetch_add(1, Ordering::Relaxed) < shared.settings.max_checks {
+            Some(Self(Arc::clone(shared)))
+        } else {
+            shared.checks.fetch_sub(1, Ordering::Relaxed);
+            None
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.0.checks.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 enum Request<'a> {
     Command(&'a Cmd),
-    Script(&'a ScriptInvocation<'a>),
+    Script(ScriptInvocation<'a>),
 }
 
 impl Request<'_> {
@@ -175,36 +348,22 @@ impl Request<'_> {
     }
 }
 
-/// Everything that is not the expected answer is an outage.
-fn read_entries(asked: usize, reply: &Value) -> Result<Vec<Option<CutOff>>, Outage> {
-    let Value::Array(values) = reply else { return Err(Outage::UnexpectedReply) };
-    if values.len() != asked {
-        return Err(Outage::UnexpectedReply);
-    }
-    let read = |value: &Value| match value {
-        Value::Nil => Ok(None),
-        Value::BulkString(entry) => Ok(Some(entry::parse(entry))),
-        _ => Err(Outage::UnexpectedReply),
-    };
-    values.iter().map(read).collect()
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
-        let Some(live) = self.0.supervisor.live() else { return Lookup::known(Err(Outage::NotConnected)) };
-        let (shared, ids) = (Arc::clone(&self.0), *ids);
-        let deadline = Instant::now() + shared.settings.check_deadline;
-        Lookup::waiting(async move { shared.ask(live, &ids, deadline).await })
+        match self.0.supervisor.live() {
+            Ok(_) => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
+            Err(outage) => Lookup::known(Err(outage)),
+        }
     }
 }
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { self.0.store(revocation).await.map_err(RevokeError::Outage) })
+        Box::pin(async move { self.0.revoke(revocation).await.map_err(RevokeError::Outage) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
@@ -215,30 +374,5 @@ impl Revoke for RedisBlocklist {
 impl fmt::Debug for RedisBlocklist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBlocklist").field("settings", &self.0.settings).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r60_a_reply_of_another_form_is_an_outage() {
-        let (nil, entry) = (Value::Nil, Value::BulkString(b"1 0 ".to_vec()));
-        let up_to = Some(CutOff::up_to(Timestamp::from_millis(1)));
-        let rows = [
-            (Value::Array(vec![nil.clone(), nil.clone()]), Ok(vec![None, None])),
-            (Value::Array(vec![entry.clone(), nil.clone()]), Ok(vec![up_to, None])),
-            (Value::Array(vec![nil.clone(), entry.clone()]), Ok(vec![None, up_to])),
-            (Value::Array(vec![nil.clone()]), Err(Outage::UnexpectedReply)),
-            (Value::Array(vec![nil.clone(), nil.clone(), nil.clone()]), Err(Outage::UnexpectedReply)),
-            (Value::Array(vec![nil.clone(), Value::Int(0)]), Err(Outage::UnexpectedReply)),
-            (Value::Array(vec![]), Err(Outage::UnexpectedReply)),
-            (nil, Err(Outage::UnexpectedReply)),
-            (Value::Okay, Err(Outage::UnexpectedReply)),
-        ];
-        for (reply, expected) in rows {
-            assert_eq!(read_entries(2, &reply), expected, "{reply:?}");
-        }
     }
 }

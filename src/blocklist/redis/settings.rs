@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings};
 
-use super::dial::Dialler;
+use super::{dial::Dialler, keys::Keys};
 use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
@@ -32,7 +32,26 @@ pub struct RedisSettings {
     pub(super) check_deadline: Duration,
     pub(super) revoke_deadline: Duration,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) max_checks: usize,
+    pub(super) audit_every: Duration,
     eviction: Eviction,
+    on_loss: OnLoss,
+}
+
+/// What to do about a Redis that has lost revocations: it was emptied (`FLUSHALL`), came back without its data, is another database, or a
+/// replica that was promoted before it had everything.
+///
+/// The first start on an empty Redis looks the same, and is treated the same, unless
+/// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise) was called before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLoss {
+    /// Refuse every token that was issued until the loss was noticed: any of them could have been revoked. People log in again, and
+    /// all is well within seconds. Where it is a token's session that counts, its login must be later. The default.
+    #[default]
+    Floor,
+    /// Answer [`Outage::Lost`](crate::Outage::Lost) (503) until somebody has restored the data or called
+    /// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise).
+    Deny,
 }
 
 /// What to do about a Redis whose `maxmemory-policy` is not `noeviction`: short of memory it may forget a logout, after it has
@@ -81,7 +100,10 @@ impl RedisSettings {
             check_deadline: Duration::from_millis(250),
             revoke_deadline: Duration::from_secs(1),
             clock: Arc::new(SystemClock),
+            max_checks: 4096,
+            audit_every: Duration::from_secs(60),
             eviction: Eviction::default(),
+            on_loss: OnLoss::default(),
         }
     }
 
@@ -128,6 +150,22 @@ impl RedisSettings {
         self
     }
 
+    /// How many checks may be under way at a time; 4096 by default. The next one is answered [`Outage::Overloaded`](crate::Outage::Overloaded) (503) at once:
+    /// better than to let all of them wait past their deadline.
+    #[must_use]
+    pub fn max_checks(mut self, checks: usize) -> Self {
+        self.max_checks = checks;
+        self
+    }
+
+    /// How often the entries are compared with the log, and put back where they are missing: somebody deleted them, or Redis evicted
+    /// them. 60 seconds by default. One process of all does it, in the background.
+    #[must_use]
+    pub fn audit_every(mut self, interval: Duration) -> Self {
+        self.audit_every = interval;
+        self
+    }
+
     /// Uses this clock instead of the system's to compute how long an entry has to live. It must be the verifier's: what is over
     /// by the one need not be by the other.
     #[must_use]
@@ -143,8 +181,20 @@ impl RedisSettings {
         self
     }
 
+    /// What to do about a Redis that has lost revocations; [`OnLoss::Floor`] by default.
+    #[must_use]
+    pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
+        self.on_loss = on_loss;
+        self
+    }
+
     pub(super) fn dialler(&self) -> Result<Dialler, ConfigError> {
-        Ok(Dialler { client: self.client()?, eviction: self.eviction })
+        let (eviction, on_loss, clock) = (self.eviction, self.on_loss, Arc::clone(&self.clock));
+        Ok(Dialler { client: self.client()?, keys: self.keys(), eviction, on_loss, clock })
+    }
+
+    pub(super) fn keys(&self) -> Keys {
+        Keys::new(&self.namespace)
     }
 
     /// The client of the redis crate for these settings.
@@ -161,8 +211,13 @@ impl RedisSettings {
         if self.login.username().is_some() && self.login.password().is_none() {
             return Err(ConfigError::setting("a Redis user without a password would be ignored: set the password too"));
         }
-        if self.check_deadline.is_zero() || self.revoke_deadline.is_zero() {
-            return Err(ConfigError::setting("a deadline of zero lets nothing through: leave it out for the default"));
+        if self.max_checks == 0 {
+            return Err(ConfigError::setting("`max_checks(0)` lets nothing through: leave it out for the default"));
+        }
+        if [self.check_deadline, self.revoke_deadline, self.audit_every].iter().any(Duration::is_zero) {
+            return Err(ConfigError::setting(
+                "a deadline or interval of zero cannot work: leave it out for the default",
+            ));
         }
         // Small messages that somebody waits for: Nagle's algorithm only delays them (redis-rs leaves it on).
         let tcp = TcpSettings::default().set_nodelay(true);

@@ -14,14 +14,18 @@ use std::{
     time::Duration,
 };
 
-use redis::{ErrorKind, RedisError, ServerErrorKind, aio::MultiplexedConnection};
+use redis::{ErrorKind, RedisError, ServerErrorKind};
 use tokio::{
     sync::watch,
     task::JoinHandle,
     time::{Instant, sleep, timeout},
 };
 
-use super::dial::{Dialler, check_role};
+use super::{
+    dial::{Connected, DialError, Dialler},
+    epoch::Seen,
+};
+use crate::blocklist::Outage;
 
 /// How often an idle connection is asked for its role.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -30,56 +34,67 @@ const TIMEOUTS_TOLERATED: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A connection that said it leads to a master.
+/// The connection that is used until it is withdrawn.
 #[derive(Clone)]
 pub(super) struct Live {
-    pub(super) connection: MultiplexedConnection,
+    pub(super) connected: Connected,
     generation: u64,
     timeouts: Arc<AtomicU32>,
 }
 
 impl Live {
-    fn new(connection: MultiplexedConnection, generation: u64) -> Self {
-        Self { connection, generation, timeouts: Arc::default() }
+    fn new(connected: Connected, generation: u64) -> Self {
+        Self { connected, generation, timeouts: Arc::default() }
     }
 }
 
-/// Keeps [`Live`] up to date as long as it exists.
+/// The live connection, or why there is none: [`Outage::NotConnected`] or [`Outage::Lost`].
+type State = Result<Live, Outage>;
+
+/// Keeps the [`State`] up to date as long as it exists.
 pub(super) struct Supervisor {
-    live: watch::Sender<Option<Live>>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
 impl Supervisor {
     /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
-    pub(super) fn start(dialler: Dialler, address: String, first: Option<MultiplexedConnection>) -> Self {
-        let (live, _) = watch::channel(first.map(|connection| Live::new(connection, 0)));
-        let task = tokio::spawn(supervise(dialler, address, live.clone()));
-        Self { live, task }
+    pub(super) fn start(dialler: Dialler, seen: Seen, address: String, first: Option<Connected>) -> Self {
+        let first = first.map(|connected| Live::new(connected, 0)).ok_or(Outage::NotConnected);
+        let (state, _) = watch::channel(first);
+        let task = tokio::spawn(supervise(dialler, seen, address, state.clone()));
+        Self { state, task }
     }
 
     /// The live connection, if there is one now.
-    pub(super) fn live(&self) -> Option<Live> {
-        self.live.borrow().clone()
+    pub(super) fn live(&self) -> State {
+        self.state.borrow().clone()
     }
 
-    /// The live connection, as soon as there is one. Without end: put a deadline around it.
-    pub(super) async fn wait_for_live(&self) -> Option<Live> {
-        let mut changes = self.live.subscribe();
-        changes.wait_for(Option::is_some).await.ok().and_then(|live| live.clone())
+    /// The live connection, as soon as there is one, or that there will be none before somebody acts. Without end: put a
+    /// deadline around it.
+    pub(super) async fn wait_for_live(&self) -> State {
+        let mut changes = self.state.subscribe();
+        let settled = changes.wait_for(|state| !matches!(state, Err(Outage::NotConnected))).await;
+        settled.map_or(Err(Outage::NotConnected), |state| state.clone())
+    }
+
+    /// To be told that the connection is of no use any more, for a reason that is not an error of Redis.
+    pub(super) fn give_up(&self, live: &Live) {
+        withdraw(&self.state, live.generation);
     }
 
     /// To be told of each command that got no answer in time on this connection.
     pub(super) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
-            withdraw(&self.live, live.generation);
+            withdraw(&self.state, live.generation);
         }
     }
 
     /// To be told of each command's outcome: decides whether the connection is still good.
     pub(super) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
         match outcome {
-            Err(error) if makes_unusable(error) => withdraw(&self.live, live.generation),
+            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation),
             _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
             _ => {}
         }
@@ -94,26 +109,26 @@ impl Drop for Supervisor {
 }
 
 /// Takes this connection away from everybody, unless it was replaced already; the task then dials again.
-fn withdraw(live: &watch::Sender<Option<Live>>, generation: u64) {
-    live.send_if_modified(|live| {
-        let is_current = live.as_ref().is_some_and(|live| live.generation == generation);
+fn withdraw(state: &watch::Sender<State>, generation: u64) {
+    state.send_if_modified(|state| {
+        let is_current = state.as_ref().is_ok_and(|live| live.generation == generation);
         if is_current {
-            *live = None;
+            *state = Err(Outage::NotConnected);
         }
         is_current
     });
 }
 
-async fn supervise(dialler: Dialler, address: String, live: watch::Sender<Option<Live>>) {
+async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: watch::Sender<State>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
     for generation in 1.. {
         let started = Instant::now();
-        if live.borrow().is_none() {
-            match dialler.dial().await {
-                Ok(connection) => {
+        if state.borrow().is_err() {
+            match dialler.dial(&mut seen).await {
+                Ok(connected) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
-                    live.send_replace(Some(Live::new(connection, generation)));
+                    state.send_modify(|state| *state = Ok(Live::new(connected, generation)));
                 }
                 Err(error) => {
                     if last_failure.replace(error) != Some(error) {
@@ -123,14 +138,16 @@ async fn supervise(dialler: Dialler, address: String, live: watch::Sender<Option
                             "no connection to Redis: trying again and again"
                         );
                     }
+                    let outage = if let DialError::Lost(_) = error { Outage::Lost } else { Outage::NotConnected };
+                    state.send_modify(|state| *state = Err(outage));
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
         }
-        let current = live.borrow().clone();
-        if let Some(current) = current {
+        let current = state.borrow().clone();
+        if let Ok(current) = current {
             tracing::info!(address, "connected to Redis");
-            keep(current, &live).await;
+            keep(&dialler, current, &mut seen, &state).await;
             tracing::warn!(address, "the connection to Redis is lost: requests are refused until there is a new one");
         }
         // A connection that lived for a while is replaced at once; one that fails at once is not dialled in a hot loop.
@@ -139,18 +156,19 @@ async fn supervise(dialler: Dialler, address: String, live: watch::Sender<Option
 }
 
 /// Watches a connection until it is withdrawn.
-async fn keep(mut current: Live, live: &watch::Sender<Option<Live>>) {
-    let mut changes = live.subscribe();
-    let mut withdrawn = pin!(changes.wait_for(Option::is_none));
+async fn keep(dialler: &Dialler, mut current: Live, seen: &mut Seen, state: &watch::Sender<State>) {
+    let mut changes = state.subscribe();
+    let mut withdrawn = pin!(changes.wait_for(Result::is_err));
     while timeout(HEARTBEAT, &mut withdrawn).await.is_err() {
-        // Whoever withdraws the connection while its role is being asked for does not have to wait for the answer.
-        let mut role = pin!(check_role(&mut current.connection));
+        // Whoever withdraws the connection while it is being asked does not have to wait for the answer.
+        let generation = current.generation;
+        let mut beat = pin!(dialler.heartbeat(&mut current.connected, seen));
         let lost = future::poll_fn(|context| match withdrawn.as_mut().poll(context) {
             Poll::Ready(_) => Poll::Ready(true),
-            Poll::Pending => role.as_mut().poll(context).map(|role| role.is_err()),
+            Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),
         });
         if lost.await {
-            return withdraw(live, current.generation);
+            return withdraw(state, generation);
         }
     }
 }
