@@ -2,15 +2,14 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Client, ErrorKind, RedisError, RedisResult, ServerErrorKind, Value,
-    aio::MultiplexedConnection,
-};
+use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use super::{
     epoch::{self, Epoch, Loss, Seen},
+    host::{Connector, Host},
     keys::Keys,
+    route::Route,
     settings::{Eviction, OnLoss},
 };
 use crate::clock::{Clock, Timestamp};
@@ -20,7 +19,8 @@ const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
 pub(super) struct Dialler {
-    pub(super) client: Client,
+    pub(super) route: Route,
+    pub(super) connector: Connector,
     pub(super) keys: Keys,
     pub(super) eviction: Eviction,
     pub(super) on_loss: OnLoss,
@@ -32,6 +32,7 @@ pub(super) struct Dialler {
 pub(super) struct Connected {
     pub(super) connection: MultiplexedConnection,
     pub(super) epoch: Epoch,
+    host: Host,
 }
 
 /// Why there is no connection: words for the log and for the error at start.
@@ -47,6 +48,15 @@ pub(super) enum DialError {
     EvictionUnknown,
     Lost(Loss),
     NoRandom,
+    OfACluster,
+    #[cfg(feature = "sentinel")]
+    NoSentinel,
+    #[cfg(feature = "sentinel")]
+    UnknownMaster,
+    #[cfg(feature = "cluster")]
+    NoClusterNode,
+    #[cfg(feature = "cluster")]
+    NoSlotOwner,
     Unreachable,
     Rejected,
     Other,
@@ -56,10 +66,10 @@ impl Dialler {
     /// Connects, logs in, and makes sure that a master answers which holds the revocations.
     pub(super) async fn dial(&self, seen: &mut Seen) -> Result<Connected, DialError> {
         let dialling = async {
-            let mut connection = self.connect().await?;
+            let (host, mut connection) = self.connect().await?;
             self.check_eviction(&mut connection).await?;
             let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, || self.now()).await?;
-            Ok(Connected { connection, epoch })
+            Ok(Connected { connection, epoch, host })
         };
         timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
     }
@@ -67,20 +77,19 @@ impl Dialler {
     /// Begins an epoch, whatever is there.
     pub(super) async fn initialise(&self, floor: Timestamp) -> Result<(), DialError> {
         let writing = async {
-            let mut connection = self.connect().await?;
+            let (_, mut connection) = self.connect().await?;
             let begun = Epoch::begin(self.now(), floor)?;
             epoch::begin(&mut connection, &self.keys, begun).await
         };
         timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, DialError> {
-        // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
-        let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
+    async fn connect(&self) -> Result<(Host, MultiplexedConnection), DialError> {
+        let host = self.route.master(&self.connector, &self.keys.epoch()).await?;
+        let connecting = self.connector.connect(&host);
         let mut connection = connecting.await.map_err(|error| DialError::of(&error))?;
         check_role(&redis::cmd("HELLO").query_async(&mut connection).await.map_err(|error| DialError::of(&error))?)?;
-        Ok(connection)
+        Ok((host, connection))
     }
 
     /// Asks a connection that has been silent for its role, and for what the store holds.
@@ -95,7 +104,12 @@ impl Dialler {
             let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
             check_role(role)?;
             let found = epoch::read(seen, rest).ok_or(DialError::Other)?;
-            seen.confirm(connected.epoch, found, sent).map_err(DialError::Lost)
+            seen.confirm(connected.epoch, found, sent).map_err(DialError::Lost)?;
+            if self.route.still_leads_to(&connected.host, &self.connector).await {
+                Ok(())
+            } else {
+                Err(DialError::NotMaster)
+            }
         };
         timeout(DIAL_DEADLINE, beat).await.unwrap_or(Err(DialError::TimedOut))
     }
@@ -145,6 +159,7 @@ impl DialError {
             _ if error.is_timeout() => Self::TimedOut,
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::LoginFailed,
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
+            (ErrorKind::Server(ServerErrorKind::Moved), _) => Self::OfACluster,
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
             (ErrorKind::Io, _) => Self::Unreachable,
             (_, Some(_)) => Self::Rejected,
@@ -167,10 +182,24 @@ impl DialError {
                 "its maxmemory-policy is not noeviction, so it may forget logouts: `CONFIG SET maxmemory-policy noeviction`"
             }
             Self::Lost(loss) => loss.as_str(),
+            Self::OfACluster => {
+                "it is a node of a cluster: use `RedisSettings::cluster`, or a URL with `redis+cluster://`"
+            }
+            #[cfg(feature = "sentinel")]
+            Self::NoSentinel => "no sentinel answers: are they running, and on these ports (usually 26379)?",
+            #[cfg(feature = "sentinel")]
+            Self::UnknownMaster => {
+                "the sentinels know no master of that name: see `sentinel monitor` in their configuration"
+            }
+            #[cfg(feature = "cluster")]
+            Self::NoClusterNode => "no node of the cluster answers: name some that are running",
+            #[cfg(feature = "cluster")]
+            Self::NoSlotOwner => "no node of the cluster has our slot: is the cluster complete?",
             Self::NoRandom => "the operating system has no random numbers",
             Self::EvictionUnknown => "its maxmemory-policy cannot be asked: grant the user `+info`",
             Self::Unreachable => {
-                "it cannot be reached, or closes the connection: is the host name right, and the network open?"
+                "it cannot be reached, or closes the connection: is the host name right, the network open, and TLS on both sides or \
+                 none, with a certificate for this name that is trusted?"
             }
             Self::Rejected => {
                 "it refuses the connection: is there a database of that number, and is it not in protected mode?"

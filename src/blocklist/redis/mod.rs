@@ -3,13 +3,21 @@
 mod audit;
 mod batch;
 mod check;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod dial;
 mod entry;
 mod epoch;
+mod host;
 mod keys;
 mod log;
+mod route;
+#[cfg(feature = "sentinel")]
+mod sentinel;
 mod settings;
 mod supervisor;
+mod tls;
+mod url;
 
 use std::{
     fmt,
@@ -20,11 +28,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use redis::{Cmd, RedisError, RedisResult, Script, ScriptInvocation, Value, aio::MultiplexedConnection};
+use redis::{
+    Cmd, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
+    aio::MultiplexedConnection,
+};
 use tokio::{
     runtime::Handle,
     task::JoinHandle,
-    time::{Instant, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use batch::Batcher;
@@ -86,16 +97,11 @@ impl Drop for Shared {
 enum Failure {
     /// The store has lost revocations. A new connection sees to that.
     Lost,
-    /// The connection broke under it.
+    /// The connection broke under it, or leads to the wrong node of a cluster.
     Dropped,
+    /// The slot of a cluster that all keys are in is being moved to another node.
+    Moving,
     Outage(Outage),
-}
-
-impl Failure {
-    /// Whether it is worth while to try again on a new connection.
-    fn mends(self) -> bool {
-        matches!(self, Self::Lost | Self::Dropped)
-    }
 }
 
 impl From<Outage> for Failure {
@@ -108,7 +114,7 @@ impl From<Failure> for Outage {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Lost => Self::Lost,
-            Failure::Dropped => Self::Failed,
+            Failure::Dropped | Failure::Moving => Self::Failed,
             Failure::Outage(outage) => outage,
         }
     }
@@ -198,14 +204,13 @@ impl Shared {
     async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
         let Some(_ticket) = Ticket::take(&self) else { return Err(Outage::Overloaded) };
         let deadline = Instant::now() + self.settings.check_deadline;
-        let answer = match batch::ask(&self, token, deadline).await {
-            Err(failure) if failure.mends() => {
-                self.wait_for_live(deadline).await?;
-                batch::ask(&self, token, deadline).await
+        let mut patience = Patience::new(deadline);
+        loop {
+            match batch::ask(&self, token, deadline).await {
+                Ok(status) => return Ok(status),
+                Err(failure) => patience.outlast(failure, &self).await?,
             }
-            answer => answer,
-        };
-        answer.map_err(Outage::from)
+        }
     }
 
     async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
@@ -253,7 +258,7 @@ impl Shared {
         read: impl Fn(&Live, &Value) -> Result<T, Failure>,
     ) -> Result<T, Outage> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
-        let mut again = true;
+        let mut patience = Patience::new(deadline);
         loop {
             let mut live = self.wait_for_live(deadline).await?;
             let request = request(&live);
@@ -262,8 +267,8 @@ impl Shared {
                 Err(failure) => Err(failure),
             };
             match outcome {
-                Err(failure) if failure.mends() && again => again = false,
-                outcome => return outcome.map_err(Outage::from),
+                Ok(read) => return Ok(read),
+                Err(failure) => patience.outlast(failure, self).await?,
             }
         }
     }
@@ -298,13 +303,47 @@ impl Shared {
     }
 }
 
+/// How often and how long something is tried again within its deadline.
+struct Patience {
+    deadline: Instant,
+    may_dial: bool,
+}
+
+impl Patience {
+    /// Between two looks whether a slot has been moved.
+    const PAUSE: Duration = Duration::from_millis(10);
+
+    fn new(deadline: Instant) -> Self {
+        Self { deadline, may_dial: true }
+    }
+
+    /// Returns when it is worth while to try again: once for each connection that was of no use, and while a slot is being moved.
+    async fn outlast(&mut self, failure: Failure, shared: &Shared) -> Result<(), Outage> {
+        match failure {
+            Failure::Lost | Failure::Dropped if self.may_dial => {
+                self.may_dial = false;
+                shared.wait_for_live(self.deadline).await.map(drop)
+            }
+            Failure::Moving if Instant::now() + Self::PAUSE < self.deadline => {
+                sleep(Self::PAUSE).await;
+                self.may_dial = true;
+                Ok(())
+            }
+            failure => Err(failure.into()),
+        }
+    }
+}
+
 impl Failure {
     fn of(error: &RedisError) -> Self {
         if error.code() == Some(entry::LOST) {
             return Self::Lost;
         }
-        if error.is_connection_dropped() {
-            return Self::Dropped;
+        match error.kind() {
+            _ if error.is_connection_dropped() => return Self::Dropped,
+            ErrorKind::Server(ServerErrorKind::Moved) => return Self::Dropped,
+            ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain) => return Self::Moving,
+            _ => {}
         }
         // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
         if let Some(code) = error.code() {

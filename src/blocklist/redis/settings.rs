@@ -2,16 +2,24 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo, io::tcp::TcpSettings};
-
-use super::{dial::Dialler, keys::Keys};
+#[cfg(feature = "sentinel")]
+use super::sentinel::Sentinels;
+use super::{
+    dial::Dialler,
+    host::{Connector, Host},
+    keys::Keys,
+    route::Route,
+    tls::Tls,
+    url::{self, Security, Topology},
+};
 use crate::{
     clock::{Clock, SystemClock},
     error::ConfigError,
 };
 
-/// How to reach the Redis (or Valkey, 6.2 or later) that holds the revocations, and how long it may take. One node; its
-/// `maxmemory-policy` should be `noeviction`: see [`Eviction`].
+/// How to reach the Redis (or Valkey, 6.2 or later) that holds the revocations, and how long it may take: one node, the master of
+/// some sentinels (feature `sentinel`), or a cluster (feature `cluster`). Its `maxmemory-policy` should be `noeviction`: see
+/// [`Eviction`].
 ///
 /// ```
 /// use std::time::Duration;
@@ -26,8 +34,8 @@ use crate::{
 /// ```
 #[derive(Clone)]
 pub struct RedisSettings {
-    addr: ConnectionAddr,
-    login: RedisConnectionInfo,
+    route: Route,
+    connector: Connector,
     pub(super) namespace: Box<str>,
     pub(super) check_deadline: Duration,
     pub(super) revoke_deadline: Duration,
@@ -66,36 +74,76 @@ pub enum Eviction {
 }
 
 impl RedisSettings {
-    /// `host` is a name or an address; the usual port is 6379.
+    /// One node. `host` is a name or an address; the usual port is 6379.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self::at(ConnectionAddr::Tcp(host.into(), port), RedisConnectionInfo::default())
+        Self::by(Route::Node(Host::tcp(host, port)))
     }
 
-    /// `redis://[user][:password@]host[:port][/database]`, or `unix:///path/of/socket[?db=…&user=…&pass=…]`. User and password
-    /// are percent-encoded.
+    /// A master that sentinels watch: they are asked at each connection and each second, so that a failover is followed. `sentinels` are
+    /// names or addresses with ports; the usual port is 26379.
     ///
     /// # Errors
     ///
-    /// When the URL is none of these. The message does not repeat it, for it may hold the password.
-    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
-        if url.starts_with("rediss:") || url.starts_with("valkeys:") {
-            return Err(ConfigError::setting(
-                "this version does not speak TLS to Redis (`rediss://`): use `redis://` on a trusted network or through a tunnel",
-            ));
-        }
-        let info = url.into_connection_info().map_err(|_| {
-            ConfigError::setting(
-                "the Redis URL cannot be read: it has the form redis://[user][:password@]host[:port][/database], with special \
-                 characters in user and password percent-encoded",
-            )
-        })?;
-        Ok(Self::at(info.addr().clone(), info.redis_settings().clone()))
+    /// When there is no sentinel.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel<H: Into<String>>(
+        master: impl Into<Box<str>>,
+        sentinels: impl IntoIterator<Item = (H, u16)>,
+    ) -> Result<Self, ConfigError> {
+        Ok(Self::by(Route::Sentinel(Sentinels::new(hosts(sentinels)?, master))))
     }
 
-    fn at(addr: ConnectionAddr, login: RedisConnectionInfo) -> Self {
+    /// A cluster, by some of its nodes, which are asked at each connection which of all has our slot: all keys are in one, which the
+    /// [`namespace`](Self::namespace) decides. While that slot itself is being moved, checks are outages (503).
+    ///
+    /// # Errors
+    ///
+    /// When there is no node.
+    #[cfg(feature = "cluster")]
+    pub fn cluster<H: Into<String>>(nodes: impl IntoIterator<Item = (H, u16)>) -> Result<Self, ConfigError> {
+        Ok(Self::by(Route::Cluster(hosts(nodes)?)))
+    }
+
+    /// By URL. User and password are percent-encoded; `rediss` instead of `redis` is with TLS (feature `tls`).
+    ///
+    /// | | |
+    /// |---|---|
+    /// | one node | `redis://[user][:password@]host[:port][/database]` |
+    /// | a socket | `unix:///path/of/socket[?db=…&user=…&pass=…]` |
+    /// | sentinels | `redis+sentinel://[user][:password@]host[:port],host…/master[/database]`; user and password are the master's |
+    /// | a cluster | `redis+cluster://[user][:password@]host[:port],host…` |
+    ///
+    /// # Errors
+    ///
+    /// When the URL is none of these, or needs a feature that is not turned on. The message does not repeat it, for it may hold the
+    /// password.
+    pub fn from_url(url: &str) -> Result<Self, ConfigError> {
+        let parsed = url::parse(url)?;
+        let route = match parsed.topology {
+            Topology::Node(host) => Route::Node(host),
+            #[cfg(feature = "sentinel")]
+            Topology::Sentinel { hosts, master } => Route::Sentinel(Sentinels::new(hosts, master)),
+            #[cfg(feature = "cluster")]
+            Topology::Cluster(seeds) => Route::Cluster(seeds),
+            #[cfg(not(all(feature = "sentinel", feature = "cluster")))]
+            _ => {
+                return Err(ConfigError::setting(
+                    "this program was built without Redis Sentinel or Cluster: turn on the feature `sentinel` or `cluster`",
+                ));
+            }
+        };
+        let mut settings = Self::by(route);
+        settings.connector.login = parsed.login;
+        if parsed.security == Security::Tls {
+            settings.connector.tls = Some(Tls::new()?);
+        }
+        Ok(settings)
+    }
+
+    fn by(route: Route) -> Self {
         Self {
-            addr,
-            login,
+            route,
+            connector: Connector { login: redis::RedisConnectionInfo::default(), tls: None },
             namespace: "jwt".into(),
             check_deadline: Duration::from_millis(250),
             revoke_deadline: Duration::from_secs(1),
@@ -110,22 +158,72 @@ impl RedisSettings {
     /// The ACL user to log in as; `default` by default.
     #[must_use]
     pub fn username(mut self, username: impl AsRef<str>) -> Self {
-        self.login = self.login.set_username(username);
+        self.connector.login = self.connector.login.set_username(username);
         self
     }
 
     /// The password to log in with; none by default.
     #[must_use]
     pub fn password(mut self, password: impl AsRef<str>) -> Self {
-        self.login = self.login.set_password(password);
+        self.connector.login = self.connector.login.set_password(password);
         self
     }
 
     /// The database number; 0 by default.
     #[must_use]
     pub fn database(mut self, number: u16) -> Self {
-        self.login = self.login.set_db(number.into());
+        self.connector.login = self.connector.login.set_db(number.into());
         self
+    }
+
+    /// Speaks TLS, and trusts the certificates of webpki (Mozilla's roots) unless [`tls_roots`](Self::tls_roots) says otherwise. With
+    /// sentinels, to them too. The cryptography is the one that the application has chosen for rustls, else aws-lc.
+    ///
+    /// # Errors
+    ///
+    /// Never with the feature `tls`.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self) -> Result<Self, ConfigError> {
+        self.connector.tls = Some(Tls::new()?);
+        Ok(self)
+    }
+
+    /// Speaks TLS, and trusts these certificates (PEM, one or more) and no others.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    #[cfg(feature = "tls")]
+    pub fn tls_roots(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        self.connector.tls = Some(self.connector.tls.map_or_else(Tls::new, Ok)?.roots(pem.as_ref())?);
+        Ok(self)
+    }
+
+    /// Speaks TLS, and shows this certificate (PEM, with its chain) and proves it with this key (PEM).
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read.
+    #[cfg(feature = "tls")]
+    pub fn tls_identity(mut self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let tls = self.connector.tls.map_or_else(Tls::new, Ok)?;
+        self.connector.tls = Some(tls.identity(certificate.as_ref(), key.as_ref())?);
+        Ok(self)
+    }
+
+    /// The user and password of the sentinels themselves; none by default.
+    ///
+    /// # Errors
+    ///
+    /// When the settings are not [`sentinel`](Self::sentinel)'s.
+    #[cfg(feature = "sentinel")]
+    pub fn sentinel_login(mut self, username: Option<&str>, password: &str) -> Result<Self, ConfigError> {
+        let Route::Sentinel(sentinels) = &mut self.route else {
+            return Err(ConfigError::setting("`sentinel_login` is for settings made with `RedisSettings::sentinel`"));
+        };
+        let login = redis::RedisConnectionInfo::default().set_password(password);
+        sentinels.login = username.map_or(login.clone(), |username| login.set_username(username));
+        Ok(self)
     }
 
     /// The first part of every key, in braces so that all keys are in one hash slot: `{jwt}:s:…` by default. Applications
@@ -189,16 +287,22 @@ impl RedisSettings {
     }
 
     pub(super) fn dialler(&self) -> Result<Dialler, ConfigError> {
-        let (eviction, on_loss, clock) = (self.eviction, self.on_loss, Arc::clone(&self.clock));
-        Ok(Dialler { client: self.client()?, keys: self.keys(), eviction, on_loss, clock })
+        self.validate()?;
+        Ok(Dialler {
+            route: self.route.clone(),
+            connector: self.connector.clone(),
+            keys: self.keys(),
+            eviction: self.eviction,
+            on_loss: self.on_loss,
+            clock: Arc::clone(&self.clock),
+        })
     }
 
     pub(super) fn keys(&self) -> Keys {
         Keys::new(&self.namespace)
     }
 
-    /// The client of the redis crate for these settings.
-    fn client(&self) -> Result<Client, ConfigError> {
+    fn validate(&self) -> Result<(), ConfigError> {
         let name = &self.namespace;
         if name.is_empty()
             || name.len() > 64
@@ -208,7 +312,8 @@ impl RedisSettings {
                 "the Redis namespace is 1 to 64 printable ASCII characters without blanks and braces",
             ));
         }
-        if self.login.username().is_some() && self.login.password().is_none() {
+        let login = &self.connector.login;
+        if login.username().is_some() && login.password().is_none() {
             return Err(ConfigError::setting("a Redis user without a password would be ignored: set the password too"));
         }
         if self.max_checks == 0 {
@@ -219,19 +324,26 @@ impl RedisSettings {
                 "a deadline or interval of zero cannot work: leave it out for the default",
             ));
         }
-        // Small messages that somebody waits for: Nagle's algorithm only delays them (redis-rs leaves it on).
-        let tcp = TcpSettings::default().set_nodelay(true);
-        #[cfg(target_os = "linux")]
-        let tcp = tcp.set_user_timeout(Duration::from_secs(3));
-        let invalid = |_| ConfigError::setting("the address of Redis is not one this platform can connect to");
-        let info: ConnectionInfo = self.addr.clone().into_connection_info().map_err(invalid)?;
-        Client::open(info.set_redis_settings(self.login.clone()).set_tcp_settings(tcp)).map_err(invalid)
+        #[cfg(feature = "cluster")]
+        if matches!(self.route, Route::Cluster(_)) && login.db() != 0 {
+            return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
+        }
+        Ok(())
     }
 
-    /// Host and port, or the socket's path: what may be shown.
+    /// What may be shown.
     pub(super) fn shown_address(&self) -> String {
-        self.addr.to_string()
+        self.route.shown()
     }
+}
+
+#[cfg(any(feature = "sentinel", feature = "cluster"))]
+fn hosts<H: Into<String>>(addresses: impl IntoIterator<Item = (H, u16)>) -> Result<Vec<Host>, ConfigError> {
+    let hosts: Vec<_> = addresses.into_iter().map(|(name, port)| Host::tcp(name, port)).collect();
+    if hosts.is_empty() {
+        return Err(ConfigError::setting("no address is given: name at least one"));
+    }
+    Ok(hosts)
 }
 
 /// Shows no password.
@@ -239,7 +351,7 @@ impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisSettings")
             .field("address", &self.shown_address())
-            .field("database", &self.login.db())
+            .field("database", &self.connector.login.db())
             .field("namespace", &self.namespace)
             .field("check_deadline", &self.check_deadline)
             .field("revoke_deadline", &self.revoke_deadline)
@@ -257,31 +369,13 @@ mod tests {
             let settings = RedisSettings::from_url(url).unwrap();
             assert!(!format!("{settings:?}").contains("hunter2"), "{settings:?}");
         }
-        for url in [
-            "redis://:hunter2@",
-            "http://:hunter2@host",
-            "hunter2",
-            "rediss://:hunter2@host",
-            "redis://:hunter2@host/x",
-        ] {
-            let error = RedisSettings::from_url(url).unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
-        }
-    }
-
-    #[test]
-    fn a_url_gives_host_port_database_user_and_password() {
-        let settings = RedisSettings::from_url("redis://us%40er:p%3Aw@[::1]:6380/7").unwrap();
-        assert_eq!(settings.addr, ConnectionAddr::Tcp("::1".into(), 6380));
-        let login = &settings.login;
-        assert_eq!((login.username(), login.password(), login.db()), (Some("us@er"), Some("p:w"), 7));
     }
 
     #[test]
     fn r66_a_namespace_cannot_leave_its_braces() {
         for namespace in ["", "a}b", "{", "a b", "a\n", "é", &"n".repeat(65)] {
-            assert!(RedisSettings::new("host", 6379).namespace(namespace).client().is_err(), "{namespace:?}");
+            assert!(RedisSettings::new("host", 6379).namespace(namespace).validate().is_err(), "{namespace:?}");
         }
-        assert!(RedisSettings::new("host", 6379).namespace("team-a:jwt").client().is_ok());
+        assert!(RedisSettings::new("host", 6379).namespace("team-a:jwt").validate().is_ok());
     }
 }

@@ -181,6 +181,12 @@ fn makes_unusable(error: &RedisError) -> bool {
         || error.detail().is_some_and(|text| text.contains("-READONLY "))
         || matches!(
             error.kind(),
-            ErrorKind::Server(ServerErrorKind::ReadOnly | ServerErrorKind::BusyLoading | ServerErrorKind::MasterDown)
+            ErrorKind::Server(
+                ServerErrorKind::ReadOnly
+                    | ServerErrorKind::BusyLoading
+                    | ServerErrorKind::MasterDown
+                    | ServerErrorKind::Moved
+                    | ServerErrorKind::ClusterDown
+            )
         )
 }
