@@ -1,0 +1,10 @@
+//! Real Redis or Valkey servers, alone or in company.
+
+mod options;
+mod reply;
+mod sentinel;
+mod server;
+
+pub use options::RedisOptions;
+pub use sentinel::{SentinelGroup, SentinelOptions};
+pub use server::RedisServer;
