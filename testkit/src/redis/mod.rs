@@ -1,10 +1,12 @@
 //! Real Redis or Valkey servers, alone or in company.
 
+mod cluster;
 mod options;
 mod reply;
 mod sentinel;
 mod server;
 
+pub use cluster::{ClusterOptions, RedisCluster};
 pub use options::RedisOptions;
 pub use sentinel::{SentinelGroup, SentinelOptions};
 pub use server::RedisServer;

@@ -47,10 +47,14 @@ impl RedisServer {
 
     /// The address as a URL, with the password if there is one (which must need no escaping in a URL).
     pub fn url(&self) -> String {
-        match self.options.its_password() {
+        match self.password() {
             Some(password) => format!("redis://:{password}@{}/", self.addr()),
             None => format!("redis://{}/", self.addr()),
         }
+    }
+
+    pub(super) fn password(&self) -> Option<&str> {
+        self.options.its_password()
     }
 
     /// Stops the process, not its sockets: the system goes on accepting and acknowledging, nobody answers.
@@ -102,7 +106,8 @@ impl RedisServer {
         report.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(str::to_owned)
     }
 
-    /// How often this command has been called since the start, by whomever: `calls("mget")`, `calls("memory|usage")`.
+    /// How often this command has been called since the start, by whomever: `calls("mget")`, and from Redis 7 on
+    /// `calls("memory|usage")`.
     pub async fn calls(&self, command: &str) -> u64 {
         let stats = self.info("commandstats", &format!("cmdstat_{}", command.to_lowercase())).await;
         let calls = stats.and_then(|stats| stats.strip_prefix("calls=")?.split(',').next()?.parse().ok());
