@@ -18,4 +18,6 @@ pub mod tokens;
 pub use clock::ManualClock;
 pub use postgres::PostgresServer;
 pub use proxy::{FaultProxy, Traffic};
-pub use redis::{ClusterOptions, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions};
+pub use redis::{
+    ClusterOptions, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions, TlsCertificates,
+};

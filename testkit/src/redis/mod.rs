@@ -5,8 +5,10 @@ mod options;
 mod reply;
 mod sentinel;
 mod server;
+mod tls;
 
 pub use cluster::{ClusterOptions, RedisCluster};
 pub use options::RedisOptions;
 pub use sentinel::{SentinelGroup, SentinelOptions};
 pub use server::RedisServer;
+pub use tls::TlsCertificates;

@@ -6,13 +6,16 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::RedisServer;
+use super::{RedisServer, TlsCertificates};
 use crate::process::{End, Process, target_folders};
 use crate::{locate, port};
 
 /// Keeps nothing on disk, and sends a replica its first copy without the usual wait of five seconds.
 const SETTINGS: [&str; 8] =
     ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
+
+/// The Unix socket, in the server's folder.
+pub(super) const SOCKET: &str = "socket";
 
 /// How a [`RedisServer`] is started.
 #[derive(Clone, Debug, Default)]
@@ -22,6 +25,8 @@ pub struct RedisOptions {
     password: Option<String>,
     /// Names and contents.
     files: Vec<(&'static str, String)>,
+    encryption: Encryption,
+    unix_socket: bool,
 }
 
 /// What the program is started as.
@@ -30,6 +35,38 @@ enum Kind {
     #[default]
     Server,
     Sentinel,
+}
+
+/// What the port speaks.
+#[derive(Clone, Copy, Debug, Default)]
+enum Encryption {
+    #[default]
+    Plain,
+    Tls(Clients),
+}
+
+/// Whom a port with TLS lets in.
+#[derive(Clone, Copy, Debug)]
+enum Clients {
+    All,
+    WithCertificate,
+}
+
+const AUTHORITY: &str = "authority.pem";
+const CERTIFICATE: &str = "server.pem";
+const KEY: &str = "server-key.pem";
+
+impl Encryption {
+    fn arguments(self, port: &str) -> Vec<&str> {
+        let clients = match self {
+            Self::Plain => return vec!["--port", port],
+            Self::Tls(Clients::All) => "no",
+            Self::Tls(Clients::WithCertificate) => "yes",
+        };
+        let files = ["--tls-ca-cert-file", AUTHORITY, "--tls-cert-file", CERTIFICATE, "--tls-key-file", KEY];
+        let others = ["--tls-auth-clients", clients, "--tls-replication", "yes", "--tls-cluster", "yes"];
+        [&["--port", "0", "--tls-port", port], &files[..], &others].concat()
+    }
 }
 
 /// A sentinel has to have a file, and rewrites it.
@@ -50,10 +87,33 @@ impl RedisOptions {
         self.arg("requirepass", &[password]).arg("masterauth", &[password])
     }
 
-    /// A sentinel with this configuration, instead of a server.
-    pub(super) fn sentinel(mut self, configuration: String) -> Self {
-        self.kind = Kind::Sentinel;
-        self.file(SENTINEL_FILE, configuration)
+    /// Speaks TLS only, also with other servers, and asks clients for no certificate. The server has to be built with TLS:
+    /// Debian's `redis-tools`, which `cargo xtask test` takes first, is; the servers out of Python wheels aren't.
+    pub fn tls(self, certificates: &TlsCertificates) -> Self {
+        self.encrypted(certificates, Clients::All)
+    }
+
+    /// [`Self::tls`] that lets nobody in who hasn't got a certificate of the same authority.
+    pub fn mutual_tls(self, certificates: &TlsCertificates) -> Self {
+        self.encrypted(certificates, Clients::WithCertificate)
+    }
+
+    fn encrypted(mut self, certificates: &TlsCertificates, clients: Clients) -> Self {
+        let TlsCertificates { authority, server, server_key, .. } = certificates.clone();
+        self.encryption = Encryption::Tls(clients);
+        self.unix_socket().file(AUTHORITY, authority).file(CERTIFICATE, server).file(KEY, server_key)
+    }
+
+    /// Listens on a Unix socket as well: [`RedisServer::unix_socket`].
+    pub fn unix_socket(mut self) -> Self {
+        self.unix_socket = true;
+        self
+    }
+
+    /// For a sentinel of such servers: the same program and encryption, nothing else.
+    pub(super) fn sentinel(&self, configuration: String) -> Self {
+        let like_them = Self { kind: Kind::Sentinel, arguments: Vec::new(), password: None, ..self.clone() };
+        like_them.file(SENTINEL_FILE, configuration)
     }
 
     /// A file in the server's folder, its working directory, as it is at every start.
@@ -64,6 +124,17 @@ impl RedisOptions {
 
     pub(super) fn its_password(&self) -> Option<&str> {
         self.password.as_deref()
+    }
+
+    pub(super) fn has_unix_socket(&self) -> bool {
+        self.unix_socket
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        match self.encryption {
+            Encryption::Plain => "redis",
+            Encryption::Tls(_) => "rediss",
+        }
     }
 
     /// Starts the server.
@@ -93,7 +164,14 @@ impl RedisOptions {
         }
         let mut process = Process::start(self.command(port), folder, End::Kill);
         let ready = process.wait_until(|server| server.log().contains(self.says_when_ready())).await;
-        if ready { Ok(process) } else { Err(process.log()) }
+        if ready {
+            return Ok(process);
+        }
+        let log = process.log();
+        // In the words of 6.2 and 7, and of later ones.
+        let without_tls = ["'tls-port", "Failed finding TLS support"].iter().any(|words| log.contains(words));
+        assert!(!without_tls, "this Redis server is built without TLS, which the test needs:\n{log}");
+        Err(log)
     }
 
     fn command(&self, port: u16) -> Vec<OsString> {
@@ -101,7 +179,11 @@ impl RedisOptions {
         if let Kind::Sentinel = self.kind {
             command.extend([SENTINEL_FILE, "--sentinel"].map(OsString::from));
         }
-        command.extend(["--port".into(), port.to_string().into()]);
+        let port = port.to_string();
+        command.extend(self.encryption.arguments(&port).into_iter().map(OsString::from));
+        if self.unix_socket {
+            command.extend(["--unixsocket", SOCKET].map(OsString::from));
+        }
         command.extend(SETTINGS.map(OsString::from));
         command.extend(self.arguments.iter().map(OsString::from));
         command

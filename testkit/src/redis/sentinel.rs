@@ -71,7 +71,7 @@ impl SentinelOptions {
             let nodes: Vec<Node> = (0..SENTINELS).map(|_| Node::new()).collect();
             let starting = nodes.iter().map(|node| {
                 let file = self.configuration(servers, node, &nodes);
-                RedisOptions::default().sentinel(file).start_at(node.port)
+                self.servers.sentinel(file).start_at(node.port)
             });
             match join_all(starting).await.into_iter().collect() {
                 Ok(sentinels) => return sentinels,

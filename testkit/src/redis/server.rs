@@ -1,12 +1,13 @@
 //! A real Redis or Valkey server.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use redis::{AsyncConnectionConfig, Client, Value};
 use rustix::process::Signal;
 
-use super::RedisOptions;
+use super::options::{RedisOptions, SOCKET};
 use super::reply::{text, words};
 use crate::port;
 use crate::process::Process;
@@ -47,10 +48,28 @@ impl RedisServer {
 
     /// The address as a URL, with the password if there is one (which must need no escaping in a URL).
     pub fn url(&self) -> String {
+        let (scheme, addr) = (self.options.scheme(), self.addr());
         match self.password() {
-            Some(password) => format!("redis://:{password}@{}/", self.addr()),
-            None => format!("redis://{}/", self.addr()),
+            Some(password) => format!("{scheme}://:{password}@{addr}/"),
+            None => format!("{scheme}://{addr}/"),
         }
+    }
+
+    /// Where the Unix socket is, of a server that was [asked](RedisOptions::unix_socket) for one: in another folder after
+    /// each start.
+    pub fn unix_socket(&self) -> PathBuf {
+        assert!(self.options.has_unix_socket(), "this server has no Unix socket");
+        self.process.folder().join(SOCKET)
+    }
+
+    /// Not the door under test, where there is another one.
+    fn back_door(&self) -> String {
+        if !self.options.has_unix_socket() {
+            return self.url();
+        }
+        let socket = self.unix_socket();
+        let password = self.password().map(|password| format!("?pass={password}")).unwrap_or_default();
+        format!("unix://{}{password}", socket.display())
     }
 
     pub(super) fn password(&self) -> Option<&str> {
@@ -81,7 +100,8 @@ impl RedisServer {
         };
     }
 
-    /// Sends one command, over a connection of its own. The reply comes as text: nothing for nil, one line for each
+    /// Sends one command, over a connection of its own (through the Unix socket if there is one: what a server speaks
+    /// on its port is for the test to try). The reply comes as text: nothing for nil, one line for each
     /// element of anything with elements.
     pub async fn cli(&self, command: &[&str]) -> String {
         match self.try_cli(command).await {
@@ -92,7 +112,7 @@ impl RedisServer {
 
     /// [`Self::cli`] for commands that the server may refuse: its words, `OOM command not allowed …`, are the error.
     pub async fn try_cli(&self, command: &[&str]) -> Result<String, String> {
-        let client = Client::open(self.url()).expect("a URL made here");
+        let client = Client::open(self.back_door()).expect("a URL made here");
         let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
         let mut connection = client.get_multiplexed_async_connection_with_config(&patient).await.map_err(words)?;
         let (name, arguments) = command.split_first().expect("a command");
