@@ -19,5 +19,6 @@ pub use clock::ManualClock;
 pub use postgres::PostgresServer;
 pub use proxy::{FaultProxy, Traffic};
 pub use redis::{
-    ClusterOptions, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions, TlsCertificates,
+    ClusterOptions, RedisBinary, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions,
+    TlsCertificates, redis_versions,
 };

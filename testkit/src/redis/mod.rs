@@ -1,5 +1,6 @@
 //! Real Redis or Valkey servers, alone or in company.
 
+mod binary;
 mod cluster;
 mod options;
 mod reply;
@@ -7,6 +8,7 @@ mod sentinel;
 mod server;
 mod tls;
 
+pub use binary::{RedisBinary, redis_versions};
 pub use cluster::{ClusterOptions, RedisCluster};
 pub use options::RedisOptions;
 pub use sentinel::{SentinelGroup, SentinelOptions};

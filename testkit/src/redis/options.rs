@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::{RedisServer, TlsCertificates};
-use crate::process::{End, Process, target_folders};
-use crate::{locate, port};
+use super::{RedisBinary, RedisServer, TlsCertificates};
+use crate::port;
+use crate::process::{End, Process};
 
 /// Keeps nothing on disk, and sends a replica its first copy without the usual wait of five seconds.
 const SETTINGS: [&str; 8] =
@@ -20,6 +20,8 @@ pub(super) const SOCKET: &str = "socket";
 /// How a [`RedisServer`] is started.
 #[derive(Clone, Debug, Default)]
 pub struct RedisOptions {
+    /// By default the machine's own.
+    program: Option<PathBuf>,
     kind: Kind,
     arguments: Vec<String>,
     password: Option<String>,
@@ -110,6 +112,12 @@ impl RedisOptions {
         self
     }
 
+    /// One of [`redis_versions`](super::redis_versions), instead of the machine's own.
+    pub fn binary(mut self, binary: &RedisBinary) -> Self {
+        self.program = Some(binary.path().to_owned());
+        self
+    }
+
     /// For a sentinel of such servers: the same program and encryption, nothing else.
     pub(super) fn sentinel(&self, configuration: String) -> Self {
         let like_them = Self { kind: Kind::Sentinel, arguments: Vec::new(), password: None, ..self.clone() };
@@ -175,7 +183,7 @@ impl RedisOptions {
     }
 
     fn command(&self, port: u16) -> Vec<OsString> {
-        let mut command: Vec<OsString> = vec![binary().into()];
+        let mut command: Vec<OsString> = vec![self.program.clone().unwrap_or_else(RedisBinary::installed).into()];
         if let Kind::Sentinel = self.kind {
             command.extend([SENTINEL_FILE, "--sentinel"].map(OsString::from));
         }
@@ -195,8 +203,4 @@ impl RedisOptions {
             Kind::Sentinel => "+monitor master",
         }
     }
-}
-
-fn binary() -> PathBuf {
-    locate::redis_server(&target_folders()).expect("no redis-server on this machine: run `cargo xtask test`")
 }
