@@ -6,14 +6,19 @@
 
 mod clock;
 mod locate;
+mod patience;
 mod port;
 mod postgres;
 mod process;
 mod proxy;
+mod random;
 mod redis;
 pub mod tokens;
 
 pub use clock::ManualClock;
 pub use postgres::PostgresServer;
 pub use proxy::{FaultProxy, Traffic};
-pub use redis::{RedisOptions, RedisServer};
+pub use redis::{
+    ClusterOptions, RedisBinary, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions,
+    TlsCertificates, redis_versions,
+};

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The folder inside the target folder where xtask puts what the machine doesn't have.
 pub(crate) const FOLDER: &str = "test-servers";
 
+/// The folder in there for other versions of Redis and Valkey than the machine's own.
+pub(crate) const VERSIONS_FOLDER: &str = "redis-versions";
+
 /// A Redis or Valkey server: `REDIS_SERVER`, then the `PATH`, then the target folders.
 pub(crate) fn redis_server(targets: &[PathBuf]) -> Option<PathBuf> {
     env::var_os("REDIS_SERVER")

@@ -1,28 +1,48 @@
 //! Ports for servers.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::ops::Range;
+
+use crate::random;
 
 /// Below the ranges that Linux and macOS take ports for outgoing connections from. Inside them, a client that redials a
 /// server that is down can be given the server's own port and connect to itself, and the server can't come back.
 const SERVER_PORTS: Range<u16> = 20_000..32_000;
 
+/// A cluster node talks with the others on a second port, so far above its own.
+pub(crate) const BUS_OFFSET: u16 = 10_000;
+
+/// The ports whose second port is below those ranges as well.
+const CLUSTER_PORTS: Range<u16> = 20_000..22_700;
+
 /// A loopback port that was free a moment ago. Somebody may be faster: try another one then.
 pub(crate) fn free() -> u16 {
     loop {
-        let port = SERVER_PORTS.start + (random() % u64::from(SERVER_PORTS.end - SERVER_PORTS.start)) as u16;
-        if TcpListener::bind(loopback(port)).is_ok() {
+        let port = one_of(SERVER_PORTS);
+        if is_free(port) {
             return port;
         }
     }
 }
 
-pub(crate) fn loopback(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
+/// [`free`] for a cluster node: its second port was free too.
+pub(crate) fn free_with_bus() -> u16 {
+    loop {
+        let port = one_of(CLUSTER_PORTS);
+        if is_free(port) && is_free(port + BUS_OFFSET) {
+            return port;
+        }
+    }
 }
 
-/// The keys of a new hasher are random, which is enough here.
-fn random() -> u64 {
-    RandomState::new().build_hasher().finish()
+fn one_of(ports: Range<u16>) -> u16 {
+    ports.start + (random::number() % u64::from(ports.end - ports.start)) as u16
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind(loopback(port)).is_ok()
+}
+
+pub(crate) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use testkit::RedisServer;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 #[tokio::test]
@@ -35,6 +35,29 @@ async fn takes_settings_and_a_password() {
 
     let mut stranger = TcpStream::connect(server.addr()).await.unwrap();
     assert!(ping(&mut stranger).await.starts_with("-NOAUTH"));
+}
+
+#[tokio::test]
+async fn takes_users() {
+    let user = ["reader", "on", ">s3cret", "~mine:*", "resetchannels", "-@all", "+get"];
+    let server = RedisServer::options().arg("user", &user).start().await;
+    server.cli(&["SET", "mine:key", "value"]).await;
+
+    let mut reader = TcpStream::connect(server.addr()).await.unwrap();
+    assert_eq!(send(&mut reader, "AUTH reader s3cret").await, "+OK\r\n");
+    assert_eq!(send(&mut reader, "GET mine:key").await, "$5\r\nvalue\r\n");
+    assert!(send(&mut reader, "GET other:key").await.starts_with("-NOPERM"));
+    assert!(send(&mut reader, "DEL mine:key").await.starts_with("-NOPERM"));
+}
+
+#[tokio::test]
+async fn listens_on_a_unix_socket_as_well() {
+    let server = RedisServer::options().unix_socket().password("open-sesame").start().await;
+    let mut local = UnixStream::connect(server.unix_socket()).await.unwrap();
+    assert!(ping(&mut local).await.starts_with("-NOAUTH"));
+    let mut remote = TcpStream::connect(server.addr()).await.unwrap();
+    assert!(ping(&mut remote).await.starts_with("-NOAUTH"));
+    assert_eq!(server.cli(&["PING"]).await, "PONG");
 }
 
 #[tokio::test]
@@ -84,8 +107,12 @@ async fn is_gone_when_dropped_while_paused() {
     assert!(TcpStream::connect(addr).await.is_err());
 }
 
-async fn ping(client: &mut TcpStream) -> String {
-    client.write_all(b"PING\r\n").await.unwrap();
+async fn ping(client: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> String {
+    send(client, "PING").await
+}
+
+async fn send(client: &mut (impl AsyncRead + AsyncWrite + Unpin), command: &str) -> String {
+    client.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
     let mut reply = [0; 256];
     let length = client.read(&mut reply).await.unwrap();
     String::from_utf8_lossy(&reply[..length]).into_owned()

