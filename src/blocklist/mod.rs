@@ -150,6 +150,14 @@ impl Outage {
             Self::UnexpectedReply => "unexpected_reply",
         }
     }
+
+    /// Whether the store may answer again without anybody's help and know what it knew. Only such an outage can be let through by
+    /// an [`OutagePolicy`](crate::OutagePolicy); today all are.
+    pub const fn is_transient(self) -> bool {
+        match self {
+            Self::NotConnected | Self::TimedOut | Self::Failed | Self::UnexpectedReply => true,
+        }
+    }
 }
 
 impl fmt::Display for Outage {
