@@ -12,6 +12,7 @@ use crate::{
     blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
     claims::{NoClaims, TokenKind},
     clock::Timestamp,
+    meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
     token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, Verifier},
@@ -113,8 +114,9 @@ impl Guard {
         candidate: Arc<Facts<X>>,
         answer: Result<Status, Outage>,
     ) -> Result<Authenticated<X>, Rejection> {
-        if answer.is_ok() {
-            self.allowance.answered();
+        match answer {
+            Ok(_) => self.allowance.answered(),
+            Err(outage) => meter::unanswered(outage.as_str()),
         }
         let revocation = match answer {
             Ok(Status::NotRevoked) => RevocationCheck::Passed,
@@ -122,6 +124,7 @@ impl Guard {
             Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
+        meter::checked(self.expected.as_str(), revocation.outcome());
         Ok(Authenticated(candidate, revocation))
     }
 
@@ -130,8 +133,11 @@ impl Guard {
         self.verifier.max_token_bytes()
     }
 
+    /// Called once for each request that is refused.
     fn reject(&self, reason: Reason) -> Rejection {
-        Rejection::new(self.expected, reason)
+        let rejection = Rejection::new(self.expected, reason);
+        meter::checked(self.expected.as_str(), rejection.reason());
+        rejection
     }
 }
 
@@ -176,6 +182,15 @@ pub enum RevocationCheck {
     Passed,
     /// The blocklist did not answer, and the [`OutagePolicy`] let the token through: it may have been logged out.
     Unanswered,
+}
+
+impl RevocationCheck {
+    const fn outcome(self) -> &'static str {
+        match self {
+            Self::Passed => "admitted",
+            Self::Unanswered => "admitted_unchecked",
+        }
+    }
 }
 
 /// What a genuine token says.

@@ -60,7 +60,8 @@
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
-//! as an extractor. `redis` (default): `RedisBlocklist`. A feature adds; none changes what another does.
+//! as an extractor. `redis` (default): `RedisBlocklist`. `metrics`: counters and histograms through the
+//! `metrics` facade, listed in the README. A feature adds; none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -72,6 +73,7 @@ mod error;
 mod extract;
 mod guard;
 mod issuer;
+mod meter;
 mod middleware;
 mod outage;
 mod rejection;

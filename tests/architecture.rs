@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 11] = [
+const PARTS: [(&str, u8); 12] = [
     ("middleware", 3),
     ("extract", 3),
     ("issuer", 2),
@@ -18,6 +18,7 @@ const PARTS: [(&str, u8); 11] = [
     ("claims", 0),
     ("clock", 0),
     ("error", 0),
+    ("meter", 0),
 ];
 
 /// The one exception to "lower": within the core, the guard makes rejections and keeps to an outage policy, and the issuer takes
@@ -25,8 +26,13 @@ const PARTS: [(&str, u8); 11] = [
 const WITHIN_CORE: [(&str, &str); 3] = [("guard", "rejection"), ("guard", "outage"), ("issuer", "guard")];
 
 /// Crates that only one folder or file may name.
-const CONFINED: [(&str, &str); 4] =
-    [("jsonwebtoken", "token/"), ("aws_lc_rs", "token/"), ("redis", "blocklist/redis/"), ("axum_core", "extract.rs")];
+const CONFINED: [(&str, &str); 5] = [
+    ("jsonwebtoken", "token/"),
+    ("aws_lc_rs", "token/"),
+    ("redis", "blocklist/redis/"),
+    ("axum_core", "extract.rs"),
+    ("metrics", "meter.rs"),
+];
 
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

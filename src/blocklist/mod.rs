@@ -16,7 +16,7 @@ pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
 pub use redis::{Eviction, RedisBlocklist, RedisSettings};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, meter};
 
 /// What is revoked at once: the smallest unit first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +30,18 @@ pub enum Scope {
     Subject,
     /// Everything that one issuer has issued, by its `iss`.
     Issuer,
+}
+
+impl Scope {
+    /// A name for events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Issuer => "issuer",
+        }
+    }
 }
 
 /// What a blocklist knows of a token.
@@ -124,6 +136,12 @@ impl Revocation {
     pub fn until(&self) -> Timestamp {
         self.until
     }
+
+    /// For backends: what became of it, passed on.
+    fn counted(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
+        meter::revoked(self.scope.as_str(), outcome.map_or_else(RevokeError::as_str, |()| "stored"));
+        outcome
+    }
 }
 
 /// Why a check got no answer. It is never an answer: the default is to refuse with 503.
@@ -183,6 +201,17 @@ pub enum RevokeError {
     NoSession,
     /// The store could not be asked, or did not confirm.
     Outage(Outage),
+}
+
+impl RevokeError {
+    /// A name for events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoSession => "no_session",
+            Self::Outage(outage) => outage.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for RevokeError {

@@ -204,7 +204,7 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { self.0.store(revocation).await.map_err(RevokeError::Outage) })
+        Box::pin(async move { revocation.counted(self.0.store(revocation).await.map_err(RevokeError::Outage)) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

@@ -22,6 +22,7 @@ use tokio::{
 };
 
 use super::dial::{Dialler, check_role};
+use crate::meter;
 
 /// How often an idle connection is asked for its role.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -113,6 +114,7 @@ async fn supervise(dialler: Dialler, address: String, live: watch::Sender<Option
             match dialler.dial().await {
                 Ok(connection) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
+                    meter::redialled();
                     live.send_replace(Some(Live::new(connection, generation)));
                 }
                 Err(error) => {
