@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    future::Future,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
     time::{Duration, SystemTime},
 };
 
@@ -15,6 +12,8 @@ use crate::{
     blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
     claims::{NoClaims, TokenKind},
     clock::Timestamp,
+    meter,
+    outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
     token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, Verifier},
 };
@@ -44,12 +43,22 @@ pub struct Guard {
     expected: TokenKind,
     verifier: Arc<Verifier>,
     blocklist: Arc<dyn Blocklist>,
+    allowance: Allowance,
 }
 
 impl Guard {
     /// A guard that asks for tokens of this kind.
     pub fn new(expected: TokenKind, verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
-        Self { expected, verifier, blocklist: Arc::new(blocklist) }
+        let allowance = OutagePolicy::default().allowance(expected);
+        Self { expected, verifier, blocklist: Arc::new(blocklist), allowance }
+    }
+
+    /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. Clones made from
+    /// here on share what they know of an outage.
+    #[must_use]
+    pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
+        self.allowance = policy.allowance(self.expected);
+        self
     }
 
     /// The kind of token that is asked for.
@@ -63,11 +72,24 @@ impl Guard {
     ///
     /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        self.check(token)?.await
+        let Check { candidate, lookup } = self.check(token)?;
+        self.decide(candidate, lookup.await)
+    }
+
+    /// The decision about what a request carries, if it needs no waiting.
+    pub(crate) fn decide_at_once<X: DeserializeOwned>(&self, token: Result<&str, Reason>) -> Decision<X> {
+        let token = token.map_err(|reason| self.reject(reason));
+        match token.and_then(|token| self.check(token)) {
+            Err(rejection) => Decision::Now(Err(rejection)),
+            Ok(check) => match check.lookup.answer() {
+                Some(answer) => Decision::Now(self.decide(check.candidate, answer)),
+                None => Decision::Later(check),
+            },
+        }
     }
 
     /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
-    pub(crate) fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
+    fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
         let now = self.verifier.now();
         let Verified { kind, claims, application } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
@@ -82,8 +104,29 @@ impl Guard {
             ids = ids.with_issued_at(issued_at);
         }
         let kept_for = self.verifier.revocations_kept_for();
-        let candidate = Authenticated(Arc::new(Facts { kind, claims, application, ids, kept_for }));
-        Ok(Check { candidate: Some(candidate), lookup: self.blocklist.check(&ids), expected: self.expected })
+        let candidate = Arc::new(Facts { kind, claims, application, ids, kept_for });
+        Ok(Check { candidate, lookup: self.blocklist.check(&ids) })
+    }
+
+    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to.
+    pub(crate) fn decide<X>(
+        &self,
+        candidate: Arc<Facts<X>>,
+        answer: Result<Status, Outage>,
+    ) -> Result<Authenticated<X>, Rejection> {
+        match answer {
+            Ok(_) => self.allowance.answered(),
+            Err(outage) => meter::unanswered(outage.as_str()),
+        }
+        let revocation = match answer {
+            Ok(Status::NotRevoked) => RevocationCheck::Passed,
+            Ok(Status::Revoked(scope)) => return Err(self.reject(Reason::Revoked(scope))),
+            Ok(Status::BeforeLoss) => return Err(self.reject(Reason::BeforeLoss)),
+            Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
+            Err(outage) => return Err(self.reject(Reason::Outage(outage))),
+        };
+        meter::checked(self.expected.as_str(), revocation.outcome());
+        Ok(Authenticated(candidate, revocation))
     }
 
     /// The longest token, in bytes, that is looked at.
@@ -91,8 +134,11 @@ impl Guard {
         self.verifier.max_token_bytes()
     }
 
-    pub(crate) fn reject(&self, reason: Reason) -> Rejection {
-        Rejection::new(self.expected, reason)
+    /// Called once for each request that is refused.
+    fn reject(&self, reason: Reason) -> Rejection {
+        let rejection = Rejection::new(self.expected, reason);
+        meter::checked(self.expected.as_str(), rejection.reason());
+        rejection
     }
 }
 
@@ -101,63 +147,55 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard")
             .field("expected", &self.expected)
             .field("verifier", &self.verifier)
+            .field("allowance", &self.allowance)
             .finish_non_exhaustive()
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked.
+/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`] takes the answer.
 pub(crate) struct Check<X> {
-    candidate: Option<Authenticated<X>>,
-    lookup: Lookup,
-    expected: TokenKind,
+    pub(crate) candidate: Arc<Facts<X>>,
+    pub(crate) lookup: Lookup,
 }
 
-/// What a [`Check`] has come to.
+/// What a guard has come to, at once.
 pub(crate) enum Decision<X> {
-    /// The blocklist knew its answer at once.
+    /// It needed nobody, or the blocklist knew its answer.
     Now(Result<Authenticated<X>, Rejection>),
-    /// It has to be waited for.
+    /// The blocklist has to be waited for.
     Later(Check<X>),
 }
 
-impl<X> Check<X> {
-    pub(crate) fn decision(mut self) -> Decision<X> {
-        match self.lookup.answer() {
-            Some(answer) => Decision::Now(self.decide(answer)),
-            None => Decision::Later(self),
-        }
-    }
-
-    fn decide(&mut self, answer: Result<Status, Outage>) -> Result<Authenticated<X>, Rejection> {
-        let reason = match (answer, self.candidate.take()) {
-            (Ok(Status::NotRevoked), Some(authenticated)) => return Ok(authenticated),
-            // Only who polls again after the decision gets here, and gets nothing.
-            (Ok(Status::NotRevoked), None) => Reason::Outage(Outage::UnexpectedReply),
-            (Ok(Status::Revoked(scope)), _) => Reason::Revoked(scope),
-            (Ok(Status::BeforeLoss), _) => Reason::BeforeLoss,
-            (Err(outage), _) => Reason::Outage(outage),
-        };
-        Err(Rejection::new(self.expected, reason))
-    }
-}
-
-impl<X> Future for Check<X> {
-    type Output = Result<Authenticated<X>, Rejection>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = ready!(Pin::new(&mut self.lookup).poll(context));
-        Poll::Ready(self.decide(answer))
-    }
-}
-
 /// Proof that a request carried a genuine token of the kind asked for, which nobody has revoked. Only a [`Guard`] makes one.
+/// (Where the blocklist did not answer and a policy out of [`danger`](crate::danger) let the token through,
+/// [`revocation_check`](Self::revocation_check) says so.)
 ///
 /// `X` is the application's own claims: a type of yours that implements [`Deserialize`](serde::Deserialize) and is read from the
 /// same JSON object as the registered claims. The layer puts the value into the request's extensions; with axum it is an
 /// extractor. Cloning is cheap.
-pub struct Authenticated<X = NoClaims>(Arc<Facts<X>>);
+pub struct Authenticated<X = NoClaims>(Arc<Facts<X>>, RevocationCheck);
 
-struct Facts<X> {
+/// What is known of the revocation of a token that was let through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RevocationCheck {
+    /// The blocklist was asked, and nothing in it applies to the token. Always so unless a policy out of
+    /// [`danger`](crate::danger) is set.
+    Passed,
+    /// The blocklist did not answer, and the [`OutagePolicy`] let the token through: it may have been logged out.
+    Unanswered,
+}
+
+impl RevocationCheck {
+    const fn outcome(self) -> &'static str {
+        match self {
+            Self::Passed => "admitted",
+            Self::Unanswered => "admitted_unchecked",
+        }
+    }
+}
+
+/// What a genuine token says.
+pub(crate) struct Facts<X> {
     kind: TokenKind,
     claims: RegisteredClaims,
     application: X,
@@ -207,6 +245,12 @@ impl<X> Authenticated<X> {
         self.0.claims.expires_at.into()
     }
 
+    /// Whether the blocklist was asked: for handlers that must not run on a token that may have been logged out, whatever the
+    /// [`OutagePolicy`] of the others.
+    pub fn revocation_check(&self) -> RevocationCheck {
+        self.1
+    }
+
     /// The application's own claims.
     pub fn claims(&self) -> &X {
         &self.0.application
@@ -242,7 +286,7 @@ impl<X> Authenticated<X> {
 
 impl<X> Clone for Authenticated<X> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self(Arc::clone(&self.0), self.1)
     }
 }
 
@@ -252,6 +296,7 @@ impl<X> fmt::Debug for Authenticated<X> {
         f.debug_struct("Authenticated")
             .field("kind", &self.kind())
             .field("expires_at", &self.0.claims.expires_at)
+            .field("revocation_check", &self.1)
             .finish_non_exhaustive()
     }
 }

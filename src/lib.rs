@@ -52,14 +52,16 @@
 //! 1. The request carries exactly one bearer token, else 401 (none) or 400 (not one).
 //! 2. Its form, `alg`, `kid` and `typ` are known (RFC 8725), and its signature is right for the one algorithm of the key.
 //! 3. Its claims say what they must, each once (RFC 7519 §4.1), and it is of the kind the layer asks for.
-//! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503.
+//! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503
+//!    ([`OutagePolicy`]).
 //!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
-//! as an extractor. `redis` (default): `RedisBlocklist`. A feature adds; none changes what another does.
+//! as an extractor. `redis` (default): `RedisBlocklist`. `metrics`: counters and histograms through the
+//! `metrics` facade, listed in the README. A feature adds; none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -71,7 +73,9 @@ mod error;
 mod extract;
 mod guard;
 mod issuer;
+mod meter;
 mod middleware;
+mod outage;
 mod rejection;
 mod token;
 
@@ -86,11 +90,12 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
-pub use guard::{Authenticated, Guard};
+pub use guard::{Authenticated, Guard, RevocationCheck};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, TokenPair};
 pub use middleware::{
     GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
 };
+pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
 pub use token::{
     Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,

@@ -88,6 +88,20 @@ async fn r75_r76_no_token_id_or_secret_is_logged_with_memory() {
     }
 }
 
+#[cfg(feature = "metrics")]
+#[tokio::test]
+async fn r75_no_token_id_or_secret_is_in_a_label() {
+    let (counted, _recording) = support::metrics::count();
+    let (log, _guard) = record();
+    journey(&log, MemoryBlocklist::with_capacity_and_clock(10, clock().as_fn())).await;
+    let counted = format!("{:?}", counted.take());
+    check(&counted);
+    for outcome in ["admitted", "expired", "wrong_kind", "unknown_key", "session_revoked"] {
+        assert!(counted.contains(&format!("outcome={outcome}}}")), "{outcome} is not counted: {counted}");
+    }
+    assert!(!counted.contains("user-1") && !counted.contains(ISSUER) && !counted.contains("key-1"), "{counted}");
+}
+
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn r67_r75_no_token_id_or_secret_is_logged_with_redis_up_and_down() {

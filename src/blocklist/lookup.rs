@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Outage, Status};
+use crate::meter::{self, Stopwatch};
 
 type Answer = Result<Status, Outage>;
 
@@ -19,7 +20,7 @@ pub struct Lookup(State);
 
 enum State {
     Known(Answer),
-    Waiting(Pin<Box<dyn Future<Output = Answer> + Send>>),
+    Waiting(Pin<Box<dyn Future<Output = Answer> + Send>>, Stopwatch),
 }
 
 impl Lookup {
@@ -30,14 +31,14 @@ impl Lookup {
 
     /// An answer that has to be waited for.
     pub fn waiting(answer: impl Future<Output = Result<Status, Outage>> + Send + 'static) -> Self {
-        Self(State::Waiting(Box::pin(answer)))
+        Self(State::Waiting(Box::pin(answer), Stopwatch::start()))
     }
 
     /// The answer, if it is known without waiting.
     pub(crate) fn answer(&self) -> Option<Answer> {
         match self.0 {
             State::Known(answer) => Some(answer),
-            State::Waiting(_) => None,
+            State::Waiting(..) => None,
         }
     }
 }
@@ -48,7 +49,11 @@ impl Future for Lookup {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let answer = match &mut self.0 {
             State::Known(answer) => *answer,
-            State::Waiting(future) => ready!(future.as_mut().poll(context)),
+            State::Waiting(future, since) => {
+                let answer = ready!(future.as_mut().poll(context));
+                meter::waited(*since);
+                answer
+            }
         };
         // A future must not be polled after it was ready; the answer can be.
         self.0 = State::Known(answer);

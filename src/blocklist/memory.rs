@@ -128,7 +128,7 @@ impl Blocklist for MemoryBlocklist {
 
 impl Revoke for MemoryBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { self.0.store(revocation) })
+        Box::pin(async move { revocation.counted(self.0.store(revocation)) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

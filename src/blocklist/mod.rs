@@ -16,7 +16,7 @@ pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
 pub use redis::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, meter};
 
 /// What is revoked at once: the smallest unit first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +30,18 @@ pub enum Scope {
     Subject,
     /// Everything that one issuer has issued, by its `iss`.
     Issuer,
+}
+
+impl Scope {
+    /// A name for events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Issuer => "issuer",
+        }
+    }
 }
 
 /// What a blocklist knows of a token.
@@ -126,6 +138,12 @@ impl Revocation {
     pub fn until(&self) -> Timestamp {
         self.until
     }
+
+    /// For backends: what became of it, passed on.
+    fn counted(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
+        meter::revoked(self.scope.as_str(), outcome.map_or_else(RevokeError::as_str, |()| "stored"));
+        outcome
+    }
 }
 
 /// Why a check got no answer. It is never an answer: the default is to refuse with 503.
@@ -158,6 +176,15 @@ impl Outage {
             Self::Lost => "lost",
         }
     }
+
+    /// Whether an [`OutagePolicy`](crate::OutagePolicy) can let a token through: not where the store has lost what it knew, nor
+    /// where clients themselves can bring it about.
+    pub(crate) const fn can_be_overlooked(self) -> bool {
+        match self {
+            Self::NotConnected | Self::TimedOut | Self::Failed | Self::UnexpectedReply => true,
+            Self::Overloaded | Self::Lost => false,
+        }
+    }
 }
 
 impl fmt::Display for Outage {
@@ -183,8 +210,28 @@ pub enum RevokeError {
     Full,
     /// The token has no `sub` or no `sid`, and does not tell other sessions from its own.
     NoSession,
+    /// The store has it, but too few replicas confirmed that they have it too: a failover now could lose it. Trying again is safe.
+    NotReplicated,
     /// The store could not be asked, or did not confirm.
     Outage(Outage),
+}
+
+impl From<Outage> for RevokeError {
+    fn from(outage: Outage) -> Self {
+        Self::Outage(outage)
+    }
+}
+
+impl RevokeError {
+    /// A name for events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::NoSession => "no_session",
+            Self::NotReplicated => "not_replicated",
+            Self::Outage(outage) => outage.as_str(),
+        }
+    }
 }
 
 impl fmt::Display for RevokeError {
@@ -194,6 +241,9 @@ impl fmt::Display for RevokeError {
             Self::NoSession => {
                 f.write_str("the token has no `sub` or no `sid`: there are no other sessions to tell from its own")
             }
+            Self::NotReplicated => {
+                f.write_str("the revocation is stored, but too few replicas have confirmed it: try again")
+            }
             Self::Outage(outage) => write!(f, "the revocation was not confirmed: {outage}"),
         }
     }
@@ -202,7 +252,7 @@ impl fmt::Display for RevokeError {
 impl std::error::Error for RevokeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Full | Self::NoSession => None,
+            Self::Full | Self::NoSession | Self::NotReplicated => None,
             Self::Outage(outage) => Some(outage),
         }
     }

@@ -20,6 +20,9 @@ pub enum IssueError {
     Subject,
     /// Not a refresh token: only with one of those a new access token is minted.
     NotRefresh,
+    /// The refresh token is another application's, of [`also_tutorial_tokens`](crate::VerifierBuilder::also_tutorial_tokens): it
+    /// has no session of this issuer. Begin one with [`Issuer::login`](crate::Issuer::login).
+    ForeignSession,
     /// The refresh token is past its `exp`, where only the leeway let it through: the user has to log in again. Answer 401.
     SessionOver,
     /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
@@ -45,6 +48,9 @@ impl fmt::Display for IssueError {
             Self::TooLong => "the token would be too long: put less into its claims, or raise `max_token_bytes`",
             Self::Subject => "the subject must have 1 to 1024 bytes",
             Self::NotRefresh => "a refresh token is needed: put `JwtBlocklistLayer::refresh` in front of this route",
+            Self::ForeignSession => {
+                "the refresh token is another application's: begin a session of this issuer with `login`"
+            }
             Self::SessionOver => "the refresh token has ended: the user has to log in again",
             Self::Random => "the operating system has no random numbers",
             Self::Signing => "the key could not sign",

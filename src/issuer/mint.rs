@@ -102,6 +102,10 @@ impl Mint {
         let (typ, kind_claim) = self.verifier.kind_source().write(kind);
 
         let mut payload = application_claims(claims)?;
+        // Also where this token tells its kind otherwise: a verifier would read it.
+        if self.verifier.kind_source().claim().is_some_and(|name| payload.contains_key(name)) {
+            return Err(IssueError::ReservedClaim);
+        }
         let mut insert = |name: &str, value: Value| match payload.insert(name.to_owned(), value) {
             None => Ok(()),
             Some(_) => Err(IssueError::ReservedClaim),

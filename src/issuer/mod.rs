@@ -101,10 +101,15 @@ impl Issuer {
     /// # Errors
     ///
     /// [`IssueError::SessionOver`] when the refresh token is past its `exp`: the leeway that let it through gives no new tokens.
-    /// Answer 401. Else when `session` was authenticated by an access token, or the claims cannot be put into a token.
+    /// Answer 401. [`IssueError::ForeignSession`] for a token of
+    /// [`also_tutorial_tokens`](crate::VerifierBuilder::also_tutorial_tokens). Else when `session` was authenticated by an access
+    /// token, or the claims cannot be put into a token.
     pub fn refresh<X, Y: Serialize>(&self, session: &Authenticated<X>, claims: &Y) -> Result<MintedToken, IssueError> {
         if session.kind() != TokenKind::Refresh {
             return Err(IssueError::NotRefresh);
+        }
+        if session.issuer().is_none() && self.0.mint.verifier.issuer().is_some() {
+            return Err(IssueError::ForeignSession);
         }
         let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
         let session = Session {

@@ -2,6 +2,7 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tower_service::Service;
 
 use super::{body::ResponseBody, layer::Policy, service::admit};
-use crate::guard::Check;
+use crate::{blocklist::Lookup, guard::Facts};
 
 pin_project! {
     /// The answer of a [`JwtBlocklist`](crate::JwtBlocklist), to come.
@@ -30,7 +31,7 @@ pin_project! {
     #[project = StateProj]
     enum State<S, X, B, F> {
         // The blocklist is being asked.
-        Checking { check: Check<X>, waiting: Option<Waiting<S, B>> },
+        Checking { lookup: Lookup, waiting: Option<Waiting<S, X, B>> },
         // The inner service is at work.
         Calling { #[pin] future: F },
         // The answer is known.
@@ -39,18 +40,19 @@ pin_project! {
 }
 
 /// What is needed once the blocklist has answered. `inner` is the service that was polled ready.
-struct Waiting<S, B> {
-    request: Request<B>,
-    inner: S,
-    policy: Policy,
+pub(super) struct Waiting<S, X, B> {
+    pub(super) candidate: Arc<Facts<X>>,
+    pub(super) request: Request<B>,
+    pub(super) inner: S,
+    pub(super) policy: Policy,
 }
 
 impl<S, X, B> ResponseFuture<S, X, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn checking(check: Check<X>, request: Request<B>, inner: S, policy: Policy) -> Self {
-        Self { state: State::Checking { check, waiting: Some(Waiting { request, inner, policy }) } }
+    pub(super) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>) -> Self {
+        Self { state: State::Checking { lookup, waiting: Some(waiting) } }
     }
 
     pub(super) fn calling(future: S::Future) -> Self {
@@ -81,10 +83,10 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Checking { check, waiting } => {
-                    let decision = ready!(Pin::new(check).poll(context));
-                    let Waiting { request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
-                    match decision {
+                StateProj::Checking { lookup, waiting } => {
+                    let answer = ready!(Pin::new(lookup).poll(context));
+                    let Waiting { candidate, request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
+                    match policy.guard.decide(candidate, answer) {
                         Ok(authenticated) => State::Calling { future: inner.call(admit(request, authenticated)) },
                         Err(rejection) => {
                             State::Refused { response: Some(policy.refuse(&rejection, request.method())) }

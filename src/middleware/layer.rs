@@ -7,6 +7,7 @@ use crate::{
     blocklist::Blocklist,
     claims::{NoClaims, TokenKind},
     guard::Guard,
+    outage::OutagePolicy,
     token::Verifier,
 };
 
@@ -49,6 +50,14 @@ impl<X> JwtBlocklistLayer<X> {
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
         JwtBlocklistLayer { policy: self.policy, claims: PhantomData }
+    }
+
+    /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
+    /// services share what they know of an outage.
+    #[must_use]
+    pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
+        self.policy.guard = self.policy.guard.outage_policy(policy);
+        self
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.

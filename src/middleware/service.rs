@@ -14,10 +14,16 @@ use http_body::Body;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{bearer, body::ResponseBody, future::ResponseFuture, layer::Policy, render};
+use super::{
+    bearer,
+    body::ResponseBody,
+    future::{ResponseFuture, Waiting},
+    layer::Policy,
+    render,
+};
 use crate::{
     claims::NoClaims,
-    guard::{Authenticated, Decision},
+    guard::{Authenticated, Check, Decision},
     rejection::{Rejection, RejectionKind},
 };
 
@@ -66,19 +72,15 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         hide_credentials(&mut request);
         let guard = &self.policy.guard;
-        let token = bearer::token(request.headers(), guard.max_token_bytes()).map_err(|reason| guard.reject(reason));
-        let decision = match token.and_then(|token| guard.check::<X>(token)) {
-            Ok(check) => check.decision(),
-            Err(rejection) => Decision::Now(Err(rejection)),
-        };
-        match decision {
+        match guard.decide_at_once::<X>(bearer::token(request.headers(), guard.max_token_bytes())) {
             Decision::Now(Ok(authenticated)) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
             Decision::Now(Err(rejection)) => ResponseFuture::refused(self.policy.refuse(&rejection, request.method())),
-            Decision::Later(check) => {
+            Decision::Later(Check { candidate, lookup }) => {
                 // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.
                 let clone = self.inner.clone();
-                let ready = mem::replace(&mut self.inner, clone);
-                ResponseFuture::checking(check, request, ready, self.policy.clone())
+                let inner = mem::replace(&mut self.inner, clone);
+                let policy = self.policy.clone();
+                ResponseFuture::checking(lookup, Waiting { candidate, request, inner, policy })
             }
         }
     }

@@ -9,7 +9,8 @@ use super::{
     keys::{MAX_KEY_ID_BYTES, VerifyingKey},
     kind::KindSource,
     provider,
-    rules::{Presence, Rules},
+    rules::{Issuers, Presence, Rules},
+    tutorial::Tutorial,
     verifier::Verifier,
 };
 use crate::{
@@ -59,6 +60,7 @@ pub struct VerifierBuilder {
     session_id: Presence,
     token_id: TokenIdSource,
     kind: KindSource,
+    pub(super) tutorial: Tutorial,
     provider: Option<&'static CryptoProvider>,
     clock: Arc<dyn Clock>,
 }
@@ -83,6 +85,7 @@ impl VerifierBuilder {
             session_id: Presence::Optional,
             token_id: TokenIdSource::default(),
             kind: KindSource::default(),
+            tutorial: Tutorial::Refused,
             provider: None,
             clock: Arc::new(SystemClock),
         }
@@ -186,7 +189,8 @@ impl VerifierBuilder {
     /// # Errors
     ///
     /// Without a key, an issuer or an audience; with two keys of one id, a key without an id beside others, or secrets beside
-    /// public keys; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; when no cryptography is
+    /// public keys; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; with a kind
+    /// source that cannot tell, or not beside the tutorial's tokens; when no cryptography is
     /// compiled in, or it refuses a key.
     pub fn build(self) -> Result<Verifier, ConfigError> {
         let issuers =
@@ -207,19 +211,22 @@ impl VerifierBuilder {
         if matches!(&self.kind, KindSource::Value { access, refresh, .. } if access == refresh) {
             return Err(ConfigError::setting("access and refresh tokens must differ in the claim that tells the kind"));
         }
+        let mut rules = Rules {
+            issuers: if issuers.is_empty() { Issuers::Any } else { Issuers::OneOf(issuers) },
+            audiences,
+            audience: Presence::Required,
+            leeway: self.leeway,
+            max_lifetime: self.max_lifetime,
+            subject: self.subject,
+            issued_at: self.issued_at,
+            session_id: self.session_id,
+            token_id: self.token_id,
+            kind: self.kind,
+        };
         let verifier = Verifier {
             keys: self.keys,
-            rules: Rules {
-                issuers,
-                audiences,
-                leeway: self.leeway,
-                max_lifetime: self.max_lifetime,
-                subject: self.subject,
-                issued_at: self.issued_at,
-                session_id: self.session_id,
-                token_id: self.token_id,
-                kind: self.kind,
-            },
+            rules_without_typ: self.tutorial.rules(&mut rules)?,
+            rules,
             max_token_bytes: self.max_token_bytes,
             provider: self.provider.map_or_else(provider::compiled_in, Ok)?,
             clock: self.clock,

@@ -50,6 +50,14 @@ impl Typ {
             .ok_or(VerifyError::Typ)
     }
 
+    /// The kind, where it is told.
+    pub(super) const fn kind(self) -> Option<TokenKind> {
+        match self {
+            Self::Untold => None,
+            Self::Of(kind) => Some(kind),
+        }
+    }
+
     /// `at+jwt` is RFC 9068 §2.1; there is no registered name for refresh tokens, so `rt+jwt` is this crate's own.
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -18,6 +18,12 @@ pub enum KindSource {
         /// The claim's name.
         claim: Box<str>,
     },
+    /// The `typ` header where it tells, else a boolean claim as in [`Flag`](Self::Flag); where both tell, they must agree. For the
+    /// time in which tokens of two forms are about; the [`Issuer`](crate::Issuer) writes the `typ`.
+    TypHeaderOrFlag {
+        /// The claim's name.
+        claim: Box<str>,
+    },
     /// A string claim with one value for each kind, such as `type` or `token_use`.
     Value {
         /// The claim's name.
@@ -35,27 +41,30 @@ impl KindSource {
         Self::Flag { claim: claim.into() }
     }
 
+    /// [`KindSource::TypHeaderOrFlag`]: `KindSource::typ_header_or_flag("refresh")`.
+    pub fn typ_header_or_flag(claim: impl Into<Box<str>>) -> Self {
+        Self::TypHeaderOrFlag { claim: claim.into() }
+    }
+
     /// [`KindSource::Value`]: `KindSource::value("token_use", "access", "refresh")`.
     pub fn value(claim: impl Into<Box<str>>, access: impl Into<Box<str>>, refresh: impl Into<Box<str>>) -> Self {
         Self::Value { claim: claim.into(), access: access.into(), refresh: refresh.into() }
     }
 
     /// The claim that is read, if one is.
-    pub(super) fn claim(&self) -> Option<&str> {
+    pub(crate) fn claim(&self) -> Option<&str> {
         match self {
             Self::TypHeader => None,
-            Self::Flag { claim } | Self::Value { claim, .. } => Some(claim),
+            Self::Flag { claim } | Self::TypHeaderOrFlag { claim } | Self::Value { claim, .. } => Some(claim),
         }
     }
 
     /// The kind that a token declares by its `typ` and by the value of [`claim`](Self::claim).
     pub(super) fn read(&self, typ: Typ, value: Option<&Value>) -> Result<TokenKind, VerifyError> {
         let declared = match self {
-            Self::TypHeader => match typ {
-                Typ::Of(kind) => Some(kind),
-                Typ::Untold => None,
-            },
-            Self::Flag { .. } => match value {
+            Self::TypHeader => typ.kind(),
+            Self::TypHeaderOrFlag { .. } if value.is_none() => typ.kind(),
+            Self::TypHeaderOrFlag { .. } | Self::Flag { .. } => match value {
                 Some(Value::Bool(true)) => Some(TokenKind::Refresh),
                 Some(Value::Bool(false)) => Some(TokenKind::Access),
                 _ => None,
@@ -73,7 +82,7 @@ impl KindSource {
     /// What a token of this kind carries so that [`read`](Self::read) finds it: its `typ`, and a claim.
     pub(crate) fn write(&self, kind: TokenKind) -> (&'static str, Option<(&str, Value)>) {
         match self {
-            Self::TypHeader => (Typ::Of(kind).name(), None),
+            Self::TypHeader | Self::TypHeaderOrFlag { .. } => (Typ::Of(kind).name(), None),
             Self::Flag { claim } => (Typ::Untold.name(), Some((claim, Value::Bool(kind == TokenKind::Refresh)))),
             Self::Value { claim, access, refresh } => {
                 let value = if kind == TokenKind::Access { access } else { refresh };
@@ -111,6 +120,17 @@ mod tests {
             ("value of both", &value, Typ::Untold, Some(json!(["a", "r"])), None),
             ("value against typ", &value, Typ::Of(Refresh), Some(json!("a")), None),
         ];
+        let either = &KindSource::typ_header_or_flag("refresh");
+        let rows = rows.into_iter().chain([
+            ("either: typ alone", either, Typ::Of(Refresh), None, Some(Refresh)),
+            ("either: flag alone", either, Typ::Untold, Some(json!(true)), Some(Refresh)),
+            ("either: both", either, Typ::Of(Access), Some(json!(false)), Some(Access)),
+            ("either: none", either, Typ::Untold, None, None),
+            ("either: flag against typ", either, Typ::Of(Access), Some(json!(true)), None),
+            ("either: typ against flag", either, Typ::Of(Refresh), Some(json!(false)), None),
+            ("either: typ, and no boolean", either, Typ::Of(Access), Some(json!("false")), None),
+            ("either: null is no absence", either, Typ::Of(Access), Some(json!(null)), None),
+        ]);
         for (name, source, typ, value, expected) in rows {
             assert_eq!(source.read(typ, value.as_ref()).ok(), expected, "{name}");
         }

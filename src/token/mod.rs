@@ -11,6 +11,7 @@ mod provider;
 mod rules;
 mod secret;
 mod signer;
+mod tutorial;
 mod verifier;
 
 pub use algorithm::Algorithm;

@@ -11,11 +11,12 @@ const MAX_ID_BYTES: usize = 256;
 const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// The policy of one [`Verifier`](super::Verifier) about claims.
+#[derive(Clone)]
 pub(super) struct Rules {
-    /// Empty: any issuer, also none.
-    pub(super) issuers: Vec<Box<str>>,
+    pub(super) issuers: Issuers,
     /// Empty: any audience, also none.
     pub(super) audiences: Vec<Box<str>>,
+    pub(super) audience: Presence,
     pub(super) leeway: Duration,
     pub(super) max_lifetime: Duration,
     pub(super) subject: Presence,
@@ -23,6 +24,35 @@ pub(super) struct Rules {
     pub(super) session_id: Presence,
     pub(super) token_id: TokenIdSource,
     pub(super) kind: KindSource,
+}
+
+/// Whose tokens are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Issuers {
+    /// Whoever is named, and also where nobody is.
+    Any,
+    /// Only tokens with one of these names.
+    OneOf(Vec<Box<str>>),
+    /// Only tokens without a name.
+    Nobody,
+}
+
+impl Issuers {
+    /// RFC 7519 §4.1.1: compared byte for byte.
+    fn accept(&self, issuer: Option<&str>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(names) => issuer.is_some_and(|issuer| names.iter().any(|ours| **ours == *issuer)),
+            Self::Nobody => issuer.is_none(),
+        }
+    }
+
+    pub(super) fn names(&self) -> &[Box<str>] {
+        match self {
+            Self::OneOf(names) => names,
+            Self::Any | Self::Nobody => &[],
+        }
+    }
 }
 
 /// Whether a token must have a claim.
@@ -52,7 +82,9 @@ impl Rules {
             return Err(VerifyError::Confirmation);
         }
         let issuer = text(iss, usize::MAX).map_err(|()| VerifyError::Issuer)?;
-        self.check_issuer(issuer.as_deref())?;
+        if !self.issuers.accept(issuer.as_deref()) {
+            return Err(VerifyError::Issuer);
+        }
         self.check_audience(aud)?;
 
         let subject =
@@ -77,18 +109,11 @@ impl Rules {
         Ok((kind, RegisteredClaims { issuer, subject, token_id, session_id, issued_at, session_began, expires_at }))
     }
 
-    /// RFC 7519 §4.1.1: compared byte for byte.
-    fn check_issuer(&self, issuer: Option<&str>) -> Result<(), VerifyError> {
-        let accepted =
-            self.issuers.is_empty() || issuer.is_some_and(|issuer| self.issuers.iter().any(|ours| **ours == *issuer));
-        if accepted { Ok(()) } else { Err(VerifyError::Issuer) }
-    }
-
     /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
     fn check_audience(&self, audience: Option<Value>) -> Result<(), VerifyError> {
         let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
         let accepted = match audience {
-            None => false,
+            None => self.audience == Presence::Optional,
             Some(Value::String(name)) => ours(&name),
             Some(Value::Array(list)) => {
                 let Some(names) = list.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {

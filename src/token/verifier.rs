@@ -10,10 +10,10 @@ use sha2::{Digest, Sha256};
 use super::{
     VerifyError,
     builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
-    header::Header,
+    header::{Header, Typ},
     keys::VerifyingKey,
     kind::KindSource,
-    rules::Rules,
+    rules::{Issuers, Rules},
 };
 use crate::{
     claims::TokenKind,
@@ -38,7 +38,8 @@ use crate::{
 /// # }
 /// ```
 ///
-/// Tokens of somebody else, here of a FastAPI application that puts `{"user": …, "exp", "jti", "refresh": false}` into them:
+/// Tokens of somebody else, here of an application that puts `{"user": …, "exp", "jti", "refresh": false}` into them
+/// ([`tutorial_tokens`](VerifierBuilder::tutorial_tokens) is short for it):
 ///
 /// ```
 /// # use tower_jwt_blocklist::{Algorithm, KindSource, OptionalClaim, Verifier, VerifyingKey};
@@ -58,6 +59,8 @@ use crate::{
 pub struct Verifier {
     pub(super) keys: Vec<VerifyingKey>,
     pub(super) rules: Rules,
+    /// For tokens whose `typ` does not tell the kind, where other rules hold for those.
+    pub(super) rules_without_typ: Option<Rules>,
     pub(super) max_token_bytes: usize,
     pub(super) provider: &'static CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
@@ -104,9 +107,16 @@ impl Verifier {
         self.check_signature(key, signed, &decode(signature)?)?;
 
         let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
-        let (kind, claims) = self.rules.check(header.typ, &payload, || hash_of(signed), now)?;
+        let (kind, claims) = self.rules_for(header.typ).check(header.typ, &payload, || hash_of(signed), now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
         Ok(Verified { kind, claims, application })
+    }
+
+    fn rules_for(&self, typ: Typ) -> &Rules {
+        match typ {
+            Typ::Untold => self.rules_without_typ.as_ref().unwrap_or(&self.rules),
+            Typ::Of(_) => &self.rules,
+        }
     }
 
     /// The key is chosen by configuration: the header can only name one of them, and must agree on its algorithm.
@@ -158,10 +168,11 @@ impl Verifier {
         self.now() + self.rules.leeway.max(Duration::from_secs(1))
     }
 
-    /// Every name of the issuer whose tokens are accepted; only `None` where any issuer's are.
+    /// Every name of the issuer whose tokens are accepted, and `None` where tokens without a name are.
     pub(crate) fn issuers(&self) -> impl Iterator<Item = Option<&str>> {
-        let any = self.rules.issuers.is_empty().then_some(None);
-        any.into_iter().chain(self.rules.issuers.iter().map(|issuer| Some(&**issuer)))
+        let nameless = self.rules.issuers == Issuers::Any || self.rules_without_typ.is_some();
+        let names = self.rules.issuers.names().iter().map(|issuer| Some(&**issuer));
+        nameless.then_some(None).into_iter().chain(names)
     }
 
     pub(crate) fn max_token_bytes(&self) -> usize {
@@ -170,7 +181,7 @@ impl Verifier {
 
     /// The issuer, of several the first, that tokens minted for this verifier name.
     pub(crate) fn issuer(&self) -> Option<&str> {
-        self.rules.issuers.first().map(|issuer| &**issuer)
+        self.rules.issuers.names().first().map(|issuer| &**issuer)
     }
 
     /// The audience, of several the first, that tokens minted for this verifier name.
@@ -206,6 +217,7 @@ impl fmt::Debug for Verifier {
             .field("leeway", &self.rules.leeway)
             .field("max_lifetime", &self.rules.max_lifetime)
             .field("kind", &self.rules.kind)
+            .field("also_without_typ", &self.rules_without_typ.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 pub mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod wait;
 
 use std::{

@@ -50,7 +50,7 @@ async fn audit(shared: &Arc<Shared>, interval: Duration) -> Result<usize, Failur
             _ => None,
         });
         for revocation in weaker_or_missing(shared, packed.filter(is_live).collect()).await? {
-            shared.store(&revocation, &[]).await?;
+            shared.store(&revocation, &[], Instant::now() + PAGE_DEADLINE).await?;
             missing += 1;
         }
     }
@@ -92,6 +92,6 @@ async fn weaker_or_missing(shared: &Shared, logged: Vec<Revocation>) -> Result<V
 }
 
 async fn send(shared: &Shared, command: &redis::Cmd) -> Result<Value, Failure> {
-    let mut live = shared.supervisor.live()?;
-    shared.send(&mut live, Request::Command(command), Instant::now() + PAGE_DEADLINE).await
+    let mut live = shared.reader.live()?;
+    shared.reader.send(&mut live, Request::Command(command), Instant::now() + PAGE_DEADLINE).await
 }

@@ -7,6 +7,7 @@ use tokio::time::timeout;
 
 use super::{
     epoch::{self, Epoch, Loss, Seen},
+    exchange::Failure,
     host::{Connector, Host},
     keys::Keys,
     route::Route,
@@ -18,6 +19,7 @@ use crate::clock::{Clock, Timestamp};
 const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
+#[derive(Clone)]
 pub(super) struct Dialler {
     pub(super) route: Route,
     pub(super) connector: Connector,
@@ -99,8 +101,11 @@ impl Dialler {
             pipeline.cmd("HELLO");
             epoch::ask(&mut pipeline, &self.keys, seen);
             let sent = self.now();
-            let answer: RedisResult<Vec<Value>> = pipeline.query_async(&mut connected.connection).await;
-            let replies = answer.map_err(|error| DialError::of(&error))?;
+            let replies: Vec<Value> = match pipeline.query_async(&mut connected.connection).await {
+                Ok(replies) => replies,
+                Err(error) if Failure::of(&error) == Failure::Moving => return Ok(()),
+                Err(error) => return Err(DialError::of(&error)),
+            };
             let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
             check_role(role)?;
             let found = epoch::read(seen, rest).ok_or(DialError::Other)?;
@@ -171,7 +176,9 @@ impl DialError {
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "nothing listens there: start Redis, or correct host and port",
-            Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
+            Self::TimedOut => {
+                "no answer within 1 second: is it the right host and port, is Redis running and not stopped, and TLS on both sides or none?"
+            }
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
                 "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange`"

@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// Appends to the log, merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one
-/// that lives for ever (`PTTL` is -1) stays so. Answers with the log's id of it, or with nothing where nothing changed. What comes
-/// from the log itself (an empty `packed`) is not appended again.
+/// that lives for ever (`PTTL` is -1) stays so. Answers with the log's id of it, or with nothing where nothing changed and it
+/// need not be written `always`. What comes from the log itself (an empty `packed`) is not appended again.
 ///
 /// Fails on another epoch than the caller's and on a log that is gone (`LOST`), and on what is no entry: `GET` on a key of another
 /// type, which `MGET` would not see. In all of these nothing is stored.
@@ -20,7 +20,7 @@ use crate::{
 const REVOKE: &str = r"
 local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
 local entry_key, epoch_key, log, longest_key = unpack(KEYS)
-local all, others, except, ttl, epoch, packed, reason = unpack(ARGV)
+local all, others, except, ttl, epoch, packed, always, reason = unpack(ARGV)
 local longest = redis.call('GET', longest_key)
 if redis.call('GET', epoch_key) ~= epoch or not longest then
   return redis.error_reply('LOST this is not the store that was written to')
@@ -41,7 +41,7 @@ if stored then
   left = redis.call('PTTL', entry_key)
 end
 local entry = all .. ' ' .. others .. ' ' .. except
-if entry == stored and (left == -1 or left >= tonumber(ttl)) then return '' end
+if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
 local id = 'in the log already'
 if packed ~= '' then
   if reason then

@@ -12,6 +12,7 @@ use super::{dial::DialError, keys::Keys, settings::OnLoss};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
+    meter,
 };
 
 /// How far two clocks may be apart: that of the process that begins an epoch, and ours.
@@ -233,6 +234,7 @@ pub(super) async fn reconcile(
             OnLoss::Floor => {
                 let now = now();
                 replace(connection, keys, found.epoch.as_deref().unwrap_or_default(), Epoch::begin(now, now)?).await?;
+                meter::lost();
                 tracing::warn!(
                     reason = loss.as_str(),
                     "Redis does not hold the revocations: tokens issued until now are refused"

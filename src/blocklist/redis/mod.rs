@@ -8,6 +8,7 @@ mod cluster;
 mod dial;
 mod entry;
 mod epoch;
+mod exchange;
 mod host;
 mod keys;
 mod log;
@@ -28,25 +29,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use redis::{
-    Cmd, ErrorKind, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, Value,
-    aio::MultiplexedConnection,
-};
-use tokio::{
-    runtime::Handle,
-    task::JoinHandle,
-    time::{Instant, sleep, timeout_at},
-};
+use redis::{Script, Value};
+use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use batch::Batcher;
 use check::Reply;
 use dial::{DialError, Dialler};
 use epoch::Seen;
+use exchange::{Failure, Patience, Request};
+use settings::Replicas;
 pub use settings::{Eviction, OnLoss, RedisSettings};
 use supervisor::{Live, Supervisor};
 
 use super::{Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds};
-use crate::{clock::Timestamp, error::ConfigError};
+use crate::{clock::Timestamp, error::ConfigError, meter};
 
 /// Revocations in a Redis that all processes share.
 ///
@@ -74,7 +70,9 @@ use crate::{clock::Timestamp, error::ConfigError};
 pub struct RedisBlocklist(Arc<Shared>);
 
 struct Shared {
-    supervisor: Supervisor,
+    reader: Supervisor,
+    /// Where replicas have to acknowledge: whoever waits for them holds a connection up, so it is another one.
+    waiting_writer: Option<Supervisor>,
     settings: RedisSettings,
     keys: keys::Keys,
     revoke_script: Script,
@@ -89,34 +87,6 @@ struct Shared {
 impl Drop for Shared {
     fn drop(&mut self) {
         self.auditor.abort();
-    }
-}
-
-/// Why a command was not answered as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failure {
-    /// The store has lost revocations. A new connection sees to that.
-    Lost,
-    /// The connection broke under it, or leads to the wrong node of a cluster.
-    Dropped,
-    /// The slot of a cluster that all keys are in is being moved to another node.
-    Moving,
-    Outage(Outage),
-}
-
-impl From<Outage> for Failure {
-    fn from(outage: Outage) -> Self {
-        Self::Outage(outage)
-    }
-}
-
-impl From<Failure> for Outage {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Lost => Self::Lost,
-            Failure::Dropped | Failure::Moving => Self::Failed,
-            Failure::Outage(outage) => outage,
-        }
     }
 }
 
@@ -172,9 +142,12 @@ impl RedisBlocklist {
         runtime: Handle,
     ) -> Self {
         let keys = settings.keys();
-        let supervisor = Supervisor::start(dialler, seen, settings.shown_address(), first);
+        let second = settings.replicas.map(|_| dialler.clone());
+        let reader = Supervisor::start(dialler, seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
-            supervisor,
+            reader,
+            waiting_writer: second
+                .map(|dialler| Supervisor::start(dialler, Seen::default(), settings.shown_address(), None)),
             auditor: runtime.spawn(audit::run(shared.clone(), settings.audit_every)),
             settings,
             keys,
@@ -193,11 +166,12 @@ fn unusable(settings: &RedisSettings, error: DialError) -> ConfigError {
 impl Shared {
     /// One round trip for all of these tokens, over the connection that is live now.
     async fn ask(&self, tokens: &[TokenIds], deadline: Instant) -> Result<Vec<Result<Status, Outage>>, Failure> {
-        let mut live = self.supervisor.live()?;
+        let mut live = self.reader.live()?;
+        meter::batched(tokens.len());
         let command = check::command(&self.keys, tokens);
-        let answer = self.send(&mut live, Request::Command(&command), deadline).await?;
-        let mut reply =
-            Reply::read(&answer, tokens, &live.connected.epoch).inspect_err(|failure| self.observe(&live, *failure))?;
+        let answer = self.reader.send(&mut live, Request::Command(&command), deadline).await?;
+        let reply = Reply::read(&answer, tokens, &live.connected.epoch);
+        let mut reply = reply.map_err(|failure| self.reader.heed(&live, failure))?;
         Ok(tokens.iter().map(|token| reply.status(token)).collect())
     }
 
@@ -208,7 +182,7 @@ impl Shared {
         loop {
             match batch::ask(&self, token, deadline).await {
                 Ok(status) => return Ok(status),
-                Err(failure) => patience.outlast(failure, &self).await?,
+                Err(failure) => patience.outlast(failure, &self.reader).await?,
             }
         }
     }
@@ -218,138 +192,65 @@ impl Shared {
         let command = check::command(&self.keys, &tokens);
         let read =
             |live: &Live, answer: &Value| Ok(Reply::read(answer, &tokens, &live.connected.epoch)?.cut_off(token)?);
-        self.insist(|_| Request::Command(&command), read).await
+        let deadline = Instant::now() + self.settings.revoke_deadline;
+        let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
+        Ok(cut_off)
     }
 
-    async fn revoke(&self, revocation: &Revocation) -> Result<(), Outage> {
-        self.store(revocation, &log::pack(revocation)).await
+    async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+        let deadline = Instant::now() + self.settings.revoke_deadline;
+        let Some((_, mut live)) = self.store(revocation, &log::pack(revocation), deadline).await? else {
+            return Ok(());
+        };
+        let Some(Replicas { count, within }) = self.settings.replicas else { return Ok(()) };
+        // Counts those that have all that this connection has written, so it is the same connection.
+        let mut wait = redis::cmd("WAIT");
+        wait.arg(count.get()).arg(millis(within));
+        match self.writer().send(&mut live, Request::Command(&wait), deadline).await {
+            Ok(Value::Int(acks)) if acks >= i64::from(count.get()) => Ok(()),
+            Ok(_) | Err(_) => {
+                meter::ack_missed();
+                Err(RevokeError::NotReplicated)
+            }
+        }
     }
 
-    /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing.
-    async fn store(&self, revocation: &Revocation, packed: &[u8]) -> Result<(), Outage> {
+    /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
+    /// on; `None` if there was nothing to do, for it is over already.
+    async fn store(
+        &self,
+        revocation: &Revocation,
+        packed: &[u8],
+        deadline: Instant,
+    ) -> Result<Option<((), Live)>, Outage> {
         let live_for = revocation.until.since(self.now());
         if live_for.is_zero() {
-            return Ok(());
+            return Ok(None);
         }
-        let call = |epoch: &epoch::Epoch| {
+        let call = |live: &Live| {
             let mut call = self.revoke_script.key(self.keys.entry(revocation.scope, revocation.id));
             call.key(self.keys.epoch()).key(self.keys.log()).key(self.keys.longest());
             for argument in entry::arguments(&revocation.cut_off) {
                 call.arg(argument);
             }
-            call.arg(millis(live_for)).arg(epoch.to_text()).arg(packed);
-            call
+            call.arg(millis(live_for)).arg(live.connected.epoch.to_text()).arg(packed);
+            // Replicas acknowledge only what this connection writes: not what is there already, written by another.
+            call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
+            Request::Script(call)
         };
-        self.insist(
-            |live| Request::Script(call(&live.connected.epoch)),
-            |_, answer| match answer {
-                Value::BulkString(_) => Ok(()),
-                _ => Err(Outage::UnexpectedReply.into()),
-            },
-        )
-        .await
+        let read = |_: &Live, answer: &Value| match answer {
+            Value::BulkString(_) => Ok(()),
+            _ => Err(Outage::UnexpectedReply.into()),
+        };
+        self.writer().insist(deadline, call, read).await.map(Some)
     }
 
-    /// Sends what somebody waits for, within the revocations' deadline: waits for a connection, and sends once more if the first one broke
-    /// or the store turned out to have lost something. It may then have been done twice.
-    async fn insist<'a, T>(
-        &self,
-        request: impl Fn(&Live) -> Request<'a>,
-        read: impl Fn(&Live, &Value) -> Result<T, Failure>,
-    ) -> Result<T, Outage> {
-        let deadline = Instant::now() + self.settings.revoke_deadline;
-        let mut patience = Patience::new(deadline);
-        loop {
-            let mut live = self.wait_for_live(deadline).await?;
-            let request = request(&live);
-            let outcome = match self.send(&mut live, request, deadline).await {
-                Ok(answer) => read(&live, &answer).inspect_err(|failure| self.observe(&live, *failure)),
-                Err(failure) => Err(failure),
-            };
-            match outcome {
-                Ok(read) => return Ok(read),
-                Err(failure) => patience.outlast(failure, self).await?,
-            }
-        }
+    fn writer(&self) -> &Supervisor {
+        self.waiting_writer.as_ref().unwrap_or(&self.reader)
     }
 
     fn now(&self) -> Timestamp {
         self.settings.clock.now().into()
-    }
-
-    async fn wait_for_live(&self, deadline: Instant) -> Result<Live, Outage> {
-        timeout_at(deadline, self.supervisor.wait_for_live()).await.unwrap_or(Err(Outage::NotConnected))
-    }
-
-    /// Sends a request, and tells the supervisor what became of it on this connection.
-    async fn send(&self, live: &mut Live, request: Request<'_>, deadline: Instant) -> Result<Value, Failure> {
-        let Ok(outcome) = timeout_at(deadline, request.send_on(&mut live.connected.connection)).await else {
-            self.supervisor.timed_out(live);
-            return Err(Outage::TimedOut.into());
-        };
-        self.supervisor.observe(live, &outcome);
-        outcome.map_err(|error| {
-            let failure = Failure::of(&error);
-            self.observe(live, failure);
-            failure
-        })
-    }
-
-    /// A connection to a store that has lost something is given up: whoever dials again sees to the loss.
-    fn observe(&self, live: &Live, failure: Failure) {
-        if failure == Failure::Lost {
-            self.supervisor.give_up(live);
-        }
-    }
-}
-
-/// How often and how long something is tried again within its deadline.
-struct Patience {
-    deadline: Instant,
-    may_dial: bool,
-}
-
-impl Patience {
-    /// Between two looks whether a slot has been moved.
-    const PAUSE: Duration = Duration::from_millis(10);
-
-    fn new(deadline: Instant) -> Self {
-        Self { deadline, may_dial: true }
-    }
-
-    /// Returns when it is worth while to try again: once for each connection that was of no use, and while a slot is being moved.
-    async fn outlast(&mut self, failure: Failure, shared: &Shared) -> Result<(), Outage> {
-        match failure {
-            Failure::Lost | Failure::Dropped if self.may_dial => {
-                self.may_dial = false;
-                shared.wait_for_live(self.deadline).await.map(drop)
-            }
-            Failure::Moving if Instant::now() + Self::PAUSE < self.deadline => {
-                sleep(Self::PAUSE).await;
-                self.may_dial = true;
-                Ok(())
-            }
-            failure => Err(failure.into()),
-        }
-    }
-}
-
-impl Failure {
-    fn of(error: &RedisError) -> Self {
-        if error.code() == Some(entry::LOST) {
-            return Self::Lost;
-        }
-        match error.kind() {
-            _ if error.is_connection_dropped() => return Self::Dropped,
-            ErrorKind::Server(ServerErrorKind::Moved) => return Self::Dropped,
-            ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain) => return Self::Moving,
-            _ => {}
-        }
-        // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
-        if let Some(code) = error.code() {
-            tracing::debug!(code, "Redis refused a command");
-        }
-        Self::Outage(Outage::Failed)
     }
 }
 
@@ -373,27 +274,13 @@ impl Drop for Ticket {
     }
 }
 
-enum Request<'a> {
-    Command(&'a Cmd),
-    Script(ScriptInvocation<'a>),
-}
-
-impl Request<'_> {
-    async fn send_on(self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
-        match self {
-            Self::Command(command) => command.query_async(connection).await,
-            Self::Script(call) => call.invoke_async(connection).await,
-        }
-    }
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
-        match self.0.supervisor.live() {
+        match self.0.reader.live() {
             Ok(_) => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
             Err(outage) => Lookup::known(Err(outage)),
         }
@@ -402,7 +289,7 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { self.0.revoke(revocation).await.map_err(RevokeError::Outage) })
+        Box::pin(async move { revocation.counted(self.0.revoke(revocation).await) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

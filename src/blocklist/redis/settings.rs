@@ -1,6 +1,6 @@
 //! Where Redis is, and how long it may take.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU8, sync::Arc, time::Duration};
 
 #[cfg(feature = "sentinel")]
 use super::sentinel::Sentinels;
@@ -42,8 +42,16 @@ pub struct RedisSettings {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) max_checks: usize,
     pub(super) audit_every: Duration,
+    pub(super) replicas: Option<Replicas>,
     eviction: Eviction,
     on_loss: OnLoss,
+}
+
+/// How many replicas have to acknowledge a revocation, and how long that may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replicas {
+    pub(super) count: NonZeroU8,
+    pub(super) within: Duration,
 }
 
 /// What to do about a Redis that has lost revocations: it was emptied (`FLUSHALL`), came back without its data, is another database, or a
@@ -150,6 +158,7 @@ impl RedisSettings {
             clock: Arc::new(SystemClock),
             max_checks: 4096,
             audit_every: Duration::from_secs(60),
+            replicas: None,
             eviction: Eviction::default(),
             on_loss: OnLoss::default(),
         }
@@ -248,6 +257,18 @@ impl RedisSettings {
         self
     }
 
+    /// Has so many replicas acknowledge each revocation (`WAIT`), each time within this while, which has to be shorter than
+    /// [`revoke_deadline`](Self::revoke_deadline). Else it is [`RevokeError::NotReplicated`](crate::RevokeError::NotReplicated). By
+    /// default none is waited for, and a failover loses what was confirmed in the moments before it.
+    ///
+    /// Revocations then have a connection of their own. An acknowledgement means that the replica has received it; to be sure that one that
+    /// has is promoted, set `min-replicas-to-write` too.
+    #[must_use]
+    pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
+        self.replicas = Some(Replicas { count, within });
+        self
+    }
+
     /// How many checks may be under way at a time; 4096 by default. The next one is answered [`Outage::Overloaded`](crate::Outage::Overloaded) (503) at once:
     /// better than to let all of them wait past their deadline.
     #[must_use]
@@ -322,6 +343,11 @@ impl RedisSettings {
         if [self.check_deadline, self.revoke_deadline, self.audit_every].iter().any(Duration::is_zero) {
             return Err(ConfigError::setting(
                 "a deadline or interval of zero cannot work: leave it out for the default",
+            ));
+        }
+        if self.replicas.is_some_and(|replicas| replicas.within.is_zero() || replicas.within >= self.revoke_deadline) {
+            return Err(ConfigError::setting(
+                "`replica_acks` has to wait for more than nothing, and for less than `revoke_deadline` (1 second by default)",
             ));
         }
         #[cfg(feature = "cluster")]

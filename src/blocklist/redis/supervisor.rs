@@ -25,7 +25,7 @@ use super::{
     dial::{Connected, DialError, Dialler},
     epoch::Seen,
 };
-use crate::blocklist::Outage;
+use crate::{blocklist::Outage, meter};
 
 /// How often an idle connection is asked for its role.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -128,17 +128,21 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
             match dialler.dial(&mut seen).await {
                 Ok(connected) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
+                    meter::redialled();
                     state.send_modify(|state| *state = Ok(Live::new(connected, generation)));
                 }
                 Err(error) => {
+                    let outage = if let DialError::Lost(_) = error { Outage::Lost } else { Outage::NotConnected };
                     if last_failure.replace(error) != Some(error) {
+                        if outage == Outage::Lost {
+                            meter::lost();
+                        }
                         tracing::warn!(
                             address,
                             reason = error.as_str(),
                             "no connection to Redis: trying again and again"
                         );
                     }
-                    let outage = if let DialError::Lost(_) = error { Outage::Lost } else { Outage::NotConnected };
                     state.send_modify(|state| *state = Err(outage));
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

@@ -3,6 +3,12 @@
 #[cfg(feature = "tls")]
 use redis::IntoConnectionInfo;
 use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult};
+#[cfg(feature = "tls")]
+use rustls::{
+    crypto::{CryptoProvider, aws_lc_rs},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    sign::CertifiedKey,
+};
 
 use crate::error::ConfigError;
 
@@ -40,7 +46,6 @@ impl Tls {
     /// rustls panics in the middle of connecting where no cryptography was chosen for the process: so one is, unless the
     /// application has.
     pub(super) fn new() -> Result<Self, ConfigError> {
-        use rustls::crypto::{CryptoProvider, aws_lc_rs};
         if CryptoProvider::get_default().is_none() {
             // An error means that somebody else was faster, which is as good.
             let _ = aws_lc_rs::default_provider().install_default();
@@ -59,15 +64,12 @@ impl Tls {
 
     /// What cannot be read is an error at once, and not at the first connection.
     fn checked(self, what: &str) -> Result<Self, ConfigError> {
-        use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
         let holds_certificates = |pem: &[u8]| {
             let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
             certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
         };
         let is_good = self.roots.as_deref().is_none_or(holds_certificates)
-            && self.identity.as_ref().is_none_or(|(certificate, key)| {
-                holds_certificates(certificate) && PrivateKeyDer::from_pem_slice(key).is_ok()
-            })
+            && self.identity.as_ref().is_none_or(|(certificate, key)| belong_together(certificate, key))
             && self.client("host", 1, |addr| addr.into_connection_info()).is_ok();
         if is_good {
             Ok(self)
@@ -90,4 +92,13 @@ impl Tls {
         let addr = ConnectionAddr::TcpTls { host: name.to_owned(), port, insecure: false, tls_params: None };
         Client::build_with_tls(info(addr)?, certificates)
     }
+}
+
+/// Whether the certificate is of this key.
+#[cfg(feature = "tls")]
+fn belong_together(certificate: &[u8], key: &[u8]) -> bool {
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+    let (Ok(chain), Ok(key)) = (chain, PrivateKeyDer::from_pem_slice(key)) else { return false };
+    let Some(provider) = CryptoProvider::get_default() else { return false };
+    CertifiedKey::from_der(chain, key, provider).is_ok()
 }

@@ -1,0 +1,98 @@
+//! What is counted. With the feature `metrics` it goes to the facade of that name, and from there to whatever recorder the program
+//! has installed; without the feature nothing is counted, and no clock is read.
+//!
+//! Every label is one of a closed set of words of this crate: none holds text of a token, an id or an address.
+//!
+//! | name | kind | labels | what |
+//! |---|---|---|---|
+//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), or the `Rejection::reason` |
+//! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
+//! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |
+//! | `jwt_blocklist_redials_total` | counter | | connections to Redis that were made in the background, after a loss or a lazy start |
+//! | `jwt_blocklist_losses_total` | counter | | times that Redis was found to have lost revocations |
+//! | `jwt_blocklist_batch_size` | histogram | | checks that shared one round trip to Redis |
+//! | `jwt_blocklist_acks_missed_total` | counter | | revocations that too few replicas of Redis confirmed |
+//! | `jwt_blocklist_revocations_total` | counter | `scope`, `outcome` | revocations: `stored`, or why not: `full`, or the reason of the outage |
+
+/// A request was decided, by a layer or by a guard alone.
+pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
+    count("jwt_blocklist_checks_total", [("expected", expected), ("outcome", outcome)]);
+}
+
+/// A check got no answer.
+pub(crate) fn unanswered(reason: &'static str) {
+    count("jwt_blocklist_outages_total", [("reason", reason)]);
+}
+
+/// A check that had to wait for the store has its answer, or has given up.
+pub(crate) fn waited(since: Stopwatch) {
+    observe("jwt_blocklist_store_seconds", since);
+}
+
+/// A connection was made in the background.
+#[cfg(feature = "redis")]
+pub(crate) fn redialled() {
+    count("jwt_blocklist_redials_total", []);
+}
+
+/// The store has lost revocations.
+#[cfg(feature = "redis")]
+pub(crate) fn lost() {
+    count("jwt_blocklist_losses_total", []);
+}
+
+/// So many checks shared a round trip.
+#[cfg(feature = "redis")]
+pub(crate) fn batched(checks: usize) {
+    record("jwt_blocklist_batch_size", checks);
+}
+
+/// Too few replicas confirmed a revocation.
+#[cfg(feature = "redis")]
+pub(crate) fn ack_missed() {
+    count("jwt_blocklist_acks_missed_total", []);
+}
+
+/// A revocation was stored, or was not.
+pub(crate) fn revoked(scope: &'static str, outcome: &'static str) {
+    count("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)]);
+}
+
+/// When something began. Nothing at all without the feature.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch(#[cfg(feature = "metrics")] std::time::Instant);
+
+impl Stopwatch {
+    pub(crate) fn start() -> Self {
+        Self(
+            #[cfg(feature = "metrics")]
+            std::time::Instant::now(),
+        )
+    }
+}
+
+type Label = (&'static str, &'static str);
+
+#[cfg(feature = "metrics")]
+fn count<const N: usize>(name: &'static str, labels: [Label; N]) {
+    metrics::counter!(name, &labels).increment(1);
+}
+
+#[cfg(feature = "metrics")]
+fn observe(name: &'static str, since: Stopwatch) {
+    metrics::histogram!(name).record(since.0.elapsed());
+}
+
+#[cfg(all(feature = "metrics", feature = "redis"))]
+fn record(name: &'static str, amount: usize) {
+    metrics::histogram!(name).record(amount as f64);
+}
+
+#[cfg(all(not(feature = "metrics"), feature = "redis"))]
+fn record(_: &'static str, _: usize) {}
+
+#[cfg(not(feature = "metrics"))]
+fn count<const N: usize>(_: &'static str, _: [Label; N]) {}
+
+#[cfg(not(feature = "metrics"))]
+fn observe(_: &'static str, _: Stopwatch) {}
