@@ -266,9 +266,10 @@ impl RedisCluster {
     async fn migration(&self, slot: u16) -> (usize, usize) {
         for (from, node) in self.nodes.iter().enumerate() {
             let view = node.cli(&["CLUSTER", "NODES"]).await;
-            // Of itself, a node says `[slot->-target]`.
+            // Of itself, a master says `[slot->-target]`. In Valkey its replicas say so too.
+            let myself = view.lines().find(|line| line.contains(" myself,master ")).unwrap_or_default();
             let mark = format!("[{slot}->-");
-            let target = view.split_whitespace().find_map(|word| word.strip_prefix(&mark)?.strip_suffix(']'));
+            let target = myself.split(' ').find_map(|word| word.strip_prefix(&mark)?.strip_suffix(']'));
             if let Some(to) = target.and_then(|target| self.ids.iter().position(|id| id == target)) {
                 return (from, to);
             }
