@@ -82,4 +82,8 @@ async fn a_replica_takes_over_from_a_dead_master_which_comes_back_as_its_replica
     timeout(Duration::from_secs(30), follows).await.expect("the old master follows the new one");
     cluster.settled().await;
     assert_eq!(cluster.nodes()[dead].cli(&["DBSIZE"]).await, "1");
+
+    let (slot, to) = (cluster.slot("key").await, (dead + 1) % 3);
+    cluster.migrate(slot, to).await;
+    assert_eq!(cluster.nodes()[to].cli(&["GET", "key"]).await, "value");
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::RedisServer;
+use testkit::{RedisServer, redis_versions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
@@ -25,7 +25,9 @@ async fn counts_calls() {
     server.cli(&["MGET", "a", "b"]).await;
     server.cli(&["MEMORY", "USAGE", "nothing"]).await;
     assert_eq!(server.calls("mget").await, 2);
-    assert_eq!(server.calls("memory|usage").await, 1);
+    if redis_versions()[0].release() >= (7, 0) {
+        assert_eq!(server.calls("memory|usage").await, 1);
+    }
 }
 
 #[tokio::test]

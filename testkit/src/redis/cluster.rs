@@ -66,7 +66,7 @@ impl ClusterOptions {
             match join_all(starting).await.into_iter().collect() {
                 Ok(nodes) => {
                     let ids = plan.into_iter().map(|node| node.id).collect();
-                    let cluster = RedisCluster { nodes, ids, masters: self.masters };
+                    let cluster = RedisCluster { nodes, ids };
                     cluster.settled().await;
                     return cluster;
                 }
@@ -129,9 +129,8 @@ fn known_nodes(all: &[Node], own: &Node) -> String {
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
-    /// As many as nodes.
+    /// Of the nodes, in their order.
     ids: Vec<String>,
-    masters: usize,
 }
 
 impl RedisCluster {
@@ -232,10 +231,12 @@ impl RedisCluster {
     pub async fn finish_migration(&self, slot: u16) {
         let (from, to) = self.migration(slot).await;
         // The new owner first: if the old one were the first to forget the slot, nobody would have it for a while.
-        let others = (0..self.masters).filter(|&index| index != from && index != to);
-        for index in [to, from].into_iter().chain(others) {
-            self.nodes[index].cli(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &self.ids[to]]).await;
-        }
+        let number = slot.to_string();
+        let command = ["CLUSTER", "SETSLOT", &number, "NODE", &self.ids[to]];
+        self.nodes[to].cli(&command).await;
+        self.nodes[from].cli(&command).await;
+        // The others hear of it anyway. A replica refuses to be told.
+        join_all(self.nodes.iter().map(|node| node.try_cli(&command))).await;
         assert_eq!(self.owner_of_slot(slot).await, to, "the node that was given slot {slot}");
     }
 
@@ -265,9 +266,10 @@ impl RedisCluster {
     async fn migration(&self, slot: u16) -> (usize, usize) {
         for (from, node) in self.nodes.iter().enumerate() {
             let view = node.cli(&["CLUSTER", "NODES"]).await;
-            // Of itself, a node says `[slot->-target]`.
+            // Of itself, a master says `[slot->-target]`. In Valkey its replicas say so too.
+            let myself = view.lines().find(|line| line.contains(" myself,master ")).unwrap_or_default();
             let mark = format!("[{slot}->-");
-            let target = view.split_whitespace().find_map(|word| word.strip_prefix(&mark)?.strip_suffix(']'));
+            let target = myself.split(' ').find_map(|word| word.strip_prefix(&mark)?.strip_suffix(']'));
             if let Some(to) = target.and_then(|target| self.ids.iter().position(|id| id == target)) {
                 return (from, to);
             }
