@@ -299,8 +299,15 @@ async fn sentinel_and_cluster_over_tls_with_passwords() {
     works(&RedisBlocklist::connect(settings).await.unwrap(), "out").await;
     let path = format!("/{}", group.master_name());
     let settings = by_url("rediss+sentinel", ":s3cret@", &group.sentinels(), &path);
-    let settings = settings.tls_roots(&certificates.authority).unwrap().sentinel_login(None, "s3cret").unwrap();
-    works(&RedisBlocklist::connect(settings).await.unwrap(), "out").await;
+    let settings = settings.tls_roots(&certificates.authority).unwrap();
+    works(&RedisBlocklist::connect(settings.clone()).await.unwrap(), "out").await;
+
+    for sentinel in group.sentinels() {
+        group.server(sentinel).cli(&["ACL", "SETUSER", "watcher", "on", ">w4tch", "+@all"]).await;
+    }
+    let as_watcher = |password| settings.clone().sentinel_login(Some("watcher"), password).unwrap();
+    works(&RedisBlocklist::connect(as_watcher("w4tch")).await.unwrap(), "again").await;
+    assert!(RedisBlocklist::connect(as_watcher("wr0ng")).await.is_err());
 }
 
 #[tokio::test]

@@ -240,7 +240,12 @@ macro_rules! suite {
         }
         #[cfg(feature = "redis")]
         mod over_redis {
-            $(#[tokio::test] async fn $case() { super::$case(super::redis::Redis::start().await).await; })*
+            $(#[tokio::test] async fn $case() {
+                for version in testkit::redis_versions() {
+                    println!("over {version}");
+                    super::$case(super::redis::Redis::start(&version).await).await;
+                }
+            })*
         }
     };
 }

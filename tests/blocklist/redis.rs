@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use testkit::RedisServer;
+use testkit::{RedisBinary, RedisServer};
 use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Revoke, SystemClock, Timestamp};
 
 use crate::{Backend, support::wait::eventually};
@@ -13,8 +13,8 @@ pub(crate) struct Redis {
 }
 
 impl Redis {
-    pub(crate) async fn start() -> Self {
-        let server = RedisServer::start().await;
+    pub(crate) async fn start(binary: &RedisBinary) -> Self {
+        let server = RedisServer::options().binary(binary).start().await;
         let settings = RedisSettings::from_url(&server.url()).unwrap();
         // The suite's tokens are of 1970.
         RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
