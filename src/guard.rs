@@ -264,9 +264,17 @@ impl<X> Authenticated<X> {
     pub fn revocation(&self, now: SystemTime) -> Revocation {
         match self.0.ids.session() {
             // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
-            Some(session) => Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.kept_for),
+            Some(session) => {
+                let revocation = Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.kept_for);
+                revocation.and_bare(self.0.ids.bare(), self.forgotten_at())
+            }
             None => self.token_revocation(),
         }
+    }
+
+    /// When it can be forgotten that the token was revoked.
+    fn forgotten_at(&self) -> Timestamp {
+        self.0.claims.expires_at + KEPT_AFTER_EXPIRY
     }
 
     /// What to store so that every session of the subject is over but this one; `None` for a token without `sub` or `sid`, which
@@ -280,7 +288,8 @@ impl<X> Authenticated<X> {
 
     /// What to store so that this one token is refused, and no other.
     pub fn token_revocation(&self) -> Revocation {
-        Revocation::new(Scope::Token, self.0.ids.token(), self.0.claims.expires_at + KEPT_AFTER_EXPIRY)
+        let until = self.forgotten_at();
+        Revocation::new(Scope::Token, self.0.ids.token(), until).and_bare(self.0.ids.bare(), until)
     }
 }
 

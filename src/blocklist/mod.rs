@@ -1,5 +1,6 @@
 //! Which tokens were taken back: the traits, what is asked and told through them, and the backends.
 
+mod bare;
 mod cut_off;
 mod id;
 mod lookup;
@@ -9,6 +10,7 @@ mod redis;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
+pub(crate) use bare::BareId;
 use cut_off::CutOff;
 pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
@@ -100,6 +102,8 @@ pub struct Revocation {
     id: RevocationId,
     cut_off: CutOff,
     until: Timestamp,
+    /// The presented token's own id, and when that can be forgotten: for who looks for nothing else.
+    bare: Option<(BareId, Timestamp)>,
 }
 
 impl Revocation {
@@ -107,7 +111,13 @@ impl Revocation {
     /// instant at which a token that it is for could be accepted, leeway and clock differences included.
     /// [`Authenticated::revocation`](crate::Authenticated::revocation) and [`Issuer`](crate::Issuer) compute it.
     pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
-        Self { scope, id, cut_off: CutOff::ALWAYS, until }
+        Self { scope, id, cut_off: CutOff::ALWAYS, until, bare: None }
+    }
+
+    /// And this token by its bare id, where the store keeps such entries.
+    pub(crate) fn and_bare(mut self, id: Option<BareId>, until: Timestamp) -> Self {
+        self.bare = id.map(|id| (id, until));
+        self
     }
 
     /// Only what was issued up to `moment`: a subject can log in again.

@@ -4,7 +4,7 @@ use redis::{Cmd, Value};
 
 use super::{Failure, entry, epoch::Epoch, keys::Keys};
 use crate::{
-    blocklist::{Outage, Status, TokenIds},
+    blocklist::{Outage, Scope, Status, TokenIds},
     clock::Timestamp,
 };
 
@@ -12,8 +12,8 @@ use crate::{
 pub(super) fn command(keys: &Keys, tokens: &[TokenIds]) -> Cmd {
     let mut command = redis::cmd("MGET");
     command.arg(keys.epoch());
-    for (scope, id) in tokens.iter().flat_map(TokenIds::each) {
-        command.arg(keys.entry(scope, id));
+    for (_, key) in tokens.iter().flat_map(|token| keys.entries(token)) {
+        command.arg(key);
     }
     command
 }
@@ -22,18 +22,24 @@ pub(super) fn command(keys: &Keys, tokens: &[TokenIds]) -> Cmd {
 pub(super) struct Reply<'a> {
     entries: &'a [Value],
     epoch: &'a Epoch,
+    keys: &'a Keys,
 }
 
 impl<'a> Reply<'a> {
     /// Everything that is not the expected answer is an outage.
-    pub(super) fn read(reply: &'a Value, tokens: &[TokenIds], epoch: &'a Epoch) -> Result<Self, Failure> {
+    pub(super) fn read(
+        reply: &'a Value,
+        tokens: &[TokenIds],
+        epoch: &'a Epoch,
+        keys: &'a Keys,
+    ) -> Result<Self, Failure> {
         let Value::Array(values) = reply else { return Err(Outage::UnexpectedReply.into()) };
         let Some((found, entries)) = values.split_first() else { return Err(Outage::UnexpectedReply.into()) };
-        if entries.len() != tokens.iter().map(names).sum::<usize>() {
+        if entries.len() != tokens.iter().map(|token| keys.count(token)).sum::<usize>() {
             return Err(Outage::UnexpectedReply.into());
         }
         match found {
-            Value::BulkString(text) if epoch.is_written(text) => Ok(Self { entries, epoch }),
+            Value::BulkString(text) if epoch.is_written(text) => Ok(Self { entries, epoch, keys }),
             Value::BulkString(_) | Value::Nil => Err(Failure::Lost),
             _ => Err(Outage::UnexpectedReply.into()),
         }
@@ -42,7 +48,9 @@ impl<'a> Reply<'a> {
     /// The answer for the next of the tokens.
     pub(super) fn status(&mut self, token: &TokenIds) -> Result<Status, Outage> {
         let mut status = if self.epoch.refuses(token) { Status::BeforeLoss } else { Status::NotRevoked };
-        for ((scope, _), value) in token.each().zip(self.take(token)) {
+        let (own, bare) = self.take(token).split_at(token.each().count());
+        let scopes = token.each().map(|(scope, _)| scope).chain([Scope::Token]);
+        for (scope, value) in scopes.zip(own.iter().chain(bare)) {
             match value {
                 Value::Nil => {}
                 Value::BulkString(entry) if entry::parse(entry).refuses(token) => status = Status::Revoked(scope),
@@ -69,24 +77,20 @@ impl<'a> Reply<'a> {
 
     /// The entries of the next of the tokens.
     fn take(&mut self, token: &TokenIds) -> &'a [Value] {
-        let (entries, rest) = self.entries.split_at(names(token).min(self.entries.len()));
+        let (entries, rest) = self.entries.split_at(self.keys.count(token).min(self.entries.len()));
         self.entries = rest;
         entries
     }
 }
 
-/// How many entries there can be for one token.
-fn names(token: &TokenIds) -> usize {
-    token.each().count()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocklist::Scope;
+    use crate::blocklist::redis::keys::TutorialEntries;
 
     #[test]
     fn r60_a_reply_of_another_form_is_an_outage() {
+        let keys = Keys::new("jwt", TutorialEntries::Ignored);
         let epoch = Epoch::begin(Timestamp::from_millis(5), Timestamp::default()).unwrap();
         let (nil, entry) = (Value::Nil, Value::BulkString(b"7 0 ".to_vec()));
         let (epoch_text, other) = (Value::BulkString(epoch.to_text().into()), Value::BulkString(b"other".to_vec()));
@@ -109,7 +113,7 @@ mod tests {
             (Value::Okay, unexpected),
         ];
         for (reply, expected) in rows {
-            let answer = Reply::read(&reply, &[token], &epoch).map(|mut reply| reply.status(&token));
+            let answer = Reply::read(&reply, &[token], &epoch, &keys).map(|mut reply| reply.status(&token));
             assert_eq!(answer, expected, "{reply:?}");
         }
     }

@@ -12,15 +12,17 @@ use crate::{
 /// that lives for ever (`PTTL` is -1) stays so. Answers with the log's id of it, or with nothing where nothing changed and it
 /// need not be written `always`. What comes from the log itself (an empty `packed`) is not appended again.
 ///
+/// A bare key is one that others look for: it is set to nothing, and lives as long as it has to.
+///
 /// Fails on another epoch than the caller's and on a log that is gone (`LOST`), and on what is no entry: `GET` on a key of another
-/// type, which `MGET` would not see. In all of these nothing is stored.
+/// type, which `MGET` would not see. In all of these the entry is not stored.
 ///
 /// Times stay text, and only comparisons see numbers: Lua's have 53 bits, which is enough for milliseconds, but it would not
 /// write them as it has read them.
 const REVOKE: &str = r"
 local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
-local entry_key, epoch_key, log, longest_key = unpack(KEYS)
-local all, others, except, ttl, epoch, packed, always, reason = unpack(ARGV)
+local entry_key, epoch_key, log, longest_key, bare_key = unpack(KEYS)
+local all, others, except, ttl, epoch, packed, always, bare_ttl = unpack(ARGV)
 local longest = redis.call('GET', longest_key)
 if redis.call('GET', epoch_key) ~= epoch or not longest then
   return redis.error_reply('LOST this is not the store that was written to')
@@ -40,15 +42,15 @@ if stored then
   if tonumber(others) <= tonumber(all) then others, except = '0', '' end
   left = redis.call('PTTL', entry_key)
 end
+if bare_key then
+  local bare_left = redis.call('PTTL', bare_key)
+  if bare_left ~= -1 and bare_left < tonumber(bare_ttl) then redis.call('SET', bare_key, '', 'PX', bare_ttl) end
+end
 local entry = all .. ' ' .. others .. ' ' .. except
 if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
 local id = 'in the log already'
 if packed ~= '' then
-  if reason then
-    id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed, 'r', reason)
-  else
-    id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed)
-  end
+  id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed)
   if not id then return redis.error_reply('LOST the log is gone') end
   if tonumber(ttl) > tonumber(longest) then
     longest = ttl

@@ -1,17 +1,44 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
-use crate::blocklist::{RevocationId, Scope};
+use crate::blocklist::{BareId, RevocationId, Scope, TokenIds};
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     /// `{jwt}:`
     prefix: String,
+    tutorial: TutorialEntries,
+}
+
+/// Whether the entries of the FastAPI tutorial's application count: the bare `jti`, outside of the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TutorialEntries {
+    Ignored,
+    Shared,
 }
 
 impl Keys {
-    pub(super) fn new(namespace: &str) -> Self {
-        Self { prefix: format!("{{{namespace}}}:") }
+    pub(super) fn new(namespace: &str, tutorial: TutorialEntries) -> Self {
+        Self { prefix: format!("{{{namespace}}}:"), tutorial }
+    }
+
+    /// The scopes and keys of all entries that there can be for a token.
+    pub(super) fn entries(&self, token: &TokenIds) -> impl Iterator<Item = (Scope, Vec<u8>)> {
+        let bare = self.bare(token.bare()).map(|key| (Scope::Token, key));
+        token.each().map(|(scope, id)| (scope, self.entry(scope, id))).chain(bare)
+    }
+
+    /// How many those are.
+    pub(super) fn count(&self, token: &TokenIds) -> usize {
+        token.each().count() + usize::from(self.tutorial == TutorialEntries::Shared && token.bare().is_some())
+    }
+
+    /// The key of the tutorial's entry, where those count.
+    pub(super) fn bare(&self, id: Option<BareId>) -> Option<Vec<u8>> {
+        match self.tutorial {
+            TutorialEntries::Shared => id.map(|id| id.to_string().into_bytes()),
+            TutorialEntries::Ignored => None,
+        }
     }
 
     /// What is there as long as no revocation was lost. See `Epoch`.

@@ -170,7 +170,7 @@ impl Shared {
         meter::batched(tokens.len());
         let command = check::command(&self.keys, tokens);
         let answer = self.reader.send(&mut live, Request::Command(&command), deadline).await?;
-        let reply = Reply::read(&answer, tokens, &live.connected.epoch);
+        let reply = Reply::read(&answer, tokens, &live.connected.epoch, &self.keys);
         let mut reply = reply.map_err(|failure| self.reader.heed(&live, failure))?;
         Ok(tokens.iter().map(|token| reply.status(token)).collect())
     }
@@ -190,8 +190,9 @@ impl Shared {
     async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
         let tokens = [*token];
         let command = check::command(&self.keys, &tokens);
-        let read =
-            |live: &Live, answer: &Value| Ok(Reply::read(answer, &tokens, &live.connected.epoch)?.cut_off(token)?);
+        let read = |live: &Live, answer: &Value| {
+            Ok(Reply::read(answer, &tokens, &live.connected.epoch, &self.keys)?.cut_off(token)?)
+        };
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
         Ok(cut_off)
@@ -227,6 +228,8 @@ impl Shared {
         if live_for.is_zero() {
             return Ok(None);
         }
+        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
+        let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
         let call = |live: &Live| {
             let mut call = self.revoke_script.key(self.keys.entry(revocation.scope, revocation.id));
             call.key(self.keys.epoch()).key(self.keys.log()).key(self.keys.longest());
@@ -236,6 +239,9 @@ impl Shared {
             call.arg(millis(live_for)).arg(live.connected.epoch.to_text()).arg(packed);
             // Replicas acknowledge only what this connection writes: not what is there already, written by another.
             call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
+            if let Some((key, live_for)) = &bare {
+                call.key(key).arg(millis(*live_for));
+            }
             Request::Script(call)
         };
         let read = |_: &Live, answer: &Value| match answer {
