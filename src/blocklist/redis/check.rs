@@ -12,8 +12,15 @@ use crate::{
 pub(super) fn command(keys: &Keys, tokens: &[TokenIds]) -> Cmd {
     let mut command = redis::cmd("MGET");
     command.arg(keys.epoch());
-    for (_, key) in tokens.iter().flat_map(|token| keys.entries(token)) {
-        command.arg(key);
+    let mut key = Vec::new();
+    for token in tokens {
+        for (scope, id) in token.each() {
+            keys.write_entry(scope, id, &mut key);
+            command.arg(&key[..]);
+        }
+        if let Some(key) = keys.bare(token.bare()) {
+            command.arg(key);
+        }
     }
     command
 }

@@ -286,9 +286,9 @@ fn millis(duration: Duration) -> u64 {
 
 impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
-        match self.0.reader.live() {
-            Ok(_) => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
-            Err(outage) => Lookup::known(Err(outage)),
+        match self.0.reader.outage() {
+            None => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
+            Some(outage) => Lookup::known(Err(outage)),
         }
     }
 }
