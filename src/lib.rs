@@ -76,8 +76,8 @@ mod rejection;
 mod token;
 
 pub use blocklist::{
-    Blocklist, CutOffFuture, Lookup, MemoryBlocklist, Outage, Revocation, RevocationId, Revoke, RevokeError,
-    RevokeFuture, Scope, Status, TokenIds,
+    Blocklist, CutOffFuture, Generation, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationId, Revoke,
+    RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
 pub use blocklist::{Eviction, RedisBlocklist, RedisSettings};

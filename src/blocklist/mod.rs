@@ -6,6 +6,7 @@ mod lookup;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod rotation;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -15,6 +16,7 @@ pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
 pub use redis::{Eviction, RedisBlocklist, RedisSettings};
+pub use rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation};
 
 use crate::clock::Timestamp;
 

@@ -8,40 +8,50 @@ use crate::{
     clock::Timestamp,
 };
 
-/// Merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one that lives for
-/// ever (`PTTL` is -1) stays so. Fails on what is no entry: `GET` on a key of another type, which `MGET` would not see.
+/// What the scripts share.
+///
+/// `read` takes an entry apart, and gives nothing for what is none. `revoke` merges an entry with what is stored, as
+/// `CutOff::merge` does, and gives it the longer of the two lives; one that lives for ever (`PTTL` is -1) stays so. It fails on what
+/// is no entry: `GET` on a key of another type, which `MGET` would not see.
 ///
 /// Times stay text, and only comparisons see numbers: Lua's have 53 bits, which is enough for milliseconds, but it would not
 /// write them as it has read them.
-const REVOKE: &str = r"
+pub(super) const PRELUDE: &str = r"
 local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
-local all, others, except, ttl = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local stored = redis.call('GET', KEYS[1])
-local left = -2
-if stored then
-  local s_all, s_others, s_except = string.match(stored, '^(%d+) (%d+) (%x*)$')
-  if not s_all then return redis.error_reply('NOENTRY the key holds something else than a revocation') end
-  local smaller = s_others
-  if tonumber(s_others) > tonumber(others) then
-    smaller, others = others, s_others
-    except, s_except = s_except, except
+local function read(stored)
+  local all, others, except = string.match(stored, '^(%d+) (%d+) (%x*)$')
+  if all and (#except == 0 or #except == 32) then return all, others, except end
+end
+local function revoke(key, all, others, except, ttl)
+  local stored = redis.call('GET', key)
+  local left = -2
+  if stored then
+    local s_all, s_others, s_except = read(stored)
+    if not s_all then return redis.error_reply('NOENTRY the key holds something else than a revocation') end
+    local smaller = s_others
+    if tonumber(s_others) > tonumber(others) then
+      smaller, others = others, s_others
+      except, s_except = s_except, except
+    end
+    all = later(all, s_all)
+    if except ~= s_except then all = later(all, smaller) end
+    if tonumber(others) <= tonumber(all) then others, except = '0', '' end
+    left = redis.call('PTTL', key)
   end
-  all = later(all, s_all)
-  if except ~= s_except then all = later(all, smaller) end
-  if tonumber(others) <= tonumber(all) then others, except = '0', '' end
-  left = redis.call('PTTL', KEYS[1])
+  local entry = all .. ' ' .. others .. ' ' .. except
+  if left == -1 then
+    redis.call('SET', key, entry)
+  else
+    redis.call('SET', key, entry, 'PX', later(ttl, left))
+  end
+  return 1
 end
-local entry = all .. ' ' .. others .. ' ' .. except
-if left == -1 then
-  redis.call('SET', KEYS[1], entry)
-else
-  redis.call('SET', KEYS[1], entry, 'PX', later(ttl, left))
-end
-return 1
 ";
 
+const REVOKE: &str = "return revoke(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])";
+
 pub(super) fn script() -> Script {
-    Script::new(REVOKE)
+    Script::new(&[PRELUDE, REVOKE].concat())
 }
 
 /// The entry's parts as the script takes them.

@@ -2,6 +2,7 @@
 
 mod dial;
 mod entry;
+mod rotate;
 mod settings;
 mod supervisor;
 
@@ -45,6 +46,7 @@ struct Shared {
     supervisor: Supervisor,
     settings: RedisSettings,
     revoke: Script,
+    rotate: Script,
 }
 
 impl RedisBlocklist {
@@ -75,7 +77,7 @@ impl RedisBlocklist {
 
     fn supervised(settings: RedisSettings, dialler: Dialler, first: Option<MultiplexedConnection>) -> Self {
         let supervisor = Supervisor::start(dialler, settings.shown_address(), first);
-        Self(Arc::new(Shared { supervisor, settings, revoke: entry::script() }))
+        Self(Arc::new(Shared { supervisor, settings, revoke: entry::script(), rotate: rotate::script() }))
     }
 }
 
