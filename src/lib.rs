@@ -71,6 +71,7 @@ mod error;
 mod extract;
 mod guard;
 mod issuer;
+mod logout;
 mod middleware;
 mod rejection;
 mod token;
@@ -87,9 +88,11 @@ pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use guard::{Authenticated, Guard};
-pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, TokenPair};
+pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
+pub use logout::{LoggingOut, Revocable};
 pub use middleware::{
-    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
+    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
+    Rfc6750,
 };
 pub use rejection::{Rejection, RejectionKind};
 pub use token::{

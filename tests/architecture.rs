@@ -6,10 +6,11 @@ use std::{
 };
 
 /// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 10] = [
+const PARTS: [(&str, u8); 11] = [
     ("middleware", 3),
-    ("extract", 3),
+    ("extract", 4),
     ("issuer", 2),
+    ("logout", 2),
     ("guard", 2),
     ("rejection", 2),
     ("token", 1),
@@ -19,8 +20,16 @@ const PARTS: [(&str, u8); 10] = [
     ("error", 0),
 ];
 
-/// The one exception to "lower": within the core, the guard makes rejections, and the issuer takes what the guard proved.
-const WITHIN_CORE: [(&str, &str); 2] = [("guard", "rejection"), ("issuer", "guard")];
+/// The exceptions to "lower", within the core: the guard makes rejections, a logout is a guard's decision with another time limit,
+/// and the issuer takes what both have proved, and may find that it is worth nothing any more.
+const WITHIN_CORE: [(&str, &str); 6] = [
+    ("guard", "rejection"),
+    ("logout", "rejection"),
+    ("logout", "guard"),
+    ("issuer", "rejection"),
+    ("issuer", "guard"),
+    ("issuer", "logout"),
+];
 
 /// Crates that only one folder or file may name.
 const CONFINED: [(&str, &str); 4] =

@@ -16,7 +16,7 @@ use support::{
 };
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Revoke, Verifier,
+    Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Rotate, Verifier,
 };
 
 fn request(token: &str) -> Request<Empty<Bytes>> {
@@ -24,7 +24,7 @@ fn request(token: &str) -> Request<Empty<Bytes>> {
 }
 
 /// One request of every outcome, a login, a refresh and a logout, and what is logged meanwhile.
-async fn journey(log: &Log, blocklist: impl Blocklist + Revoke + Clone) -> String {
+async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> String {
     let key = signing_key().with_id("key-1");
     let keys = Verifier::builder().key(key.verifying_key().unwrap()).issuer(ISSUER).audience(AUDIENCE);
     let verifier = Arc::new(keys.clock(clock().as_fn()).build().unwrap());

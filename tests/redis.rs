@@ -365,7 +365,7 @@ async fn r67_the_documented_permissions_are_enough() {
     let server = RedisServer::start().await;
     server.cli(&["SCRIPT", "FLUSH"]).await;
     let mut rule = vec!["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all"];
-    rule.extend("+hello +auth +mget +evalsha +script|load +get +pttl +set +select".split(' '));
+    rule.extend("+hello +auth +mget +evalsha +script|load +get +pttl +set +time +select".split(' '));
     server.cli(&rule).await;
     let blocklist = RedisBlocklist::connect(settings(&server.url()).username("blocklist").password("pw").database(3))
         .await

@@ -91,7 +91,7 @@ impl Redemption {
     }
 
     /// The successor.
-    pub(super) fn next(&self) -> Generation {
+    pub(crate) fn next(&self) -> Generation {
         Generation { number: self.presented.saturating_add(1), token_id: self.successor, minted_at: self.now }
     }
 

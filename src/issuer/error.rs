@@ -18,13 +18,16 @@ pub enum IssueError {
     TooLong,
     /// The subject is empty or longer than 1024 bytes.
     Subject,
-    /// Not a refresh token: only with one of those a new access token is minted.
+    /// Not a refresh token: only with one of those new tokens are minted.
     NotRefresh,
-    /// The refresh token is past its `exp`, where only the leeway let it through: the user has to log in again. Answer 401.
-    SessionOver,
+    /// The refresh token has no `sid`: there is no session to go on with.
+    NoSession,
+    /// The store holds as many entries as it may: nothing was redeemed.
+    Full,
     /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
     Revoked,
-    /// Whether the subject's tokens are revoked cannot be found out.
+    /// The store could not be asked: whether the subject's tokens are revoked, or to redeem the refresh token. Answer 503. The
+    /// token can be used again.
     Outage(Outage),
     /// The operating system has no random numbers.
     Random,
@@ -45,7 +48,8 @@ impl fmt::Display for IssueError {
             Self::TooLong => "the token would be too long: put less into its claims, or raise `max_token_bytes`",
             Self::Subject => "the subject must have 1 to 1024 bytes",
             Self::NotRefresh => "a refresh token is needed: put `JwtBlocklistLayer::refresh` in front of this route",
-            Self::SessionOver => "the refresh token has ended: the user has to log in again",
+            Self::NoSession => "the refresh token has no `sid`: there is no session to go on with",
+            Self::Full => "the store is full: raise its capacity",
             Self::Random => "the operating system has no random numbers",
             Self::Signing => "the key could not sign",
         })

@@ -110,7 +110,7 @@ impl DialError {
             Self::TimedOut => "no answer within 1 second: is it the right host, and is Redis running and not stopped?",
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not say HELLO: grant it `~{jwt}:* +hello +auth +select +mget +evalsha +script|load +get +pttl +set`"
+                "the user may not say HELLO: grant it `~{jwt}:* +hello +auth +select +mget +evalsha +script|load +get +pttl +set +time`"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
