@@ -130,6 +130,9 @@ impl fmt::Debug for Redemption {
 }
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
