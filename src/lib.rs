@@ -5,9 +5,10 @@
 //! | | |
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
-//! | [`Blocklist`], [`Revoke`] | know what was taken back: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
+//! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
+//! | [`LogoutLayer`] | stands before the logout: takes expired tokens too, and proves nothing else |
 //! | [`Guard`] | the layer's decision without HTTP: for WebSockets, queues, tests |
 //!
 //! # In ten minutes
@@ -56,10 +57,16 @@
 //!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
+//! # Refresh
+//!
+//! A refresh token is good once: [`Issuer::refresh`] redeems it for the next pair. Within a
+//! [grace](IssuerBuilder::rotation_grace) the same token gets the same successor again; later it is in two hands, and its
+//! session is revoked. A logout of whatever breadth ends it at once.
+//!
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
-//! as an extractor. `redis` (default): `RedisBlocklist`. A feature adds; none changes what another does.
+//! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`. A feature adds; none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 

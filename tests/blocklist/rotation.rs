@@ -137,7 +137,8 @@ async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: imp
     let until = backend.after(MINUTE);
     let subject = |name: &str| RevocationId::new(None, Scope::Subject, name);
     let moment = BEGAN;
-    let logouts: [(&str, fn(&str) -> TokenIds, Revocation, Scope); 5] = [
+    type Row = (&'static str, fn(&str) -> TokenIds, Revocation, Scope);
+    let logouts: [Row; 5] = [
         ("the token", |s| TokenIds::new(None, s, Some(s)), of_token("token", until), Scope::Token),
         (
             "the session",

@@ -14,9 +14,7 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_jwt_blocklist::{
-    Authenticated, Issuer, LoggingOut, LogoutLayer, NoClaims, Rejection, RejectionKind, Revocable, TokenKind,
-};
+use tower_jwt_blocklist::{Authenticated, LoggingOut, LogoutLayer, Rejection, RejectionKind, Revocable, TokenKind};
 
 use crate::{
     DAY, House, MILLISECOND,
@@ -190,14 +188,14 @@ async fn r57_the_renderer_is_the_one_that_was_set() {
 #[tokio::test]
 async fn a_logout_handler_behind_the_wrong_layer_is_a_500_that_names_the_right_one() {
     use axum::{Router, body::Body, extract::State, routing::post};
-    use tower_jwt_blocklist::JwtBlocklistLayer;
+    use tower_jwt_blocklist::{Issuer, JwtBlocklistLayer};
 
     async fn logout(State(issuer): State<Issuer>, session: LoggingOut) -> &'static str {
         issuer.logout(&session).await.unwrap();
         "logged out"
     }
     let house = House::new();
-    let pair = house.issuer.login("ann", &NoClaims {}).await.unwrap();
+    let pair = house.login().await;
     let routes = || Router::new().route("/logout", post(logout)).with_state(house.issuer.clone());
     let request = || {
         let request = Request::post("/logout").header(header::AUTHORIZATION, bearer(pair.access.as_str()));

@@ -24,7 +24,7 @@ use crate::{clock::Timestamp, error::ConfigError};
 /// Revocations in a Redis that all processes share.
 ///
 /// A check is one `MGET` of at most four keys; a revocation is one script that only ever adds to what an entry refuses and
-/// lengthens its life. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is refused.
+/// lengthens its life; a refresh token is redeemed by one script. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is refused.
 ///
 /// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
 /// or when the server behind it is no longer a master. While there is none, checks are answered [`Outage::NotConnected`] at
