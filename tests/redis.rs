@@ -17,7 +17,7 @@ use tower_jwt_blocklist::{
 
 /// As the README has them.
 const PERMISSIONS: &str =
-    "+hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
+    "+hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
 
 /// Longer than any test waits: with it, an answer that comes was not made by a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);

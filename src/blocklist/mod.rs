@@ -7,6 +7,7 @@ mod lookup;
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod rotation;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -17,6 +18,7 @@ pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
 pub use redis::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
+pub use rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation};
 
 use crate::{clock::Timestamp, meter};
 

@@ -54,18 +54,17 @@ impl<'a> Reply<'a> {
 
     /// The answer for the next of the tokens.
     pub(super) fn status(&mut self, token: &TokenIds) -> Result<Status, Outage> {
-        let mut status = if self.epoch.refuses(token) { Status::BeforeLoss } else { Status::NotRevoked };
         let (own, bare) = self.take(token).split_at(token.each().count());
         let scopes = token.each().map(|(scope, _)| scope).chain([Scope::Token]);
         for (scope, value) in scopes.zip(own.iter().chain(bare)) {
             match value {
                 Value::Nil => {}
-                Value::BulkString(entry) if entry::parse(entry).refuses(token) => status = Status::Revoked(scope),
+                Value::BulkString(entry) if entry::parse(entry).refuses(token) => return Ok(Status::Revoked(scope)),
                 Value::BulkString(_) => {}
                 _ => return Err(Outage::UnexpectedReply),
             }
         }
-        Ok(status)
+        Ok(if self.epoch.refuses(token) { Status::BeforeLoss } else { Status::NotRevoked })
     }
 
     /// Up to when tokens with these names are refused.

@@ -50,6 +50,11 @@ impl Keys {
         format!("{}longest", self.prefix)
     }
 
+    /// The newest refresh token of a session.
+    pub(super) fn newest(&self, session: RevocationId) -> String {
+        format!("{}r:{session}", self.prefix)
+    }
+
     /// Who has this compares log and entries.
     pub(super) fn audit(&self) -> String {
         format!("{}audit", self.prefix)

@@ -12,6 +12,7 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod rotate;
 mod route;
 #[cfg(feature = "sentinel")]
 mod sentinel;
@@ -29,7 +30,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use redis::{Script, Value};
+use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use batch::Batcher;
@@ -47,7 +48,7 @@ use crate::{clock::Timestamp, error::ConfigError, meter};
 /// Revocations in a Redis that all processes share.
 ///
 /// A check is one `MGET`, and many checks at a time share one; a revocation is one script that only ever adds to what an entry
-/// refuses and lengthens its life. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is
+/// refuses and lengthens its life; a refresh token is redeemed by one script. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is
 /// refused.
 ///
 /// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
@@ -76,6 +77,7 @@ struct Shared {
     settings: RedisSettings,
     keys: keys::Keys,
     revoke_script: Script,
+    rotate_script: Script,
     batcher: Batcher,
     /// Checks under way.
     checks: AtomicUsize,
@@ -152,6 +154,7 @@ impl RedisBlocklist {
             settings,
             keys,
             revoke_script: entry::script(),
+            rotate_script: rotate::script(),
             batcher: Batcher::default(),
             checks: AtomicUsize::new(0),
             runtime,
@@ -231,12 +234,12 @@ impl Shared {
         let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
         let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
         let call = |live: &Live| {
-            let mut call = self.revoke_script.key(self.keys.entry(revocation.scope, revocation.id));
-            call.key(self.keys.epoch()).key(self.keys.log()).key(self.keys.longest());
+            let mut call = self.script(&self.revoke_script, live);
+            call.key(self.keys.entry(revocation.scope, revocation.id));
             for argument in entry::arguments(&revocation.cut_off) {
                 call.arg(argument);
             }
-            call.arg(millis(live_for)).arg(live.connected.epoch.to_text()).arg(packed);
+            call.arg(millis(live_for)).arg(packed);
             // Replicas acknowledge only what this connection writes: not what is there already, written by another.
             call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
             if let Some((key, live_for)) = &bare {
@@ -249,6 +252,13 @@ impl Shared {
             _ => Err(Outage::UnexpectedReply.into()),
         };
         self.writer().insist(deadline, call, read).await.map(Some)
+    }
+
+    /// With what the prelude of the scripts asks for.
+    fn script<'a>(&self, script: &'a Script, live: &Live) -> ScriptInvocation<'a> {
+        let mut call = script.key(self.keys.epoch());
+        call.key(self.keys.log()).key(self.keys.longest()).arg(live.connected.epoch.to_text());
+        call
     }
 
     fn writer(&self) -> &Supervisor {

@@ -252,7 +252,7 @@ impl RedisSettings {
         self
     }
 
-    /// How long one revocation may take, all of it; 1 second by default. Then it is an error.
+    /// How long one revocation or redemption may take, all of it; 1 second by default. Then it is an error.
     #[must_use]
     pub fn revoke_deadline(mut self, deadline: Duration) -> Self {
         self.revoke_deadline = deadline;
