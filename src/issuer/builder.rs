@@ -94,7 +94,7 @@ impl IssuerBuilder {
             session_lifetime: self.session_lifetime,
         };
         self_test(&mint)?;
-        Ok(Issuer(Arc::new(Shared { mint, store: self.store, rotation_grace: self.rotation_grace })))
+        Ok(Issuer(Arc::new(Shared { mint, store: self.store, rotation_grace: self.rotation_grace }), None))
     }
 }
 

@@ -56,7 +56,7 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Issuer(Arc<Shared>);
+pub struct Issuer(Arc<Shared>, Option<&'static str>);
 
 struct Shared {
     mint: Mint,
@@ -92,6 +92,19 @@ impl Issuer {
             return Err(IssueError::Revoked);
         }
         self.0.mint.first_pair(subject, &session_id, issued_at, claims)
+    }
+
+    /// The same issuer, whose revocations have a reason: see [`Revocation::because`].
+    ///
+    /// ```
+    /// # async fn f(issuer: &tower_jwt_blocklist::Issuer) -> Result<(), tower_jwt_blocklist::RevokeError> {
+    /// issuer.because("password_changed").logout_everywhere("user-1").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn because(&self, reason: &'static str) -> Self {
+        Self(Arc::clone(&self.0), Some(reason))
     }
 
     /// Ends the session: its refresh token and every access token of it are refused from now on. Doing it twice is `Ok`. The
@@ -176,6 +189,7 @@ impl Issuer {
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
+        let revocation = self.1.map_or(revocation, |reason| revocation.because(reason));
         self.0.store.revoke(&revocation).await
     }
 

@@ -242,6 +242,7 @@ impl Shared {
             call.arg(millis(live_for)).arg(packed);
             // Replicas acknowledge only what this connection writes: not what is there already, written by another.
             call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
+            call.arg(revocation.reason.unwrap_or_default());
             if let Some((key, live_for)) = &bare {
                 call.key(key).arg(millis(*live_for));
             }
@@ -305,7 +306,7 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.counted(self.0.revoke(revocation).await) })
+        Box::pin(async move { revocation.reported(self.0.revoke(revocation).await) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

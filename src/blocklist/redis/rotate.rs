@@ -43,7 +43,7 @@ if stored then
   local is_previous = presented + 1 == number
   if presented < number and not (is_previous and token_id == successor) then
     if is_previous and math.max(now - minted_at, 0) < grace then return {'repeated', number, minted_at, token_id} end
-    local revoked = revoke(session_key, ever, '0', '', revoked_for, theft, '')
+    local revoked = revoke(session_key, ever, '0', '', revoked_for, theft, '', 'replayed')
     if type(revoked) ~= 'string' then return revoked end
     return {'replayed'}
   end
