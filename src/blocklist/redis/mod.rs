@@ -34,7 +34,7 @@ use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use batch::Batcher;
-use check::Reply;
+use check::Question;
 use dial::{DialError, Dialler};
 use epoch::Seen;
 use exchange::{Failure, Patience, Request};
@@ -171,11 +171,10 @@ impl Shared {
     async fn ask(&self, tokens: &[TokenIds], deadline: Instant) -> Result<Vec<Result<Status, Outage>>, Failure> {
         let mut live = self.reader.live()?;
         meter::batched(tokens.len());
-        let command = check::command(&self.keys, tokens);
-        let answer = self.reader.send(&mut live, Request::Command(&command), deadline).await?;
-        let reply = Reply::read(&answer, tokens, &live.connected.epoch, &self.keys);
-        let mut reply = reply.map_err(|failure| self.reader.heed(&live, failure))?;
-        Ok(tokens.iter().map(|token| reply.status(token)).collect())
+        let question = Question::new(&self.keys, tokens);
+        let answer = self.reader.send(&mut live, Request::Command(&question.command()), deadline).await?;
+        let reply = question.read(&answer, live.connected.epoch);
+        Ok(question.statuses(&reply.map_err(|failure| self.reader.heed(&live, failure))?))
     }
 
     async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
@@ -192,10 +191,9 @@ impl Shared {
 
     async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
         let tokens = [*token];
-        let command = check::command(&self.keys, &tokens);
-        let read = |live: &Live, answer: &Value| {
-            Ok(Reply::read(answer, &tokens, &live.connected.epoch, &self.keys)?.cut_off(token)?)
-        };
+        let question = Question::new(&self.keys, &tokens);
+        let command = question.command();
+        let read = |live: &Live, answer: &Value| Ok(question.cut_off(&question.read(answer, live.connected.epoch)?)?);
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
         Ok(cut_off)
