@@ -10,8 +10,8 @@ use super::{
     exchange::Failure,
     host::{Connector, Host},
     keys::Keys,
+    policy::{Eviction, OnLoss},
     route::Route,
-    settings::{Eviction, OnLoss},
 };
 use crate::clock::{Clock, Timestamp};
 

@@ -8,7 +8,7 @@
 
 use redis::{Script, Value, aio::MultiplexedConnection};
 
-use super::{dial::DialError, keys::Keys, settings::OnLoss};
+use super::{dial::DialError, keys::Keys, policy::OnLoss};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,

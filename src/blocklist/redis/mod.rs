@@ -12,6 +12,7 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod policy;
 mod rotate;
 mod route;
 #[cfg(feature = "sentinel")]
@@ -38,8 +39,9 @@ use check::Question;
 use dial::{DialError, Dialler};
 use epoch::Seen;
 use exchange::{Failure, Patience, Request};
-use settings::Replicas;
-pub use settings::{Eviction, OnLoss, RedisSettings};
+use policy::Replicas;
+pub use policy::{Eviction, OnLoss};
+pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
 
 use super::{Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds};
