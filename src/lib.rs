@@ -77,6 +77,7 @@ mod meter;
 mod middleware;
 mod outage;
 mod rejection;
+mod require;
 mod token;
 
 pub use blocklist::{
@@ -89,14 +90,16 @@ pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
-pub use extract::MissingLayer;
+pub use extract::{AuthenticatedRejection, MissingLayer};
 pub use guard::{Authenticated, Guard, RevocationCheck};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, TokenPair};
 pub use middleware::{
-    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
+    Carriers, GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
+    SameSite, TokenCookie,
 };
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
+pub use require::{ClaimList, Require};
 pub use token::{
     Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
 };

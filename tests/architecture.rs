@@ -6,13 +6,14 @@ use std::{
 };
 
 /// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 12] = [
+const PARTS: [(&str, u8); 13] = [
     ("middleware", 3),
-    ("extract", 3),
+    ("extract", 4),
     ("issuer", 2),
     ("guard", 2),
     ("outage", 2),
     ("rejection", 2),
+    ("require", 2),
     ("token", 1),
     ("blocklist", 1),
     ("claims", 0),
@@ -21,9 +22,10 @@ const PARTS: [(&str, u8); 12] = [
     ("meter", 0),
 ];
 
-/// The one exception to "lower": within the core, the guard makes rejections and keeps to an outage policy, and the issuer takes
-/// what the guard proved.
-const WITHIN_CORE: [(&str, &str); 3] = [("guard", "rejection"), ("guard", "outage"), ("issuer", "guard")];
+/// The one exception to "lower": within the core, the guard makes rejections and keeps to an outage policy, the issuer takes what
+/// the guard proved, and a requirement looks at it and makes rejections too.
+const WITHIN_CORE: [(&str, &str); 5] =
+    [("guard", "rejection"), ("guard", "outage"), ("issuer", "guard"), ("require", "guard"), ("require", "rejection")];
 
 /// Crates that only one folder or file may name.
 const CONFINED: [(&str, &str); 5] = [

@@ -2,17 +2,27 @@
 
 mod bearer;
 mod body;
+mod carriers;
+mod cookie;
 mod future;
 mod grpc;
 mod layer;
+mod origin;
+mod policy;
+mod query;
 mod render;
 mod rfc6750;
 mod service;
+mod subprotocol;
 
 pub use body::ResponseBody;
+pub use carriers::Carriers;
+pub use cookie::{SameSite, TokenCookie};
 pub use future::ResponseFuture;
 pub use grpc::GrpcStatus;
 pub use layer::JwtBlocklistLayer;
+#[cfg(feature = "axum")]
+pub(crate) use policy::Nobody;
 pub use render::RenderRejection;
 pub use rfc6750::Rfc6750;
 pub use service::JwtBlocklist;
