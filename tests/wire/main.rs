@@ -1,5 +1,6 @@
 //! r35 to r47 over a real socket, byte by byte: what a client library would not send.
 
+mod any_bytes;
 mod cookies;
 mod header;
 mod hostile;
