@@ -133,7 +133,6 @@ where
     let extensions = request.extensions_mut();
     match user {
         Some(user) => {
-            extensions.remove::<Nobody<X>>();
             extensions.insert(user);
         }
         None => {

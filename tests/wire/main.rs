@@ -38,6 +38,7 @@ async fn tell<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallibl
     let mut response = Response::new(Full::new(Bytes::from(text)));
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
+    headers.insert(VARY, HeaderValue::from_static("origin"));
     if request.headers().contains_key(UPGRADE) {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
