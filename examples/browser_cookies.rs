@@ -9,12 +9,12 @@ use axum::{
     Router,
     extract::State,
     http::{StatusCode, header::CACHE_CONTROL, header::SET_COOKIE},
-    response::{AppendHeaders, IntoResponse},
+    response::{self, AppendHeaders, IntoResponse},
     routing::{get, post},
 };
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Carriers, ConfigError, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Require,
-    SigningKey, TokenCookie, Verifier,
+    Algorithm, Authenticated, Carriers, ConfigError, Issuer, JwtBlocklistLayer, LoggingOut, LogoutLayer,
+    MemoryBlocklist, NoClaims, Require, SigningKey, TokenCookie, TokenPair, Verifier,
 };
 
 fn app(secret: &str) -> Result<Router, ConfigError> {
@@ -26,16 +26,18 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
     // Unsafe requests with a cookie pass only from this server's own pages: `allow_origin` adds others.
     let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone())
         .carriers(Carriers::header().cookie(TokenCookie::access()));
-    let refresh =
-        JwtBlocklistLayer::refresh(verifier, blocklist).carriers(Carriers::header().cookie(TokenCookie::refresh()));
+    // Its cookie lasts longer than the other, so it is the one to log out with.
+    let by_refresh_token = Carriers::header().cookie(TokenCookie::refresh());
+    let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).carriers(by_refresh_token.clone());
+    let logging_out = LogoutLayer::new(verifier).carriers(by_refresh_token);
     // Whoever has only found a session open may not do this.
     let just_logged_in = access.clone().require(Require::new().max_login_age(Duration::from_secs(300)));
 
     Ok(Router::new()
-        .route("/", get(home).layer(access.clone().optional()))
-        .route("/logout", post(logout).layer(access))
+        .route("/", get(home).layer(access.optional()))
+        .route("/logout", post(logout).layer(logging_out))
         .route("/delete-account", post(async || "deleted\n").layer(just_logged_in))
-        .route("/refresh", post(refresh_access).layer(refresh))
+        .route("/refresh", post(refreshed).layer(refresh))
         .route("/login", post(login))
         .with_state(issuer))
 }
@@ -47,19 +49,22 @@ async fn home(user: Option<Authenticated>) -> String {
 
 /// A real one checks a password first, and that the page is its own (`Sec-Fetch-Site`).
 async fn login(State(issuer): State<Issuer>) -> Result<impl IntoResponse, StatusCode> {
-    let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let cookies = [TokenCookie::access().set(&pair.access), TokenCookie::refresh().set(&pair.refresh)];
-    Ok(([(CACHE_CONTROL, "no-store")], AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))), "logged in\n"))
+    Ok(cookies(&issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?))
 }
 
-async fn refresh_access(State(issuer): State<Issuer>, session: Authenticated) -> Result<impl IntoResponse, StatusCode> {
-    let access = issuer.refresh(&session, session.claims()).map_err(|_| StatusCode::UNAUTHORIZED)?;
-    Ok(([(CACHE_CONTROL, "no-store")], [(SET_COOKIE, TokenCookie::access().set(&access))], "refreshed\n"))
+async fn refreshed(State(issuer): State<Issuer>, session: Authenticated) -> response::Result<impl IntoResponse> {
+    let refreshed = issuer.refresh(&session, session.claims()).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(cookies(&refreshed.pair()?))
+}
+
+fn cookies(pair: &TokenPair) -> impl IntoResponse + use<> {
+    let cookies = [TokenCookie::access().set(&pair.access), TokenCookie::refresh().set(&pair.refresh)];
+    ([(CACHE_CONTROL, "no-store")], AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))))
 }
 
 /// The session is over first: a cookie that is only removed can be sent again.
-async fn logout(State(issuer): State<Issuer>, user: Authenticated) -> Result<impl IntoResponse, StatusCode> {
-    issuer.logout(&user).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+async fn logout(State(issuer): State<Issuer>, session: LoggingOut) -> Result<impl IntoResponse, StatusCode> {
+    issuer.logout(&session).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let cookies = [TokenCookie::access().remove(), TokenCookie::refresh().remove()];
     Ok((AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))), "logged out\n"))
 }
@@ -98,13 +103,13 @@ mod tests {
         let (_, _, cookies) = send(&app, "POST", "/login", "same-origin", "").await;
         assert_eq!(send(&app, "GET", "/", "cross-site", &cookies).await.1, "hello, user-1\n");
         assert_eq!(send(&app, "POST", "/delete-account", "same-origin", &cookies).await.0, 200);
-        let (status, _, access) = send(&app, "POST", "/refresh", "same-origin", &cookies).await;
-        assert!(status == 200 && access.starts_with("__Host-access_token=ey"));
+        let (status, _, cookies) = send(&app, "POST", "/refresh", "same-origin", &cookies).await;
+        assert_eq!((status, cookies.matches("_token=ey").count()), (200, 2), "both anew");
         assert_eq!(send(&app, "POST", "/logout", "cross-site", &cookies).await.0, 403);
         let (status, _, removed) = send(&app, "POST", "/logout", "same-origin", &cookies).await;
         assert_eq!((status, &*removed), (200, "__Host-access_token=; __Host-refresh_token="));
-        for (method, path) in [("GET", "/"), ("POST", "/refresh"), ("POST", "/logout")] {
-            assert_eq!(send(&app, method, path, "same-origin", &cookies).await.0, 401, "{path}");
+        for (method, path, status) in [("GET", "/", 401), ("POST", "/refresh", 401), ("POST", "/logout", 200)] {
+            assert_eq!(send(&app, method, path, "same-origin", &cookies).await.0, status, "{path}");
         }
     }
 }

@@ -136,7 +136,9 @@ async fn r42_scopes_and_roles_are_read_from_the_claim_and_in_the_form_that_was_s
         let expected = (!passes).then_some(RejectionKind::InsufficientScope);
         assert_eq!(refused(layer, claims.clone()).await, expected, "{claims}");
     }
-    let answer = ask(&roles, bearer(&good_token())).await;
+    // Whom only the role is missing is not told of scopes.
+    let both = Require::new().scopes(["a"]).unwrap().any_role(ClaimList::array("roles"), ["admin"]).unwrap();
+    let answer = ask(&layer().require(both), bearer(&token(json!({}), json!({ "scope": "a" })))).await;
     assert!(
         answer.challenge.contains("insufficient_scope") && !answer.challenge.contains("scope="),
         "{}",

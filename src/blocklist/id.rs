@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::Scope;
+use super::{BareId, Scope};
 use crate::clock::Timestamp;
 
 /// The name of something in a store: the first 128 bits of a SHA-256 over the scope, the issuer and the id. Equal ids of
@@ -113,6 +113,7 @@ pub struct TokenIds {
     subject: Option<RevocationId>,
     issuer: RevocationId,
     issued_at: Option<Timestamp>,
+    bare: Option<BareId>,
 }
 
 impl TokenIds {
@@ -125,6 +126,7 @@ impl TokenIds {
             subject: None,
             issuer,
             issued_at: None,
+            bare: BareId::parse(token_id),
         }
     }
 
@@ -166,6 +168,11 @@ impl TokenIds {
     /// When the token was issued.
     pub fn issued_at(&self) -> Option<Timestamp> {
         self.issued_at
+    }
+
+    /// Its `jti` itself, if it can be a key.
+    pub(crate) fn bare(&self) -> Option<BareId> {
+        self.bare
     }
 
     /// All its names with their scopes, the widest first: what a check has to look up.

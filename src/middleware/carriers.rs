@@ -154,12 +154,17 @@ impl Carriers {
         }
     }
 
-    /// Takes the token out of where the inner service would show it.
-    pub(super) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+    /// Sees to it that no layer or handler inside shows the token: headers are marked sensitive, so that their `Debug` does not; from
+    /// where nothing can be marked it is taken out.
+    pub(super) fn hide<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+        for name in [header::AUTHORIZATION, header::COOKIE] {
+            if let header::Entry::Occupied(mut entry) = request.headers_mut().entry(name) {
+                entry.iter_mut().for_each(|value| value.set_sensitive(true));
+            }
+        }
         match (carrier, &self.query) {
             (Some(Carrier::Subprotocol), _) => subprotocol::remove(request.headers_mut()),
             (Some(Carrier::Query), Some(name)) => query::remove(request.uri_mut(), name),
-            // Headers are marked sensitive.
             _ => {}
         }
     }

@@ -31,12 +31,13 @@ use crate::{
 pub struct JwtBlocklistLayer<X = NoClaims>(Policy<X>);
 
 impl JwtBlocklistLayer {
-    /// Asks for access tokens: for every route that does the application's work, and for logout.
+    /// Asks for access tokens: for every route that does the application's work. Logout has a layer of its own,
+    /// [`LogoutLayer`](crate::LogoutLayer).
     pub fn access(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
         Self::new(Guard::new(TokenKind::Access, verifier, blocklist))
     }
 
-    /// Asks for refresh tokens: for the one route that hands out new access tokens.
+    /// Asks for refresh tokens: for the one route that hands out new tokens.
     pub fn refresh(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
         Self::new(Guard::new(TokenKind::Refresh, verifier, blocklist))
     }

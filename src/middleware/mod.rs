@@ -7,6 +7,7 @@ mod cookie;
 mod future;
 mod grpc;
 mod layer;
+mod logout;
 mod origin;
 mod policy;
 mod query;
@@ -21,8 +22,11 @@ pub use cookie::{SameSite, TokenCookie};
 pub use future::ResponseFuture;
 pub use grpc::GrpcStatus;
 pub use layer::JwtBlocklistLayer;
+pub use logout::{Logout, LogoutLayer};
 #[cfg(feature = "axum")]
 pub(crate) use policy::Nobody;
 pub use render::RenderRejection;
+#[cfg(feature = "axum")]
+pub(crate) use render::refuse;
 pub use rfc6750::Rfc6750;
 pub use service::JwtBlocklist;

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use http::{
     HeaderName, Method, Request, Response,
-    header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, Entry, ORIGIN},
+    header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, ORIGIN},
 };
 use serde::de::DeserializeOwned;
 
@@ -103,11 +103,10 @@ impl<X> Policy<X> {
 
     /// Takes out of a request what the inner service must neither see nor believe.
     pub(super) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
-        hide_credentials(request);
         for name in &self.front.removed_headers {
             request.headers_mut().remove(name);
         }
-        self.front.carriers.clean(request, carrier);
+        self.front.carriers.hide(request, carrier);
     }
 }
 
@@ -141,15 +140,6 @@ where
         }
     }
     request
-}
-
-/// Marks what may hold a token so that `Debug` of the headers, in whatever layer or handler, does not show it.
-pub(super) fn hide_credentials<B>(request: &mut Request<B>) {
-    for name in [AUTHORIZATION, COOKIE] {
-        if let Entry::Occupied(mut entry) = request.headers_mut().entry(name) {
-            entry.iter_mut().for_each(|value| value.set_sensitive(true));
-        }
-    }
 }
 
 impl<X> Nobody<X> {

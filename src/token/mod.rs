@@ -16,7 +16,7 @@ mod tutorial;
 mod verifier;
 
 pub use algorithm::Algorithm;
-pub(crate) use builder::{KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
+pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
@@ -59,6 +59,7 @@ pub(crate) enum VerifyError {
     IssuedAt,
     Lifetime,
     Kind,
+    Generation,
     ApplicationClaims,
     Expired,
 }
@@ -85,6 +86,7 @@ impl VerifyError {
             Self::IssuedAt => "iat",
             Self::Lifetime => "lifetime",
             Self::Kind => "kind",
+            Self::Generation => "refresh_generation",
             Self::ApplicationClaims => "application_claims",
             Self::Expired => "expired",
         }

@@ -85,6 +85,7 @@ pub(crate) struct RegisteredClaims {
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) session_began: Option<Timestamp>,
+    pub(crate) generation: u32,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -95,8 +96,27 @@ impl Verifier {
         VerifierBuilder::new()
     }
 
-    /// Cheap checks first (RFC 8725 §3): nothing of the payload is read before the signature is proven.
+    /// Whether a token is genuine and good now.
     pub(crate) fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Verified<X>, VerifyError> {
+        self.verify_within(Duration::ZERO, token, now)
+    }
+
+    /// The same, also of a token whose time is over: by no more than the longest lifetime of any.
+    pub(crate) fn verify_ended<X: DeserializeOwned>(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<X>, VerifyError> {
+        self.verify_within(self.rules.max_lifetime, token, now)
+    }
+
+    /// Cheap checks first (RFC 8725 §3): nothing of the payload is read before the signature is proven.
+    fn verify_within<X: DeserializeOwned>(
+        &self,
+        overtime: Duration,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<X>, VerifyError> {
         if token.len() > self.max_token_bytes {
             return Err(VerifyError::TooLong);
         }
@@ -110,7 +130,8 @@ impl Verifier {
         self.check_signature(key, signed, &decode(signature)?)?;
 
         let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
-        let (kind, claims) = self.rules_for(header.typ).check(header.typ, &payload, || hash_of(signed), now)?;
+        let rules = self.rules_for(header.typ);
+        let (kind, claims) = rules.check(header.typ, &payload, || hash_of(signed), overtime, now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
         Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
     }

@@ -18,7 +18,7 @@ fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option
         request.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let service = layer().carriers(carriers).layer(service_fn(tell::<Full<bytes::Bytes>>));
+    let service = layer().carriers(carriers).layer(service_fn(tell));
     runtime.block_on(async {
         let response: Response<_> = service.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();

@@ -4,14 +4,16 @@ mod any_bytes;
 mod cookies;
 mod header;
 mod hostile;
+mod logout;
 mod other_carriers;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{convert::Infallible, error::Error, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header::*};
+use http_body::Body;
 use http_body_util::Full;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -23,7 +25,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tower::{Layer, service_fn};
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_jwt_blocklist::{Authenticated, JwtBlocklistLayer, MemoryBlocklist};
 
 fn layer() -> JwtBlocklistLayer {
@@ -31,7 +33,7 @@ fn layer() -> JwtBlocklistLayer {
 }
 
 /// An inner service that tells all it sees, and agrees to the first subprotocol that it is offered.
-async fn tell<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn tell(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let user = request.extensions().get::<Authenticated>();
     let subject = user.map_or("nobody", |user| user.subject().unwrap());
     let text = format!("user={subject} uri={} headers={:?}", request.uri(), request.headers());
@@ -52,18 +54,32 @@ async fn tell<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallibl
     Ok(response)
 }
 
-/// A server with this layer in front of [`tell`]. It ends with the test's runtime.
+fn without_body<B>(request: Request<B>) -> Request<Full<Bytes>> {
+    request.map(|_| Full::default())
+}
+
+/// A server, of [`tell`] behind a layer. It ends with the test's runtime.
 struct Server(SocketAddr);
 
 impl Server {
     async fn start(layer: JwtBlocklistLayer) -> Self {
+        Self::serve(layer.layer(service_fn(tell))).await
+    }
+
+    async fn serve<S, R>(service: S) -> Self
+    where
+        S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible, Future: Send>
+            + Clone
+            + Send
+            + 'static,
+        R: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
+    {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let service = layer.layer(service_fn(tell));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let service = TowerToHyperService::new(service.clone());
+                let service = TowerToHyperService::new(service.clone().map_request(without_body));
                 tokio::spawn(async move {
                     let connection = auto::Builder::new(TokioExecutor::new());
                     let _ = connection.serve_connection_with_upgrades(TokioIo::new(stream), service).await;

@@ -1,17 +1,33 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
-use crate::blocklist::{RevocationId, Scope};
+use crate::blocklist::{BareId, RevocationId, Scope};
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Keys {
     /// `{jwt}:`
     prefix: String,
+    tutorial: TutorialEntries,
+}
+
+/// Whether the entries of the FastAPI tutorial's application count: the bare `jti`, outside of the namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TutorialEntries {
+    Ignored,
+    Shared,
 }
 
 impl Keys {
-    pub(super) fn new(namespace: &str) -> Self {
-        Self { prefix: format!("{{{namespace}}}:") }
+    pub(super) fn new(namespace: &str, tutorial: TutorialEntries) -> Self {
+        Self { prefix: format!("{{{namespace}}}:"), tutorial }
+    }
+
+    /// The key of the tutorial's entry, where those count.
+    pub(super) fn bare(&self, id: Option<BareId>) -> Option<Vec<u8>> {
+        match self.tutorial {
+            TutorialEntries::Shared => id.map(|id| id.to_string().into_bytes()),
+            TutorialEntries::Ignored => None,
+        }
     }
 
     /// What is there as long as no revocation was lost. See `Epoch`.
@@ -29,6 +45,11 @@ impl Keys {
         format!("{}longest", self.prefix)
     }
 
+    /// The newest refresh token of a session.
+    pub(super) fn newest(&self, session: RevocationId) -> String {
+        format!("{}r:{session}", self.prefix)
+    }
+
     /// Who has this compares log and entries.
     pub(super) fn audit(&self) -> String {
         format!("{}audit", self.prefix)
@@ -36,10 +57,16 @@ impl Keys {
 
     /// The entry of what was revoked.
     pub(super) fn entry(&self, scope: Scope, id: RevocationId) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 34);
+        let mut key = Vec::new();
+        self.write_entry(scope, id, &mut key);
+        key
+    }
+
+    /// [`entry`](Self::entry), in place of what was in `key`.
+    pub(super) fn write_entry(&self, scope: Scope, id: RevocationId, key: &mut Vec<u8>) {
+        key.clear();
         key.extend_from_slice(self.prefix.as_bytes());
         key.extend_from_slice(&[scope.tag(), b':']);
         key.extend_from_slice(&id.hex());
-        key
     }
 }

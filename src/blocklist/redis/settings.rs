@@ -7,7 +7,7 @@ use super::sentinel::Sentinels;
 use super::{
     dial::Dialler,
     host::{Connector, Host},
-    keys::Keys,
+    keys::{Keys, TutorialEntries},
     route::Route,
     tls::Tls,
     url::{self, Security, Topology},
@@ -43,6 +43,7 @@ pub struct RedisSettings {
     pub(super) max_checks: usize,
     pub(super) audit_every: Duration,
     pub(super) replicas: Option<Replicas>,
+    tutorial: TutorialEntries,
     eviction: Eviction,
     on_loss: OnLoss,
 }
@@ -159,6 +160,7 @@ impl RedisSettings {
             max_checks: 4096,
             audit_every: Duration::from_secs(60),
             replicas: None,
+            tutorial: TutorialEntries::Ignored,
             eviction: Eviction::default(),
             on_loss: OnLoss::default(),
         }
@@ -250,7 +252,7 @@ impl RedisSettings {
         self
     }
 
-    /// How long one revocation may take, all of it; 1 second by default. Then it is an error.
+    /// How long one revocation or redemption may take, all of it; 1 second by default. Then it is an error.
     #[must_use]
     pub fn revoke_deadline(mut self, deadline: Duration) -> Self {
         self.revoke_deadline = deadline;
@@ -266,6 +268,17 @@ impl RedisSettings {
     #[must_use]
     pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
         self.replicas = Some(Replicas { count, within });
+        self
+    }
+
+    /// Shares the FastAPI tutorial's entries, while its application runs beside: what it blocks (`SET <jti> "" EX …`) is refused here, in
+    /// the same round trip, and the token that is logged out here is written so too.
+    ///
+    /// For a `jti` that is a UUID as Python writes it or of the form that [`Issuer`](crate::Issuer) makes. The keys are outside of the namespace: a user
+    /// of the ACL needs `~*`. Only the token that was presented is written: not the other tokens of its session, nor a `logout_everywhere`.
+    #[must_use]
+    pub fn tutorial_entries(mut self) -> Self {
+        self.tutorial = TutorialEntries::Shared;
         self
     }
 
@@ -320,7 +333,7 @@ impl RedisSettings {
     }
 
     pub(super) fn keys(&self) -> Keys {
-        Keys::new(&self.namespace)
+        Keys::new(&self.namespace, self.tutorial)
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
@@ -353,6 +366,12 @@ impl RedisSettings {
         #[cfg(feature = "cluster")]
         if matches!(self.route, Route::Cluster(_)) && login.db() != 0 {
             return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
+        }
+        #[cfg(feature = "cluster")]
+        if matches!(self.route, Route::Cluster(_)) && self.tutorial == TutorialEntries::Shared {
+            return Err(ConfigError::setting(
+                "`tutorial_entries` cannot be shared in a Redis cluster: their keys are in other slots than ours",
+            ));
         }
         Ok(())
     }
