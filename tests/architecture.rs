@@ -171,8 +171,8 @@ fn foreign_crates_stay_in_their_rooms() {
 
 #[test]
 fn only_the_guard_makes_an_authenticated() {
-    for Source { part, code, .. } in code() {
+    for Source { path, code, .. } in code() {
         let makes = code.contains("Ok(Authenticated(");
-        assert_eq!(makes, part == "guard", "in `{part}`");
+        assert_eq!(makes, path == "guard/mod.rs", "in `{path}`");
     }
 }

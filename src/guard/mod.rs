@@ -1,5 +1,7 @@
 //! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
 
+mod watch;
+
 use std::{
     fmt,
     sync::Arc,
@@ -15,7 +17,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, Verifier, VerifyError},
+    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, Verifier},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -76,59 +78,6 @@ impl Guard {
         let authenticated = self.decide(candidate, lookup.await)?;
         self.count_admitted(&authenticated);
         Ok(authenticated)
-    }
-
-    /// Whether a token that was let through may still be used: it has not expired, and the blocklist is asked anew. For handlers
-    /// that go on for long, such as a stream or a WebSocket. No signature is checked.
-    ///
-    /// # Errors
-    ///
-    /// When the token is over, was revoked, or the blocklist cannot tell.
-    pub async fn recheck<X>(&self, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
-        let facts = &authenticated.0;
-        if self.verifier.is_over(facts.claims.expires_at, self.verifier.now()) {
-            return Err(self.reject(Reason::Unacceptable(VerifyError::Expired)));
-        }
-        let answer = self.blocklist.check(&facts.ids).await;
-        let authenticated = self.decide(Arc::clone(facts), answer)?;
-        self.count_admitted(&authenticated);
-        Ok(())
-    }
-
-    /// Resolves when a token that was let through may no longer be used, with the reason. It [rechecks](Self::recheck) after each
-    /// `pause`, so that it notices at most one pause late; and it ends on an outage of the blocklist too, unless the
-    /// [`OutagePolicy`] covers it: a loop of your own around `recheck` can do otherwise. The pauses are the caller's, so that it
-    /// runs on any runtime.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use tower_jwt_blocklist::{Authenticated, Guard};
-    /// # async fn next_message() -> Option<String> { None }
-    /// async fn chat(guard: Guard, user: Authenticated) {
-    ///     let pause = || tokio::time::sleep(Duration::from_secs(5));
-    ///     let mut ended = std::pin::pin!(guard.watch(&user, pause));
-    ///     loop {
-    ///         tokio::select! {
-    ///             _rejection = &mut ended => break, // close the connection
-    ///             message = next_message() => match message {
-    ///                 Some(_text) => { /* pass it on */ }
-    ///                 None => break,
-    ///             },
-    ///         }
-    ///     }
-    /// }
-    /// ```
-    pub async fn watch<X, P: Future<Output = ()>>(
-        &self,
-        authenticated: &Authenticated<X>,
-        mut pause: impl FnMut() -> P,
-    ) -> Rejection {
-        loop {
-            pause().await;
-            if let Err(rejection) = self.recheck(authenticated).await {
-                return rejection;
-            }
-        }
     }
 
     /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
