@@ -7,6 +7,7 @@ mod json;
 mod key_format;
 mod keys;
 mod kind;
+mod payload;
 mod provider;
 mod rules;
 mod secret;
@@ -19,6 +20,7 @@ pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
+pub(crate) use payload::Payload;
 pub(crate) use signer::Signer;
 pub use verifier::Verifier;
 pub(crate) use verifier::{RegisteredClaims, Verified};

@@ -13,6 +13,7 @@ use super::{
     header::{Header, Typ},
     keys::VerifyingKey,
     kind::KindSource,
+    payload::Payload,
     rules::{Issuers, Rules},
 };
 use crate::{
@@ -71,6 +72,8 @@ pub(crate) struct Verified<X> {
     pub(crate) kind: TokenKind,
     pub(crate) claims: RegisteredClaims,
     pub(crate) application: X,
+    /// All that it says.
+    pub(crate) payload: Payload,
 }
 
 /// The claims that this crate itself reads (RFC 7519 §4.1, and `sid`: one login, i.e. an access token, its refresh token and
@@ -130,7 +133,7 @@ impl Verifier {
         let rules = self.rules_for(header.typ);
         let (kind, claims) = rules.check(header.typ, &payload, || hash_of(signed), overtime, now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
-        Ok(Verified { kind, claims, application })
+        Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {
@@ -182,6 +185,11 @@ impl Verifier {
     /// that moment, or after it by no more than the leeway, and `max_lifetime` bounds the rest.
     pub(crate) fn revocations_kept_for(&self) -> Duration {
         KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.rules.max_lifetime
+    }
+
+    /// Whether a token with this `exp` is accepted no more.
+    pub(crate) fn is_over(&self, expires_at: Timestamp, now: Timestamp) -> bool {
+        now >= expires_at + self.rules.leeway
     }
 
     /// The latest `iat` accepted now, or a second from now: that is as fine as `iat` can say it.
