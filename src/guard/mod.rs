@@ -312,7 +312,8 @@ pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Dura
     match ids.session() {
         // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
         Some(session) => {
-            let revocation = Revocation::new(Scope::Session, session, now + kept_for);
+            // By the hour, so that logging out again and again is one entry.
+            let revocation = Revocation::new(Scope::Session, session, (now + kept_for).next_hour());
             revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
         }
         None => end_of_token(ids, expires_at),

@@ -107,7 +107,8 @@ impl VerifierBuilder {
         self
     }
 
-    /// Accepts tokens of any issuer, also without `iss`: for keys that only one issuer can sign with.
+    /// Accepts tokens of any issuer, also without `iss`: for keys that only one issuer can sign with. An [`Issuer`](crate::Issuer) on
+    /// such a verifier can take back by name ([`logout_everywhere`](crate::Issuer::logout_everywhere) and the like) only tokens without `iss`.
     pub fn any_issuer(mut self) -> Self {
         self.issuers = Expected::Any;
         self

@@ -13,7 +13,8 @@ use crate::{
 ///
 /// `read` takes an entry apart, and gives nothing for what is none. `revoke` merges an entry with what is stored, as
 /// `CutOff::merge` does, gives it the longer of the two lives, and appends to the log; one that lives for ever (`PTTL` is -1) stays
-/// so. It answers with the log's id of it, or with nothing where nothing changed and it need not be written `always`. What comes
+/// so. It answers with the log's id of it, or with nothing where nothing changed (but for a second of its life,
+/// which is not worth an entry) and it need not be written `always`. What comes
 /// from the log itself (an empty `packed`) is not appended again. It fails on what is no entry: `GET` on a key of another type, which
 /// `MGET` would not see.
 ///
@@ -59,7 +60,7 @@ local function revoke(key, all, others, except, ttl, packed, always, reason)
     left = redis.call('PTTL', key)
   end
   local entry = all .. ' ' .. others .. ' ' .. except
-  if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
+  if entry == stored and (left == -1 or left + 1000 >= tonumber(ttl)) and always == '' then return '' end
   local id = 'in the log already'
   if packed ~= '' then
     id = append(packed, ttl, reason)

@@ -6,6 +6,11 @@
 //!
 //! An epoch has a floor: tokens issued up to it are refused, for nobody knows any more which of them were revoked.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
 use redis::{Script, Value, aio::MultiplexedConnection};
 
 use super::{dial::DialError, keys::Keys, policy::OnLoss};
@@ -16,7 +21,7 @@ use crate::{
 };
 
 /// How far two clocks may be apart: that of the process that begins an epoch, and ours.
-const CLOCKS_DIFFER_BY: std::time::Duration = std::time::Duration::from_secs(60);
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 
 const ATTEMPTS: usize = 10;
 
@@ -59,6 +64,42 @@ impl Epoch {
     }
 }
 
+/// The last entry of the log that this process was told is stored, over all its connections: it has to be there, also where the
+/// store was lost before the next heartbeat.
+#[derive(Debug, Default)]
+pub(super) struct Promises(Mutex<Option<Promise>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    epoch: RevocationId,
+    /// Milliseconds and number.
+    id: (u64, u64),
+    /// How long the entry has to live, in milliseconds.
+    lives_for: u64,
+}
+
+impl Promises {
+    /// `id` as the script answered it; what is no id was in the log already.
+    pub(super) fn add(&self, epoch: Epoch, id: &[u8], lives_for: Duration) {
+        let Some(id) = std::str::from_utf8(id).ok().and_then(parse_id) else { return };
+        let promise = Promise { epoch: epoch.id, id, lives_for: super::millis(lives_for) };
+        // One store of one value cannot leave it half-way, so a poisoned lock is as good as a whole one.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.epoch != promise.epoch || last.id < promise.id) {
+            *last = Some(promise);
+        }
+    }
+
+    fn last(&self) -> Option<Promise> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parse_id(id: &str) -> Option<(u64, u64)> {
+    let (millis, number) = id.split_once('-')?;
+    Some((millis.parse().ok()?, number.parse().ok()?))
+}
+
 /// What one process has seen of the store, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -67,6 +108,8 @@ pub(super) struct Seen {
     at: Timestamp,
     /// The id of the last entry of the log.
     pub(super) last_id: Option<String>,
+    /// What was the longest life of an entry then, in milliseconds.
+    longest: u64,
 }
 
 /// What the store holds when a connection begins, and at each heartbeat.
@@ -111,7 +154,7 @@ impl Seen {
             let is_empty = self.epoch.is_none() && found.epoch.is_none() && found.last_id.is_none();
             return Err(if is_empty { Loss::Empty } else { Loss::Gone });
         };
-        let (Some(last_id), Some(longest)) = (&found.last_id, found.longest) else { return Err(Loss::LogGone) };
+        let (Some(last_id), Some(_)) = (&found.last_id, found.longest) else { return Err(Loss::LogGone) };
         match self.epoch {
             // Whoever noticed the loss began a new epoch since; one that is older than what we last saw is of another store.
             Some(known) if known.id != epoch.id && epoch.began_at + CLOCKS_DIFFER_BY < self.at => {
@@ -121,12 +164,21 @@ impl Seen {
             Some(known)
                 if known.id == epoch.id
                     && !found.seen_is_there
-                    && self.last_id.as_deref().map(millis_of).unwrap_or_default().saturating_add(longest)
+                    && self.last_id.as_deref().map(millis_of).unwrap_or_default().saturating_add(self.longest)
                         >= millis_of(last_id) =>
             {
                 Err(Loss::TailGone)
             }
             _ => Ok(epoch),
+        }
+    }
+
+    /// What was promised since counts as seen.
+    pub(super) fn remember(&mut self, promises: &Promises) {
+        if let Some(promise) = promises.last().filter(|last| self.last_id.as_deref().and_then(parse_id) < Some(last.id))
+        {
+            self.last_id = Some(format!("{}-{}", promise.id.0, promise.id.1));
+            self.longest = self.longest.max(promise.lives_for);
         }
     }
 
@@ -141,28 +193,30 @@ impl Seen {
     }
 
     fn update(&mut self, epoch: Epoch, found: Found, asked_at: Timestamp) {
-        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id };
+        let longest = found.longest.unwrap_or_default();
+        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id, longest };
     }
 }
 
 /// When an entry of the log was made, by the server's clock: the first part of its id.
 fn millis_of(id: &str) -> u64 {
-    id.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default()
+    parse_id(id).unwrap_or_default().0
 }
 
 /// Asks for what [`Found`] holds.
 pub(super) fn ask(pipeline: &mut redis::Pipeline, keys: &Keys, seen: &Seen) {
     // An id that no entry has, for who has seen none.
     let last_seen = seen.last_id.as_deref().unwrap_or("0-1");
+    // Before the last one: what is trimmed in between is not missed.
+    pipeline.cmd("XRANGE").arg(keys.log()).arg(last_seen).arg(last_seen);
     pipeline.cmd("GET").arg(keys.epoch());
     pipeline.cmd("GET").arg(keys.longest());
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-").arg("COUNT").arg(1);
-    pipeline.cmd("XRANGE").arg(keys.log()).arg(last_seen).arg(last_seen);
 }
 
 /// Reads the replies to [`ask`].
 pub(super) fn read(seen: &Seen, replies: &[Value]) -> Option<Found> {
-    let [epoch, longest, Value::Array(last), Value::Array(seen_entry)] = replies else { return None };
+    let [Value::Array(seen_entry), epoch, longest, Value::Array(last)] = replies else { return None };
     let epoch = match epoch {
         Value::BulkString(text) => Some(text.clone()),
         _ => None,
@@ -207,10 +261,12 @@ async fn replace(
     call.invoke_async(connection).await.map_err(|error| DialError::of(&error))
 }
 
-/// Begins a new epoch, whatever is there.
+/// Begins a new epoch, whatever is there. A floor that is there already is not lowered.
 pub(super) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<(), DialError> {
     let mut there = Vec::new();
     for _ in 0..ATTEMPTS {
+        let floor = Epoch::parse(&there).map_or(epoch.floor, |earlier| earlier.floor.max(epoch.floor));
+        let epoch = Epoch { floor, ..epoch };
         there = replace(connection, keys, &there, epoch).await?;
         if epoch.is_written(&there) {
             return Ok(());
@@ -278,10 +334,16 @@ mod tests {
     #[test]
     fn g5_every_row_of_the_judgement() {
         let ours = epoch(1, 5000);
-        let seen = Seen { epoch: Some(ours), at: Timestamp::from_millis(NOW), last_id: Some(format!("{NOW}-0")) };
+        let seen = Seen {
+            epoch: Some(ours),
+            at: Timestamp::from_millis(NOW),
+            last_id: Some(format!("{NOW}-0")),
+            longest: 1000,
+        };
         let nothing = Seen::default();
         let skew = u64::try_from(CLOCKS_DIFFER_BY.as_millis()).unwrap();
         let (younger, older) = (epoch(2, NOW - skew), epoch(2, NOW - skew - 1));
+        let later_longer = Found { longest: Some(999_999), ..found(Some(ours), Some(NOW + 1001), false) };
         let without_longest = Found { longest: None, ..found(Some(ours), Some(NOW), true) };
         let garbage = Found { epoch: Some(b"garbage".to_vec()), ..found(None, Some(NOW), true) };
         let rows = [
@@ -308,6 +370,7 @@ mod tests {
                 found(Some(ours), Some(NOW + 1000), false),
                 Err(Loss::TailGone),
             ),
+            ("the same, and a longer life since", &seen, later_longer, Ok(ours)),
             ("the last entry trimmed, its time over", &seen, found(Some(ours), Some(NOW + 1001), false), Ok(ours)),
         ];
         for (name, seen, found, expected) in rows {

@@ -1,5 +1,6 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod acks;
 mod audit;
 mod batch;
 mod check;
@@ -34,12 +35,12 @@ use std::{
 use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
+use acks::Acks;
 use batch::Batcher;
-use check::Question;
+use check::{Checks, Question};
 use dial::{DialError, Dialler};
-use epoch::Seen;
+use epoch::{Promises, Seen};
 use exchange::{Failure, Patience, Request};
-use policy::Replicas;
 pub use policy::{Eviction, OnLoss};
 pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
@@ -80,9 +81,11 @@ struct Shared {
     keys: keys::Keys,
     revoke_script: Script,
     rotate_script: Script,
-    batcher: Batcher,
+    checks_together: Batcher<check::Checks>,
+    acks: Batcher<acks::Acks>,
     /// Checks under way.
     checks: AtomicUsize,
+    promises: Arc<Promises>,
     auditor: JoinHandle<()>,
     runtime: Handle,
 }
@@ -145,7 +148,7 @@ impl RedisBlocklist {
         first: Option<dial::Connected>,
         runtime: Handle,
     ) -> Self {
-        let keys = settings.keys();
+        let (keys, promises) = (settings.keys(), Arc::clone(&dialler.promises));
         let second = settings.replicas.map(|_| dialler.clone());
         let reader = Supervisor::start(dialler, seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
@@ -157,8 +160,10 @@ impl RedisBlocklist {
             keys,
             revoke_script: entry::script(),
             rotate_script: rotate::script(),
-            batcher: Batcher::default(),
+            checks_together: Batcher::default(),
+            acks: Batcher::default(),
             checks: AtomicUsize::new(0),
+            promises,
             runtime,
         }))
     }
@@ -184,7 +189,7 @@ impl Shared {
         let deadline = Instant::now() + self.settings.check_deadline;
         let mut patience = Patience::new(deadline);
         loop {
-            match batch::ask(&self, token, deadline).await {
+            match batch::ask::<Checks>(&self, token, deadline).await.unwrap_or(Err(Outage::TimedOut.into())) {
                 Ok(status) => return Ok(status),
                 Err(failure) => patience.outlast(failure, &self.reader).await?,
             }
@@ -201,32 +206,18 @@ impl Shared {
         Ok(cut_off)
     }
 
-    async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    async fn revoke(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
-        let Some((_, mut live)) = self.store(revocation, &log::pack(revocation), deadline).await? else {
+        let Some(live) = self.store(revocation, &log::pack(revocation), deadline).await? else { return Ok(()) };
+        if self.settings.replicas.is_none() {
             return Ok(());
-        };
-        let Some(Replicas { count, within }) = self.settings.replicas else { return Ok(()) };
-        // Counts those that have all that this connection has written, so it is the same connection.
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(count.get()).arg(millis(within));
-        match self.writer().send(&mut live, Request::Command(&wait), deadline).await {
-            Ok(Value::Int(acks)) if acks >= i64::from(count.get()) => Ok(()),
-            Ok(_) | Err(_) => {
-                meter::ack_missed();
-                Err(RevokeError::NotReplicated)
-            }
         }
+        batch::ask::<Acks>(self, live, deadline).await.unwrap_or(Err(RevokeError::NotReplicated))
     }
 
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
-    async fn store(
-        &self,
-        revocation: &Revocation,
-        packed: &[u8],
-        deadline: Instant,
-    ) -> Result<Option<((), Live)>, Outage> {
+    async fn store(&self, revocation: &Revocation, packed: &[u8], deadline: Instant) -> Result<Option<Live>, Outage> {
         let live_for = revocation.until.since(self.now());
         if live_for.is_zero() {
             return Ok(None);
@@ -249,10 +240,12 @@ impl Shared {
             Request::Script(call)
         };
         let read = |_: &Live, answer: &Value| match answer {
-            Value::BulkString(_) => Ok(()),
+            Value::BulkString(id) => Ok(id.clone()),
             _ => Err(Outage::UnexpectedReply.into()),
         };
-        self.writer().insist(deadline, call, read).await.map(Some)
+        let (id, live) = self.writer().insist(deadline, call, read).await?;
+        self.promises.add(live.connected.epoch, &id, live_for);
+        Ok(Some(live))
     }
 
     /// With what the prelude of the scripts asks for.
