@@ -1,0 +1,118 @@
+//! The keys of one party, which can be replaced as a whole while they are used.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use serde_json::json;
+
+use super::{
+    jwk,
+    keys::{MAX_KEY_ID_BYTES, VerifyingKey},
+    swap::Swap,
+};
+use crate::error::ConfigError;
+
+/// The keys of one party: given to a [`Verifier`](crate::Verifier), and [replaced](Self::replace) whenever they change. A clone is
+/// the same set.
+///
+/// ```
+/// use tower_jwt_blocklist::{Algorithm, KeySet, Verifier, VerifyingKey};
+///
+/// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
+/// # let (old, new) = ("3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998", "0c7f1e2d3b4958677665544332211000f");
+/// let key = |id: &str, secret| VerifyingKey::from_secret(Algorithm::HS256, secret).map(|key| key.with_id(id));
+/// let keys = KeySet::new([key("2025", old)?])?;
+/// let verifier = Verifier::builder().keys(keys.clone()).issuer("my-app").audience("my-app").build()?;
+///
+/// // Later, without a restart: from here on tokens of both are accepted …
+/// keys.replace([key("2026", new)?, key("2025", old)?])?;
+/// // … and when the last token of the old key has ended, only those of the new.
+/// keys.replace([key("2026", new)?])?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct KeySet(Arc<Shared>);
+
+struct Shared {
+    keys: Swap<Vec<VerifyingKey>>,
+    /// How often the keys were replaced.
+    generation: AtomicU64,
+}
+
+impl KeySet {
+    /// A set of these keys: one, or several with an id each; all of them secrets, or all public.
+    ///
+    /// # Errors
+    ///
+    /// Without a key; with two keys of one id, a key without an id beside others, an id that is empty or over 256 bytes, or secrets
+    /// beside public keys.
+    pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, ConfigError> {
+        Ok(Self::unchecked(checked(keys)?))
+    }
+
+    fn unchecked(keys: Vec<VerifyingKey>) -> Self {
+        Self(Arc::new(Shared { keys: Swap::new(keys), generation: AtomicU64::new(0) }))
+    }
+
+    /// Replaces all keys at once. A request that begins after the return is judged by these alone: tokens of a key that is gone
+    /// are refused, also where they were accepted before.
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new); then the keys are as they were.
+    pub fn replace(&self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<(), ConfigError> {
+        self.0.keys.store(checked(keys)?);
+        // After the keys: what is found with the old ones is never kept under the new number.
+        self.0.generation.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+
+    /// The public keys as a JWKS document (RFC 7517 §5), for others to check tokens with: what `/.well-known/jwks.json` answers.
+    /// Secrets are not in it.
+    pub fn to_jwks(&self) -> String {
+        let keys: Vec<_> = self.load().iter().filter_map(jwk::public_jwk).collect();
+        json!({ "keys": keys }).to_string()
+    }
+
+    pub(super) fn load(&self) -> Arc<Vec<VerifyingKey>> {
+        self.0.keys.load()
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.0.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+fn checked(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Vec<VerifyingKey>, ConfigError> {
+    let keys: Vec<_> = keys.into_iter().collect();
+    let complaint = if keys.is_empty() {
+        "no key is set: call `key(…)`"
+    } else if keys.len() > 1 && keys.iter().any(|key| key.id.is_none()) {
+        "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens"
+    } else if keys.iter().any(|key| key.id().is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES)) {
+        "a key's id is 1 to 256 bytes long"
+    } else if keys.iter().enumerate().any(|(index, key)| keys[..index].iter().any(|earlier| earlier.id == key.id)) {
+        "two keys have one id: a token could not say which it means"
+    } else if keys.iter().any(|key| key.algorithm.is_symmetric() != keys[0].algorithm.is_symmetric()) {
+        "secrets and public keys are in one set: use a verifier for each, or a public key may be taken for a secret"
+    } else {
+        return Ok(keys);
+    };
+    Err(ConfigError::setting(complaint))
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&*self.load()).finish()
+    }
+}
