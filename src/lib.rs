@@ -68,7 +68,7 @@
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
 //! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
-//! `tls` for where it is. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
+//! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -108,6 +108,8 @@ pub use middleware::{
 };
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
+#[cfg(feature = "jwks")]
+pub use token::RemoteKeys;
 pub use token::{
     Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenIdSource, Verifier,
     VerifierBuilder, VerifyingKey,

@@ -37,12 +37,19 @@ use crate::error::ConfigError;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct KeySet(Arc<Shared>);
+pub struct KeySet(pub(super) Arc<Shared>);
 
-struct Shared {
+/// The same for the task that keeps it fresh, which must not keep it alive.
+#[cfg(feature = "jwks")]
+pub(super) struct WeakKeySet(pub(super) std::sync::Weak<Shared>);
+
+pub(super) struct Shared {
     keys: Swap<Vec<VerifyingKey>>,
     /// How often the keys were replaced.
     generation: AtomicU64,
+    /// Whoever fetches them, where they are somebody else's.
+    #[cfg(feature = "jwks")]
+    refresher: std::sync::OnceLock<super::remote::Refresher>,
 }
 
 impl KeySet {
@@ -57,7 +64,12 @@ impl KeySet {
     }
 
     fn unchecked(keys: Vec<VerifyingKey>) -> Self {
-        Self(Arc::new(Shared { keys: Swap::new(keys), generation: AtomicU64::new(0) }))
+        Self(Arc::new(Shared {
+            keys: Swap::new(keys),
+            generation: AtomicU64::new(0),
+            #[cfg(feature = "jwks")]
+            refresher: std::sync::OnceLock::new(),
+        }))
     }
 
     /// Replaces all keys at once. A request that begins after the return is judged by these alone: tokens of a key that is gone
@@ -65,8 +77,16 @@ impl KeySet {
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new); then the keys are as they were.
+    /// As for [`new`](Self::new), and when the keys are fetched from a URL; then they are as they were.
     pub fn replace(&self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<(), ConfigError> {
+        #[cfg(feature = "jwks")]
+        if self.0.refresher.get().is_some() {
+            return Err(ConfigError::setting("these keys are fetched from a URL: the next fetch would undo it"));
+        }
+        self.put(keys)
+    }
+
+    pub(super) fn put(&self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<(), ConfigError> {
         self.0.keys.store(checked(keys)?);
         // After the keys: what is found with the old ones is never kept under the new number.
         self.0.generation.fetch_add(1, Ordering::Release);
@@ -88,8 +108,34 @@ impl KeySet {
         self.0.generation.load(Ordering::Acquire)
     }
 
+    /// Somebody asked for a key that is not here.
+    pub(super) fn missed(&self) {
+        #[cfg(feature = "jwks")]
+        if let Some(refresher) = self.0.refresher.get() {
+            refresher.missed();
+        }
+    }
+
     pub(super) fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+#[cfg(feature = "jwks")]
+impl KeySet {
+    /// Nobody's keys, until they are fetched.
+    pub(super) fn empty() -> Self {
+        Self::unchecked(Vec::new())
+    }
+
+    pub(super) fn downgrade(&self) -> WeakKeySet {
+        WeakKeySet(Arc::downgrade(&self.0))
+    }
+
+    /// The set owns whoever keeps it fresh.
+    pub(super) fn keep_fresh(&self, refresher: super::remote::Refresher) {
+        // A new set has none yet.
+        let _ = self.0.refresher.set(refresher);
     }
 }
 

@@ -11,6 +11,8 @@ mod key_set;
 mod keys;
 mod kind;
 mod provider;
+#[cfg(feature = "jwks")]
+mod remote;
 mod roca;
 mod rules;
 mod secret;
@@ -30,6 +32,8 @@ pub use jwks::{Jwks, RejectedKey};
 pub use key_set::KeySet;
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
+#[cfg(feature = "jwks")]
+pub use remote::RemoteKeys;
 pub(crate) use signer::Signer;
 pub(crate) use swap::Swap;
 pub use verifier::Verifier;

@@ -80,6 +80,10 @@ impl Parties {
                 judged => return judged,
             }
         }
+        // Not waited for: this token is refused, and the next of that key may find it.
+        if refusal == VerifyError::UnknownKey {
+            self.0.iter().for_each(|party| party.keys.missed());
+        }
         Err(refusal)
     }
 
