@@ -21,7 +21,7 @@ mod swap;
 mod trust;
 mod tutorial;
 mod verifier;
-#[cfg(all(test, any(feature = "aws_lc_rs", feature = "rust_crypto")))]
+#[cfg(test)]
 mod wycheproof;
 
 pub use algorithm::Algorithm;
