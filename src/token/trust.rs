@@ -3,7 +3,7 @@
 use super::{VerifyError, header::Header, key_set::KeySet, keys::VerifyingKey, rules::Issuers};
 use crate::error::ConfigError;
 
-/// The most parties of one verifier: as many signatures can a token cost, if all of them have a key of its `kid`.
+/// The most parties of one verifier: as many signature checks can a token cost, if all of them have a key of its `kid` and `alg`.
 const MAX_PARTIES: usize = 16;
 
 /// Somebody whose tokens are accepted.
