@@ -5,6 +5,7 @@
 //! | | |
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
+//! | [`KeySet`], [`Jwks`] | its keys, of one party or of several, replaced without a restart and published; `RemoteKeys` fetches them |
 //! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
@@ -72,7 +73,7 @@
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
 //! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
-//! `tls` for where it is. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
+//! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -114,8 +115,11 @@ pub use middleware::{
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
 pub use require::{ClaimList, Require};
+#[cfg(feature = "jwks")]
+pub use token::RemoteKeys;
 pub use token::{
-    Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
+    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenIdSource, Verifier,
+    VerifierBuilder, VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

@@ -14,6 +14,7 @@
 //! | `jwt_blocklist_batch_size` | histogram | | checks that shared one round trip to Redis |
 //! | `jwt_blocklist_acks_missed_total` | counter | | revocations that too few replicas of Redis confirmed |
 //! | `jwt_blocklist_revocations_total` | counter | `scope`, `outcome` | revocations: `stored`, or why not: `full`, or the reason of the outage |
+//! | `jwt_blocklist_key_fetches_total` | counter | `outcome` | fetches of published keys: `changed`, `unchanged`, or why not: `connection`, `timed_out`, `status`, `too_long`, `content`, `issuer`, `no_key` |
 
 /// A request was decided, by a layer or by a guard alone.
 pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
@@ -62,6 +63,12 @@ pub(crate) fn ack_missed() {
 /// A revocation was stored, or was not.
 pub(crate) fn revoked(scope: &'static str, outcome: &'static str) {
     count("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)]);
+}
+
+/// Somebody else's keys were fetched, or could not be.
+#[cfg(feature = "jwks")]
+pub(crate) fn keys_fetched(outcome: &'static str) {
+    count("jwt_blocklist_key_fetches_total", [("outcome", outcome)]);
 }
 
 /// When something began. Nothing at all without the feature.

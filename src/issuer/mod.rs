@@ -22,6 +22,7 @@ pub use refresh::Refreshed;
 use crate::{
     blocklist::{Revocation, RevocationId, RevokeError, Rotate, Scope, TokenIds},
     clock::Timestamp,
+    error::ConfigError,
     guard::Authenticated,
     logout::Revocable,
     token::{KEPT_AFTER_EXPIRY, SigningKey, Verifier},
@@ -68,6 +69,20 @@ impl Issuer {
     /// Starts building an issuer of tokens that `verifier` accepts, signed with `key`, redeemed and revoked in `store`.
     pub fn builder(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> IssuerBuilder {
         IssuerBuilder::new(verifier, key, store)
+    }
+
+    /// Signs with this key from now on, in all clones, without a restart. The verifier has to know it already: put it into its
+    /// [`KeySet`](crate::KeySet) first, beside the old one, and take the old one out when the last of its tokens has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the verifier does not accept what the key signs; then the old key goes on signing.
+    pub fn sign_with(&self, key: SigningKey) -> Result<(), ConfigError> {
+        let mint = &self.0.mint;
+        let trial = mint.with_key(key);
+        builder::self_test(&trial)?;
+        mint.signer.store(trial.signer);
+        Ok(())
     }
 
     /// Begins a session for `subject`: an access and a refresh token. `claims` become members of both, beside the registered
