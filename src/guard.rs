@@ -15,7 +15,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, Verifier},
+    token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, VerifiedTokens, Verifier},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -71,15 +71,22 @@ impl Guard {
     /// # Errors
     ///
     /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
+    ///
+    /// Each call verifies the token in full: a guard reads claims of any type, so the [token
+    /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let Check { candidate, lookup } = self.check(token)?;
+        let Check { candidate, lookup } = self.check(token, &VerifiedTokens::off())?;
         self.decide(candidate, lookup.await)
     }
 
     /// The decision about what a request carries, if it needs no waiting.
-    pub(crate) fn decide_at_once<X: DeserializeOwned>(&self, token: Result<&str, Reason>) -> Decision<X> {
+    pub(crate) fn decide_at_once<X: DeserializeOwned>(
+        &self,
+        token: Result<&str, Reason>,
+        seen: &VerifiedTokens<Facts<X>>,
+    ) -> Decision<X> {
         let token = token.map_err(|reason| self.reject(reason));
-        match token.and_then(|token| self.check(token)) {
+        match token.and_then(|token| self.check(token, seen)) {
             Err(rejection) => Decision::Now(Err(rejection)),
             Ok(check) => match check.lookup.answer() {
                 Some(answer) => Decision::Now(self.decide(check.candidate, answer)),
@@ -88,9 +95,30 @@ impl Guard {
         }
     }
 
-    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
-    fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
-        let now = self.verifier.now();
+    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind. What `seen`
+    /// spares is what neither time nor a revocation can change.
+    fn check<X: DeserializeOwned>(&self, token: &str, seen: &VerifiedTokens<Facts<X>>) -> Result<Check<X>, Rejection> {
+        // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
+        let (now, generation) = (self.verifier.now(), self.verifier.generation());
+        let candidate = match seen.get(token, generation) {
+            Some(facts) => match self.verifier.check_times(&facts.claims, now) {
+                Ok(()) => facts,
+                Err(error) => {
+                    seen.forget(token);
+                    return Err(self.reject(Reason::Unacceptable(error)));
+                }
+            },
+            None => {
+                let facts = Arc::new(self.verify(token, now)?);
+                seen.keep(token, generation, &facts);
+                facts
+            }
+        };
+        let lookup = self.blocklist.check(&candidate.ids);
+        Ok(Check { candidate, lookup })
+    }
+
+    fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Facts<X>, Rejection> {
         let Verified { kind, claims, application } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
         if kind != self.expected {
@@ -103,9 +131,7 @@ impl Guard {
         if let Some(issued_at) = claims.session_began.or(claims.issued_at) {
             ids = ids.with_issued_at(issued_at);
         }
-        let kept_for = self.verifier.revocations_kept_for();
-        let candidate = Arc::new(Facts { kind, claims, application, ids, kept_for });
-        Ok(Check { candidate, lookup: self.blocklist.check(&ids) })
+        Ok(Facts { kind, claims, application, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
     /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to.
@@ -252,6 +278,9 @@ impl<X> Authenticated<X> {
     }
 
     /// The application's own claims.
+    ///
+    /// Requests with one token may share one value ([token cache](crate::JwtBlocklistLayer#token-cache)): what a type with interior
+    /// mutability (a `Mutex`, an atomic) has changed in it, later requests see.
     pub fn claims(&self) -> &X {
         &self.0.application
     }
@@ -307,5 +336,54 @@ impl<X> fmt::Debug for Authenticated<X> {
             .field("expires_at", &self.0.claims.expires_at)
             .field("revocation_check", &self.1)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "aws_lc_rs"))]
+mod tests {
+    use std::cell::Cell;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{
+        blocklist::MemoryBlocklist,
+        issuer::Issuer,
+        token::{Algorithm, SigningKey, TokenCache},
+    };
+
+    thread_local! {
+        static VERIFIED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Application claims that count how often a token was verified.
+    #[derive(Debug)]
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            VERIFIED.set(VERIFIED.get() + 1);
+            NoClaims::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[tokio::test]
+    async fn r72_a_token_is_verified_again_when_the_keys_have_changed() {
+        let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586").unwrap();
+        let verifier = Verifier::builder().key(key.verifying_key().unwrap()).issuer("i").audience("a").build().unwrap();
+        let verifier = Arc::new(verifier);
+        let list = MemoryBlocklist::new();
+        let issuer = Issuer::builder(verifier.clone(), key, list.clone()).build().unwrap();
+        let token = issuer.login("user-1", &NoClaims {}).await.unwrap().access.into_string();
+        let guard = Guard::new(TokenKind::Access, verifier.clone(), list);
+        let seen = VerifiedTokens::new(TokenCache::default());
+        let times_verified = || {
+            let before = VERIFIED.get();
+            assert!(matches!(guard.decide_at_once::<Counted>(Ok(&token), &seen), Decision::Now(Ok(_))));
+            VERIFIED.get() - before
+        };
+        assert_eq!([times_verified(), times_verified()], [1, 0]);
+        verifier.next_generation();
+        assert_eq!([times_verified(), times_verified()], [1, 0]);
     }
 }

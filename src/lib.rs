@@ -98,7 +98,8 @@ pub use middleware::{
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
 pub use token::{
-    Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
+    Algorithm, KindSource, OptionalClaim, SigningKey, TokenCache, TokenIdSource, Verifier, VerifierBuilder,
+    VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

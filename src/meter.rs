@@ -19,6 +19,11 @@ pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
     count("jwt_blocklist_checks_total", [("expected", expected), ("outcome", outcome)]);
 }
 
+/// A genuine token was found among those that were verified before, or was not.
+pub(crate) fn token_cache(outcome: &'static str) {
+    count("jwt_blocklist_token_cache_total", [("outcome", outcome)]);
+}
+
 /// A check got no answer.
 pub(crate) fn unanswered(reason: &'static str) {
     count("jwt_blocklist_outages_total", [("reason", reason)]);

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use foldhash::quality::RandomState;
+
 use super::{
     Blocklist, CutOff, CutOffFuture, Lookup, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Status,
     TokenIds,
@@ -40,7 +42,7 @@ pub struct MemoryBlocklist(Arc<Shared>);
 
 struct Shared {
     /// What is revoked, and until when. Being here is being revoked: reading does not look at `until`.
-    entries: papaya::HashMap<RevocationId, Entry>,
+    entries: papaya::HashMap<RevocationId, Entry, RandomState>,
     /// The same entries by expiry, to find those that can be forgotten. Held by writers only, one at a time.
     by_expiry: Mutex<BTreeSet<(Timestamp, RevocationId)>>,
     capacity: usize,
@@ -71,7 +73,7 @@ impl MemoryBlocklist {
     /// the one need not be by the other.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
-            entries: papaya::HashMap::new(),
+            entries: papaya::HashMap::default(),
             by_expiry: Mutex::default(),
             capacity,
             clock: Arc::new(clock),
@@ -111,6 +113,10 @@ impl Shared {
         };
         if let Some(earlier) = earlier {
             by_expiry.remove(&(earlier.until, id));
+        }
+        if by_expiry.len().is_power_of_two() {
+            // Nearly every check finds nothing, and has looked far before it knows where the table is more than half full.
+            entries.reserve(2 * by_expiry.len());
         }
         by_expiry.insert((entry.until, id));
         entries.insert(id, entry);

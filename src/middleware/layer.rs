@@ -1,4 +1,4 @@
-use std::{fmt, marker::PhantomData, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
@@ -6,9 +6,9 @@ use super::{render::RenderRejection, rfc6750::Rfc6750, service::JwtBlocklist};
 use crate::{
     blocklist::Blocklist,
     claims::{NoClaims, TokenKind},
-    guard::Guard,
+    guard::{Facts, Guard},
     outage::OutagePolicy,
-    token::Verifier,
+    token::{TokenCache, VerifiedTokens, Verifier},
 };
 
 /// Lets a request through to the inner service only with a genuine token of the right kind that nobody has revoked.
@@ -17,7 +17,9 @@ use crate::{
 /// serves any number of services. See the [crate's documentation](crate) for an example.
 pub struct JwtBlocklistLayer<X = NoClaims> {
     policy: Policy,
-    claims: PhantomData<fn() -> X>,
+    token_cache: TokenCache,
+    /// Of this layer alone: another may ask for another kind, other claims, or by another verifier.
+    seen: VerifiedTokens<Facts<X>>,
 }
 
 /// What the layer and all its services share.
@@ -40,16 +42,20 @@ impl JwtBlocklistLayer {
 
     /// Asks for what this guard lets through.
     pub fn new(guard: Guard) -> Self {
-        Self { policy: Policy { guard, renderer: Arc::new(Rfc6750::new()) }, claims: PhantomData }
+        Self::of(Policy { guard, renderer: Arc::new(Rfc6750::new()) }, TokenCache::default())
     }
 }
 
 impl<X> JwtBlocklistLayer<X> {
+    fn of(policy: Policy, token_cache: TokenCache) -> Self {
+        Self { policy, token_cache, seen: VerifiedTokens::new(token_cache) }
+    }
+
     /// Reads the application's own claims into a `Y`, which the inner service gets as `Authenticated<Y>`. A token whose claims
     /// do not fit is refused as invalid.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
-        JwtBlocklistLayer { policy: self.policy, claims: PhantomData }
+        JwtBlocklistLayer::of(self.policy, self.token_cache)
     }
 
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
@@ -58,6 +64,13 @@ impl<X> JwtBlocklistLayer<X> {
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.policy.guard = self.policy.guard.outage_policy(policy);
         self
+    }
+
+    /// Whether verified tokens are kept, and in how many bytes; [`TokenCache::UpTo`] 8 MiB by default. See
+    /// [Token cache](#token-cache).
+    #[must_use]
+    pub fn token_cache(self, token_cache: TokenCache) -> Self {
+        Self::of(self.policy, token_cache)
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
@@ -72,13 +85,13 @@ impl<S, X> Layer<S> for JwtBlocklistLayer<X> {
     type Service = JwtBlocklist<S, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        JwtBlocklist::new(inner, self.policy.clone())
+        JwtBlocklist::new(inner, self.policy.clone(), self.seen.clone())
     }
 }
 
 impl<X> Clone for JwtBlocklistLayer<X> {
     fn clone(&self) -> Self {
-        Self { policy: self.policy.clone(), claims: PhantomData }
+        Self { policy: self.policy.clone(), token_cache: self.token_cache, seen: self.seen.clone() }
     }
 }
 

@@ -1,7 +1,5 @@
 use std::{
-    fmt,
-    marker::PhantomData,
-    mem,
+    fmt, mem,
     task::{Context, Poll},
 };
 
@@ -23,20 +21,21 @@ use super::{
 };
 use crate::{
     claims::NoClaims,
-    guard::{Authenticated, Check, Decision},
+    guard::{Authenticated, Check, Decision, Facts},
     rejection::{Rejection, RejectionKind},
+    token::VerifiedTokens,
 };
 
 /// The service that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) puts around another.
 pub struct JwtBlocklist<S, X = NoClaims> {
     inner: S,
     policy: Policy,
-    claims: PhantomData<fn() -> X>,
+    seen: VerifiedTokens<Facts<X>>,
 }
 
 impl<S, X> JwtBlocklist<S, X> {
-    pub(super) fn new(inner: S, policy: Policy) -> Self {
-        Self { inner, policy, claims: PhantomData }
+    pub(super) fn new(inner: S, policy: Policy, seen: VerifiedTokens<Facts<X>>) -> Self {
+        Self { inner, policy, seen }
     }
 
     /// The service inside.
@@ -72,7 +71,7 @@ where
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         hide_credentials(&mut request);
         let guard = &self.policy.guard;
-        match guard.decide_at_once::<X>(bearer::token(request.headers(), guard.max_token_bytes())) {
+        match guard.decide_at_once(bearer::token(request.headers(), guard.max_token_bytes()), &self.seen) {
             Decision::Now(Ok(authenticated)) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
             Decision::Now(Err(rejection)) => ResponseFuture::refused(self.policy.refuse(&rejection, request.method())),
             Decision::Later(Check { candidate, lookup }) => {
@@ -118,7 +117,7 @@ impl Policy {
 
 impl<S: Clone, X> Clone for JwtBlocklist<S, X> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), policy: self.policy.clone(), claims: PhantomData }
+        Self { inner: self.inner.clone(), policy: self.policy.clone(), seen: self.seen.clone() }
     }
 }
 

@@ -1,6 +1,10 @@
 //! The settings of a verifier, checked against each other before the first token is seen.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use jsonwebtoken::crypto::CryptoProvider;
 
@@ -230,6 +234,7 @@ impl VerifierBuilder {
             max_token_bytes: self.max_token_bytes,
             provider: self.provider.map_or_else(provider::compiled_in, Ok)?,
             clock: self.clock,
+            generation: AtomicU64::new(0),
         };
         verifier.self_test()?;
         Ok(verifier)

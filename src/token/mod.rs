@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod builder;
+mod cache;
 mod header;
 mod json;
 mod key_format;
@@ -17,6 +18,8 @@ mod verifier;
 pub use algorithm::Algorithm;
 pub(crate) use builder::{KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
+pub use cache::TokenCache;
+pub(crate) use cache::VerifiedTokens;
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
 pub(crate) use signer::Signer;

@@ -106,7 +106,19 @@ impl Rules {
         self.check_times(issued_at, not_before, expires_at, now)?;
         let session_began = session_began(began, issued_at).map_err(|()| VerifyError::IssuedAt)?;
 
-        Ok((kind, RegisteredClaims { issuer, subject, token_id, session_id, issued_at, session_began, expires_at }))
+        Ok((
+            kind,
+            RegisteredClaims {
+                issuer,
+                subject,
+                token_id,
+                session_id,
+                issued_at,
+                session_began,
+                not_before,
+                expires_at,
+            },
+        ))
     }
 
     /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
@@ -126,9 +138,9 @@ impl Rules {
         if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
     }
 
-    /// RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token. `max_lifetime` bounds how long a revocation must
+    /// The rules whose answer changes with the time: RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token. `max_lifetime` bounds how long a revocation must
     /// be remembered; a token without `iat` is measured from now, so that it cannot escape the bound.
-    fn check_times(
+    pub(super) fn check_times(
         &self,
         issued_at: Option<Timestamp>,
         not_before: Option<Timestamp>,

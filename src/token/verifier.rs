@@ -1,6 +1,13 @@
 //! The verifier: a compact token in, verified claims out.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto::CryptoProvider;
@@ -64,6 +71,7 @@ pub struct Verifier {
     pub(super) max_token_bytes: usize,
     pub(super) provider: &'static CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) generation: AtomicU64,
 }
 
 /// A genuine token's claims, and `X`, those of the application.
@@ -82,6 +90,7 @@ pub(crate) struct RegisteredClaims {
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) session_began: Option<Timestamp>,
+    pub(crate) not_before: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -110,6 +119,24 @@ impl Verifier {
         let (kind, claims) = self.rules_for(header.typ).check(header.typ, &payload, || hash_of(signed), now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
         Ok(Verified { kind, claims, application })
+    }
+
+    /// What [`verify`](Self::verify) finds out that time can change, asked again of a token that it has accepted before.
+    pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
+        // The leeway and the longest lifetime are those of all rules.
+        self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, now)
+    }
+
+    /// Which keys there are: another number once they are others. Whoever keeps what came of a token asks before it is verified,
+    /// and again before it is used.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// As if there were other keys.
+    #[cfg(test)]
+    pub(crate) fn next_generation(&self) {
+        self.generation.fetch_add(1, Ordering::Release);
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {
