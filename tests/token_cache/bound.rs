@@ -48,6 +48,14 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
             }
         });
         assert_eq!(signature_checks() - before, flood.len(), "{bytes}: the hot token was pushed out");
+        // Full of what nobody sends any more, it takes in who comes again.
+        let newcomer = of_session(9999, bytes);
+        let checks = [(); 5].map(|()| {
+            let before = signature_checks();
+            service.ask(&newcomer).unwrap();
+            signature_checks() - before
+        });
+        assert_eq!(checks[2..], [0; 3], "{bytes}: {checks:?}");
         let kept = held.bytes_current;
         assert!(kept <= BYTES as i64, "{bytes}: {kept} bytes are held");
         assert!(kept > BYTES as i64 / 4, "{bytes}: only {kept} bytes are held: nothing was flooded");
