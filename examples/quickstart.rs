@@ -9,12 +9,13 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header::CACHE_CONTROL},
-    response::IntoResponse,
+    response::{self, IntoResponse},
     routing::{get, post},
 };
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, Verifier,
+    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, LoggingOut, LogoutLayer, MemoryBlocklist,
+    NoClaims, SigningKey, TokenPair, Verifier,
 };
 
 fn app(secret: &str) -> Result<Router, ConfigError> {
@@ -23,34 +24,40 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
     let blocklist = MemoryBlocklist::new(); // or RedisBlocklist::connect(RedisSettings::from_url(url)?).await?
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 
-    let with_access_token = Router::new()
-        .route("/me", get(me))
-        .route("/logout", post(logout))
-        .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
-    let with_refresh_token =
-        Router::new().route("/refresh", post(refresh)).route_layer(JwtBlocklistLayer::refresh(verifier, blocklist));
-    let open = Router::new().route("/login", post(login));
-    Ok(open.merge(with_access_token).merge(with_refresh_token).with_state(issuer))
+    let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone());
+    let refresh_only = JwtBlocklistLayer::refresh(verifier.clone(), blocklist);
+    Ok(Router::new()
+        .route("/login", post(login))
+        .route("/me", get(me).route_layer(access))
+        .route("/refresh", post(refresh).route_layer(refresh_only))
+        .route("/logout", post(logout).route_layer(LogoutLayer::new(verifier)))
+        .with_state(issuer))
 }
 
 /// A real one checks a password first: see the `axum-logout` application.
-async fn login(State(issuer): State<Issuer>) -> Result<impl IntoResponse, StatusCode> {
+async fn login(State(issuer): State<Issuer>) -> response::Result<impl IntoResponse> {
     let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let tokens = json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() });
-    Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)))
+    Ok(tokens(&pair))
 }
 
-async fn refresh(State(issuer): State<Issuer>, session: Authenticated) -> Result<impl IntoResponse, StatusCode> {
-    let access = issuer.refresh(&session, session.claims()).map_err(|_| StatusCode::UNAUTHORIZED)?;
-    Ok(([(CACHE_CONTROL, "no-store")], Json(json!({ "access_token": access.as_str() }))))
+/// Each refresh token is good for one such answer: the client keeps the newest.
+async fn refresh(State(issuer): State<Issuer>, session: Authenticated) -> response::Result<impl IntoResponse> {
+    let refreshed = issuer.refresh(&session, session.claims()).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(tokens(&refreshed.pair()?))
+}
+
+fn tokens(pair: &TokenPair) -> impl IntoResponse + use<> {
+    let tokens = json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() });
+    ([(CACHE_CONTROL, "no-store")], Json(tokens))
 }
 
 async fn me(user: Authenticated) -> String {
     format!("hello, {}\n", user.subject().unwrap_or("nobody"))
 }
 
-async fn logout(State(issuer): State<Issuer>, user: Authenticated) -> Result<&'static str, StatusCode> {
-    issuer.logout(&user).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+/// With either token, also an expired one, and as often as the client likes.
+async fn logout(State(issuer): State<Issuer>, session: LoggingOut) -> response::Result<&'static str> {
+    issuer.logout(&session).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok("logged out\n")
 }
 
@@ -83,9 +90,21 @@ mod tests {
         let tokens: serde_json::Value = serde_json::from_str(&send(&app, "POST", "/login", "").await.1).unwrap();
         let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
         assert_eq!(send(&app, "GET", "/me", access).await, (200, "hello, user-1\n".into()));
-        assert_eq!(send(&app, "POST", "/refresh", refresh).await.0, 200);
-        assert_eq!(send(&app, "POST", "/logout", access).await.0, 200);
-        assert_eq!(send(&app, "GET", "/me", access).await.0, 401);
-        assert_eq!(send(&app, "POST", "/refresh", refresh).await.0, 401);
+        let (status, next) = send(&app, "POST", "/refresh", refresh).await;
+        assert_eq!(status, 200);
+        let next: serde_json::Value = serde_json::from_str(&next).unwrap();
+        let (next_access, next_refresh) =
+            (next["access_token"].as_str().unwrap(), next["refresh_token"].as_str().unwrap());
+        assert_ne!(next_refresh, refresh);
+        assert_eq!(send(&app, "GET", "/me", next_access).await.0, 200);
+        for token in [access, access, next_refresh] {
+            assert_eq!(send(&app, "POST", "/logout", token).await.0, 200);
+        }
+        for token in [access, next_access] {
+            assert_eq!(send(&app, "GET", "/me", token).await.0, 401);
+        }
+        for token in [refresh, next_refresh] {
+            assert_eq!(send(&app, "POST", "/refresh", token).await.0, 401);
+        }
     }
 }

@@ -8,6 +8,9 @@
 //! 3. **Without it.** Two days after the last login at the old one all its tokens have ended: delete `also_tutorial_tokens()` and
 //!    the `if` in `refresh`.
 //!
+//! On one Redis both refuse what the other has logged out: `tutorial_entries()`. Old tokens do not tell when they were made, so the
+//! first start has to be told that this Redis has lost nothing, once: `RedisBlocklist::initialise` with a floor of zero.
+//!
 //! What has to be known:
 //! - The secret is the old `JWT_SECRET`. One under 32 bytes, or out of a book, is an error at start; with a new one everybody logs
 //!   in again.
@@ -17,7 +20,8 @@
 //!   application makes in the days after it.
 //! - A server whose clock is set east of UTC made tokens that live some hours longer: raise `max_lifetime` by as many.
 //!
-//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example tutorial_side_by_side`
+//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example tutorial_side_by_side first`; without
+//! `first` from the second time on.
 
 use std::sync::Arc;
 
@@ -25,13 +29,13 @@ use axum::{
     Json, Router,
     extract::State,
     http::{StatusCode, header::CACHE_CONTROL},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Blocklist, ConfigError, Issuer, JwtBlocklistLayer, RedisBlocklist, RedisSettings, Revoke,
+    Algorithm, Authenticated, Blocklist, ConfigError, Issuer, JwtBlocklistLayer, RedisBlocklist, RedisSettings, Rotate,
     SigningKey, Verifier,
 };
 
@@ -47,7 +51,7 @@ struct User {
     user_uid: String,
 }
 
-fn app(secret: &str, blocklist: impl Blocklist + Revoke + Clone) -> Result<Router, ConfigError> {
+fn app(secret: &str, blocklist: impl Blocklist + Rotate + Clone) -> Result<Router, ConfigError> {
     let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
     let verifier = Verifier::builder().key(key.verifying_key()?).issuer("bookly").audience("bookly");
     let verifier = Arc::new(verifier.also_tutorial_tokens().build()?);
@@ -67,17 +71,18 @@ async fn me(user: Authenticated<Claims>) -> Json<User> {
     Json(user.claims().user.clone())
 }
 
-async fn refresh(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> Result<impl IntoResponse, StatusCode> {
-    let tokens = if token.issuer().is_none() {
+async fn refresh(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> Result<impl IntoResponse, Response> {
+    let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let pair = if token.issuer().is_none() {
         // An old one is worth one session of the new form. It ends last, so that a client that gets 503 has it still.
-        let pair = issuer.login(&token.claims().user.user_uid, token.claims()).await;
-        let pair = pair.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        issuer.logout(&token).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-        json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() })
+        let pair = issuer.login(&token.claims().user.user_uid, token.claims()).await.map_err(unavailable)?;
+        issuer.logout(&token).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())?;
+        pair
     } else {
-        let access = issuer.refresh(&token, token.claims()).map_err(|_| StatusCode::UNAUTHORIZED)?;
-        json!({ "access_token": access.as_str() })
+        let refreshed = issuer.refresh(&token, token.claims()).await.map_err(unavailable)?;
+        refreshed.pair().map_err(IntoResponse::into_response)?
     };
+    let tokens = json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() });
     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)))
 }
 
@@ -89,7 +94,10 @@ async fn logout(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> R
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (secret, url) = (std::env::var("JWT_SECRET")?, std::env::var("REDIS_URL")?);
-    let settings = RedisSettings::from_url(&url)?;
+    let settings = RedisSettings::from_url(&url)?.tutorial_entries();
+    if std::env::args().nth(1).as_deref() == Some("first") {
+        RedisBlocklist::initialise(settings.clone(), std::time::UNIX_EPOCH).await?;
+    }
     let blocklist = RedisBlocklist::connect(settings).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
     axum::serve(listener, app(&secret, blocklist)?).await?;

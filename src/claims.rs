@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum TokenKind {
     /// Presented to use the service.
     Access,
-    /// Presented only to get a new access token.
+    /// Presented only to get new tokens.
     Refresh,
 }
 

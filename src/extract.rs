@@ -1,15 +1,20 @@
-//! `Authenticated` as an axum extractor.
+//! For axum: `Authenticated` and `LoggingOut` as extractors, and `Rejection` as a response.
 
 use axum_core::{
     extract::FromRequestParts,
     response::{IntoResponse, Response},
 };
-use http::{StatusCode, request::Parts};
+use http::{Method, StatusCode, request::Parts};
 
-use crate::guard::Authenticated;
+use crate::{
+    guard::Authenticated,
+    logout::LoggingOut,
+    middleware::{self, Rfc6750},
+    rejection::Rejection,
+};
 
-/// The layer that makes an [`Authenticated`] did not run before this handler: the route was built without it, or with another
-/// type of application claims. A mistake of the program, so the answer is 500, and its message is in the log as an error.
+/// The layer that makes an [`Authenticated`] or a [`LoggingOut`] did not run before this handler: the route was built without it, or
+/// with another type of application claims. A mistake of the program, so the answer is 500, and its message is in the log as an error.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct MissingLayer;
@@ -17,8 +22,8 @@ pub struct MissingLayer;
 impl std::fmt::Display for MissingLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(
-            "no `Authenticated` of this type was found: add `JwtBlocklistLayer` to this route, with `.claims::<…>()` of the \
-             type the handler asks for",
+            "no proof of this type was found: add `JwtBlocklistLayer` to this route, with `.claims::<…>()` of the type the \
+             handler asks for, or `LogoutLayer` for `LoggingOut`",
         )
     }
 }
@@ -42,5 +47,21 @@ where
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MissingLayer> {
         parts.extensions.get::<Self>().cloned().ok_or(MissingLayer)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for LoggingOut {
+    type Rejection = MissingLayer;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MissingLayer> {
+        parts.extensions.get::<Self>().cloned().ok_or(MissingLayer)
+    }
+}
+
+/// For handlers that refuse by themselves, such as one that finds a refresh token redeemed already: the layer's own answer, by the
+/// default [`Rfc6750`], and its event. A layer with another renderer has other words: call that renderer there.
+impl IntoResponse for Rejection {
+    fn into_response(self) -> Response {
+        middleware::refuse(&Rfc6750::new(), &self, &Method::GET).map(Into::into)
     }
 }

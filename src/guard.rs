@@ -99,7 +99,7 @@ impl Guard {
     /// spares is what neither time nor a revocation can change.
     fn check<X: DeserializeOwned>(&self, token: &str, seen: &VerifiedTokens<Facts<X>>) -> Result<Check<X>, Rejection> {
         // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
-        let (now, generation) = (self.verifier.now(), self.verifier.generation());
+        let (now, generation) = (self.verifier.now(), self.verifier.key_generation());
         let candidate = match seen.get(token, generation) {
             Some(facts) => match self.verifier.check_times(&facts.claims, now) {
                 Ok(()) => facts,
@@ -124,13 +124,7 @@ impl Guard {
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
-        let mut ids = TokenIds::new(claims.issuer.as_deref(), &claims.token_id, claims.session_id.as_deref());
-        if let Some(subject) = &claims.subject {
-            ids = ids.with_subject(subject);
-        }
-        if let Some(issued_at) = claims.session_began.or(claims.issued_at) {
-            ids = ids.with_issued_at(issued_at);
-        }
+        let ids = names(&claims);
         Ok(Facts { kind, claims, application, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
@@ -266,6 +260,16 @@ impl<X> Authenticated<X> {
         self.0.ids.issued_at()
     }
 
+    /// How many refresh tokens of the session were redeemed before this one.
+    pub(crate) fn generation(&self) -> u32 {
+        self.0.claims.generation
+    }
+
+    /// Every name by which it can have been revoked.
+    pub(crate) fn ids(&self) -> &TokenIds {
+        &self.0.ids
+    }
+
     /// When the token ends: `exp`.
     pub fn expires_at(&self) -> SystemTime {
         self.0.claims.expires_at.into()
@@ -291,19 +295,7 @@ impl<X> Authenticated<X> {
     /// [`Issuer::logout`](crate::Issuer::logout) stores it for you; a service that only verifies tokens stores it with
     /// [`Revoke::revoke`](crate::Revoke::revoke).
     pub fn revocation(&self, now: SystemTime) -> Revocation {
-        match self.0.ids.session() {
-            // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
-            Some(session) => {
-                let revocation = Revocation::new(Scope::Session, session, Timestamp::from(now) + self.0.kept_for);
-                revocation.and_bare(self.0.ids.bare(), self.forgotten_at())
-            }
-            None => self.token_revocation(),
-        }
-    }
-
-    /// When it can be forgotten that the token was revoked.
-    fn forgotten_at(&self) -> Timestamp {
-        self.0.claims.expires_at + KEPT_AFTER_EXPIRY
+        end_of_login(&self.0.ids, self.0.claims.expires_at, self.0.kept_for, now.into())
     }
 
     /// What to store so that every session of the subject is over but this one; `None` for a token without `sub` or `sid`, which
@@ -317,9 +309,37 @@ impl<X> Authenticated<X> {
 
     /// What to store so that this one token is refused, and no other.
     pub fn token_revocation(&self) -> Revocation {
-        let until = self.forgotten_at();
-        Revocation::new(Scope::Token, self.0.ids.token(), until).and_bare(self.0.ids.bare(), until)
+        end_of_token(&self.0.ids, self.0.claims.expires_at)
     }
+}
+
+/// Every name by which a token with these claims can have been revoked.
+pub(crate) fn names(claims: &RegisteredClaims) -> TokenIds {
+    let mut ids = TokenIds::new(claims.issuer.as_deref(), &claims.token_id, claims.session_id.as_deref());
+    if let Some(subject) = &claims.subject {
+        ids = ids.with_subject(subject);
+    }
+    if let Some(issued_at) = claims.session_began.or(claims.issued_at) {
+        ids = ids.with_issued_at(issued_at);
+    }
+    ids
+}
+
+/// What revokes the login that a token belongs to: its session, or, of a token without `sid`, the token itself.
+pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Duration, now: Timestamp) -> Revocation {
+    match ids.session() {
+        // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
+        Some(session) => {
+            let revocation = Revocation::new(Scope::Session, session, now + kept_for);
+            revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
+        }
+        None => end_of_token(ids, expires_at),
+    }
+}
+
+fn end_of_token(ids: &TokenIds, expires_at: Timestamp) -> Revocation {
+    let until = expires_at + KEPT_AFTER_EXPIRY;
+    Revocation::new(Scope::Token, ids.token(), until).and_bare(ids.bare(), until)
 }
 
 impl<X> Clone for Authenticated<X> {
@@ -383,7 +403,7 @@ mod tests {
             VERIFIED.get() - before
         };
         assert_eq!([times_verified(), times_verified()], [1, 0]);
-        verifier.next_generation();
+        verifier.next_key_generation();
         assert_eq!([times_verified(), times_verified()], [1, 0]);
     }
 }

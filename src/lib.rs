@@ -5,9 +5,10 @@
 //! | | |
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
-//! | [`Blocklist`], [`Revoke`] | know what was taken back: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
+//! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
+//! | [`LogoutLayer`] | stands before the logout: takes expired tokens too, and proves nothing else |
 //! | [`Guard`] | the layer's decision without HTTP: for WebSockets, queues, tests |
 //!
 //! # In ten minutes
@@ -57,11 +58,18 @@
 //!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
+//! # Refresh
+//!
+//! A refresh token is good once: [`Issuer::refresh`] redeems it for the next pair. Within a
+//! [grace](IssuerBuilder::rotation_grace) the same token gets the same successor again; later it is in two hands, and its
+//! session is revoked. A logout of whatever breadth ends it at once.
+//!
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
-//! as an extractor. `redis` (default): `RedisBlocklist`. `metrics`: counters and histograms through the
-//! `metrics` facade, listed in the README. A feature adds; none changes what another does.
+//! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
+//! `tls` for where it is. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
+//! none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
@@ -73,6 +81,7 @@ mod error;
 mod extract;
 mod guard;
 mod issuer;
+mod logout;
 mod meter;
 mod middleware;
 mod outage;
@@ -80,8 +89,8 @@ mod rejection;
 mod token;
 
 pub use blocklist::{
-    Blocklist, CutOffFuture, Lookup, MemoryBlocklist, Outage, Revocation, RevocationId, Revoke, RevokeError,
-    RevokeFuture, Scope, Status, TokenIds,
+    Blocklist, CutOffFuture, Generation, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationId, Revoke,
+    RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
 pub use blocklist::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
@@ -91,9 +100,11 @@ pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::MissingLayer;
 pub use guard::{Authenticated, Guard, RevocationCheck};
-pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, TokenPair};
+pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
+pub use logout::{LoggingOut, Revocable};
 pub use middleware::{
-    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, RenderRejection, ResponseBody, ResponseFuture, Rfc6750,
+    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
+    Rfc6750,
 };
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};

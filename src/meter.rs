@@ -6,9 +6,11 @@
 //! | name | kind | labels | what |
 //! |---|---|---|---|
 //! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), or the `Rejection::reason` |
+//! | `jwt_blocklist_token_cache_total` | counter | `outcome` | genuine tokens at a layer with a token cache: `hit`, seen before, or `miss`, verified in full |
 //! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
 //! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |
 //! | `jwt_blocklist_redials_total` | counter | | connections to Redis that were made in the background, after a loss or a lazy start |
+//! | `jwt_blocklist_replays_total` | counter | | refresh tokens that were used again after their grace: sessions that were revoked for it |
 //! | `jwt_blocklist_losses_total` | counter | | times that Redis was found to have lost revocations |
 //! | `jwt_blocklist_batch_size` | histogram | | checks that shared one round trip to Redis |
 //! | `jwt_blocklist_acks_missed_total` | counter | | revocations that too few replicas of Redis confirmed |
@@ -38,6 +40,11 @@ pub(crate) fn waited(since: Stopwatch) {
 #[cfg(feature = "redis")]
 pub(crate) fn redialled() {
     count("jwt_blocklist_redials_total", []);
+}
+
+/// A refresh token turned out to be in two hands.
+pub(crate) fn replayed() {
+    count("jwt_blocklist_replays_total", []);
 }
 
 /// The store has lost revocations.

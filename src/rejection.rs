@@ -31,7 +31,7 @@ pub enum RejectionKind {
     Expired,
     /// The token is genuine, but of the other kind: refresh where access is asked for, or the reverse.
     WrongKind,
-    /// The token is genuine, but it or its session was revoked.
+    /// The token is genuine, but it or its session was revoked: also because the token had been redeemed before.
     Revoked,
     /// Whether the token was revoked could not be found out.
     Unavailable,
@@ -46,6 +46,7 @@ pub(crate) enum Reason {
     WrongKind,
     Revoked(Scope),
     BeforeLoss,
+    Replayed,
     Outage(Outage),
 }
 
@@ -62,7 +63,7 @@ impl Rejection {
             Reason::Unacceptable(VerifyError::Expired) => RejectionKind::Expired,
             Reason::Unacceptable(_) => RejectionKind::Invalid,
             Reason::WrongKind => RejectionKind::WrongKind,
-            Reason::Revoked(_) | Reason::BeforeLoss => RejectionKind::Revoked,
+            Reason::Revoked(_) | Reason::BeforeLoss | Reason::Replayed => RejectionKind::Revoked,
             Reason::Outage(_) => RejectionKind::Unavailable,
         }
     }
@@ -77,8 +78,8 @@ impl Rejection {
     ///
     /// `no_token`, `several_tokens`, `not_one_token`; before the signature is proven `too_long`, `shape`, `header`, `algorithm`,
     /// `typ`, `unknown_key`, `signature`; after it `payload`, `cnf`, `iss`, `sub`, `aud`, `jti`, `sid`, `exp`, `nbf`, `iat`,
-    /// `lifetime`, `kind`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`, `session_revoked`, `subject_revoked`,
-    /// `issuer_revoked`, `before_loss`; `not_connected`, `timed_out`, `failed`, `unexpected_reply`, `overloaded`, `lost`.
+    /// `lifetime`, `kind`, `refresh_generation`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`, `session_revoked`,
+    /// `subject_revoked`, `issuer_revoked`, `before_loss`, `replayed`; `not_connected`, `timed_out`, `failed`, `unexpected_reply`, `overloaded`, `lost`.
     ///
     /// Each refusal is one `tracing` event with the fields `expected` (`access` or `refresh`) and `reason`: at DEBUG, for any client
     /// can cause it, and at WARN when the blocklist did not answer.
@@ -94,6 +95,7 @@ impl Rejection {
             Reason::Revoked(Scope::Subject) => "subject_revoked",
             Reason::Revoked(Scope::Issuer) => "issuer_revoked",
             Reason::BeforeLoss => "before_loss",
+            Reason::Replayed => "replayed",
             Reason::Outage(outage) => outage.as_str(),
         }
     }

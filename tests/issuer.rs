@@ -16,9 +16,9 @@ use support::{AUDIENCE, ISSUER, NOW, clock, good_token, settings, signing_key, t
 use testkit::ManualClock;
 use tower_jwt_blocklist::{
     Authenticated, ConfigErrorKind, CutOffFuture, Guard, IssueError, Issuer, IssuerBuilder, KindSource,
-    MemoryBlocklist, NoClaims, OptionalClaim, Outage, Rejection, RejectionKind, Revocation, RevocationId, Revoke,
-    RevokeError, RevokeFuture, Scope, Timestamp, TokenIdSource, TokenIds, TokenKind, TokenPair, Verifier,
-    VerifierBuilder,
+    MemoryBlocklist, NoClaims, OptionalClaim, Outage, Redemption, Rejection, RejectionKind, Revocation, RevocationId,
+    Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture, Scope, Timestamp, TokenIdSource, TokenIds, TokenKind,
+    TokenPair, Verifier, VerifierBuilder,
 };
 
 /// A service: its clock, its blocklist, and who mints and checks its tokens.
@@ -92,6 +92,11 @@ fn piece(token: &str, index: usize) -> Value {
 
 async fn login(issuer: &Issuer) -> TokenPair {
     issuer.login("user-1", &NoClaims {}).await.unwrap()
+}
+
+/// The pair that this refresh token is redeemed for.
+async fn renew<X: Serialize + Send + Sync>(issuer: &Issuer, refresh: &Authenticated<X>) -> TokenPair {
+    issuer.refresh(refresh, refresh.claims()).await.unwrap().pair().unwrap()
 }
 
 #[tokio::test]
@@ -176,9 +181,10 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
         let pair = issuer.login("user-1", &profile()).await.unwrap();
         let access = house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap();
         let refresh = house.ask::<Profile>(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-        let renewed = issuer.refresh(&refresh, refresh.claims()).unwrap();
-        let renewed = house.ask::<Profile>(TokenKind::Access, renewed.as_str()).await.unwrap();
-        for user in [access, refresh, renewed] {
+        let next = renew(&issuer, &refresh).await;
+        let next_access = house.ask::<Profile>(TokenKind::Access, next.access.as_str()).await.unwrap();
+        let next_refresh = house.ask::<Profile>(TokenKind::Refresh, next.refresh.as_str()).await.unwrap();
+        for user in [access, refresh, next_access, next_refresh] {
             assert_eq!(user.claims(), &profile());
         }
     }
@@ -189,77 +195,37 @@ async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
 }
 
 #[tokio::test]
-async fn refresh_makes_an_access_token_of_the_same_session() {
-    let house = House::new();
-    let issuer = house.issuer();
-    let pair = login(&issuer).await;
-    let first = house.access(pair.access.as_str()).await.unwrap();
-    house.clock.advance(seconds(7200));
-    let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
-    let minted = issuer.refresh(&refresh, refresh.claims()).unwrap();
-    let renewed = house.access(minted.as_str()).await.unwrap();
-
-    assert_eq!((renewed.kind(), renewed.subject()), (TokenKind::Access, Some("user-1")));
-    assert_eq!(renewed.session_id(), first.session_id());
-    assert_ne!(renewed.token_id(), first.token_id());
-    assert_eq!(renewed.issued_at(), Some(house.clock.now()));
-    assert_eq!(renewed.expires_at(), house.clock.now() + seconds(3600));
-    assert_eq!(minted.expires_at(), renewed.expires_at());
-    house.refresh(pair.refresh.as_str()).await.expect("the refresh token stays valid");
-    assert_eq!(issuer.refresh(&renewed, renewed.claims()).unwrap_err(), IssueError::NotRefresh);
-}
-
-#[tokio::test]
-async fn g3_an_access_token_ends_no_later_than_the_refresh_token_it_came_of() {
-    let house = House::new();
-    let lifetimes = house.issuer_settings().access_lifetime(seconds(100)).refresh_lifetime(seconds(150));
-    let issuer = lifetimes.build().unwrap();
-    let refresh = house.refresh(login(&issuer).await.refresh.as_str()).await.unwrap();
-    for (passed, end) in [(0, 100), (50, 150), (51, 150), (149, 150)] {
-        house.clock.set(at_millis((NOW + passed) * 1000));
-        let end = at_millis((NOW + end) * 1000);
-        assert_eq!(issuer.refresh(&refresh, refresh.claims()).unwrap().expires_at(), end, "after {passed} s");
-    }
-    // A proof that was kept is no refresh token: what came of it would outlive the session's revocation.
-    for passed in [150, 151, 1_000_000] {
-        house.clock.set(at_millis((NOW + passed) * 1000));
-        assert_eq!(
-            issuer.refresh(&refresh, refresh.claims()).unwrap_err(),
-            IssueError::SessionOver,
-            "after {passed} s"
-        );
-    }
-}
-
-#[tokio::test]
 async fn logout_ends_every_token_of_the_session_and_of_no_other() {
     let house = House::new();
     let issuer = house.issuer();
     let (pair, other) = (login(&issuer).await, login(&issuer).await);
-    let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
-    let mut access = vec![pair.access];
-    for _ in 0..3 {
+    let mut pairs = vec![pair];
+    for number in 0..3 {
         house.clock.advance(seconds(60));
-        access.push(issuer.refresh(&refresh, refresh.claims()).unwrap());
+        let refresh = house.refresh(pairs[number].refresh.as_str()).await.unwrap();
+        pairs.push(renew(&issuer, &refresh).await);
     }
+    let refresh = house.refresh(pairs[3].refresh.as_str()).await.unwrap();
 
-    for (name, by) in [("any access token", house.access(access[1].as_str()).await), ("refresh", Ok(refresh.clone()))] {
-        issuer.logout(&by.unwrap()).await.unwrap();
-        let mut answers = vec![house.refresh(pair.refresh.as_str()).await];
-        for token in &access {
-            answers.push(house.access(token.as_str()).await);
+    let by_access = house.access(pairs[1].access.as_str()).await.unwrap();
+    for (name, by) in [("any access token", by_access), ("refresh", refresh.clone())] {
+        issuer.logout(&by).await.unwrap();
+        let mut answers = Vec::new();
+        for pair in &pairs {
+            answers.push(house.refresh(pair.refresh.as_str()).await);
+            answers.push(house.access(pair.access.as_str()).await);
         }
         for answer in answers {
             assert_eq!(answer.unwrap_err().reason(), "session_revoked", "{name}");
         }
         house.access(other.access.as_str()).await.expect("the user's other session goes on");
         house.refresh(other.refresh.as_str()).await.expect("the user's other session goes on");
-        assert_eq!(house.blocklist.len(), 1, "doing it twice is one entry");
+        assert_eq!(house.blocklist.len(), 2, "the session's newest token, and its end: doing it twice is one entry");
     }
 
-    // A proof from before the logout mints nothing that lives.
-    let late = issuer.refresh(&refresh, refresh.claims()).unwrap();
-    assert_eq!(house.access(late.as_str()).await.unwrap_err().reason(), "session_revoked");
+    // A proof from before the logout mints nothing.
+    let late = issuer.refresh(&refresh, refresh.claims()).await.unwrap();
+    assert_eq!(late.pair().unwrap_err().reason(), "session_revoked");
     house.access(login(&issuer).await.access.as_str()).await.expect("the user can log in again");
 }
 
@@ -309,8 +275,8 @@ async fn a_refreshed_token_belongs_to_the_session_also_where_the_issuer_was_rena
         let issuer = house.issuer();
         let old = token(typ.clone(), changes);
         let session = house.refresh(&old).await.unwrap();
-        let renewed = issuer.refresh(&session, session.claims()).unwrap();
-        let user = house.access(renewed.as_str()).await.unwrap();
+        let renewed = renew(&issuer, &session).await;
+        let user = house.access(renewed.access.as_str()).await.unwrap();
         issuer.logout(&user).await.unwrap();
         assert_eq!(
             house.refresh(&old).await.map_err(|rejection| rejection.reason()).err(),
@@ -335,6 +301,11 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
             Box::pin(async { Err(Outage::TimedOut) })
         }
     }
+    impl Rotate for Down {
+        fn rotate<'a>(&'a self, _: &'a Redemption) -> RotateFuture<'a> {
+            Box::pin(async { Err(RevokeError::Outage(Outage::TimedOut)) })
+        }
+    }
     let house = House::new();
     let user = house.access(&good_token()).await.unwrap();
     let down = Issuer::builder(house.verifier.clone(), signing_key(), Down).build().unwrap();
@@ -356,7 +327,8 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
 #[tokio::test]
 async fn claims_that_cannot_be_members_are_refused() {
     let issuer = House::with(settings().kind_source(KindSource::flag("refresh"))).issuer();
-    for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", "refresh"] {
+    let ours = ["session_ms", "refresh_generation"];
+    for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", "refresh"].into_iter().chain(ours) {
         for value in [json!("x"), Value::Null] {
             let error = issuer.login("user-1", &json!({ name: value })).await.unwrap_err();
             assert_eq!(error, IssueError::ReservedClaim, "{name}");
@@ -482,13 +454,8 @@ async fn r24_minting_never_panics_whatever_the_clock() {
         let Some(now) = UNIX_EPOCH.checked_add(now) else { continue };
         house.clock.set(now);
         let now = Timestamp::from(now);
-        match issuer.login("user-1", &NoClaims {}).await {
-            Ok(pair) => assert_eq!(payload(pair.refresh.as_str())["iat"], json!(now.as_seconds())),
-            // At the end of time there is none left to live in.
-            Err(error) => {
-                assert_eq!((error, now >= Timestamp::from_millis(u64::MAX - 1)), (IssueError::SessionOver, true))
-            }
-        }
+        let pair = login(&issuer).await;
+        assert_eq!(payload(pair.refresh.as_str())["iat"], json!(now.as_seconds()));
     }
 }
 
@@ -601,7 +568,8 @@ async fn g3_a_revoked_session_never_lives_again() {
 
 #[tokio::test]
 async fn g3_minted_tokens_of_a_session_never_live_again() {
-    for fraction in [0, 1, 999] {
+    let names = ["first access", "second access", "first refresh", "second refresh"];
+    for (fraction, which) in [0, 1, 999].into_iter().flat_map(|fraction| (0..4).map(move |which| (fraction, which))) {
         let max = seconds(900);
         let houses = houses(settings().max_lifetime(max), || settings().max_lifetime(max));
         let [house, ..] = &houses;
@@ -610,18 +578,13 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
         let pair = login(&issuer).await;
         house.clock.advance(seconds(200));
         let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
-        let renewed = issuer.refresh(&refresh, refresh.claims()).unwrap();
+        let renewed = renew(&issuer, &refresh).await;
         issuer.logout(&house.access(pair.access.as_str()).await.unwrap()).await.unwrap();
         let from = Timestamp::from(house.clock.now()).as_millis();
-        for (name, kind, token) in [
-            ("first access", TokenKind::Access, &pair.access),
-            ("second access", TokenKind::Access, &renewed),
-            ("refresh", TokenKind::Refresh, &pair.refresh),
-        ] {
-            let end = Timestamp::from(token.expires_at()).as_millis();
-            house.clock.set(at_millis(from));
-            stays_refused(name, &houses.each_ref(), kind, token.as_str(), from, end).await;
-        }
+        let token = [&pair.access, &renewed.access, &pair.refresh, &renewed.refresh][which];
+        let kind = if which < 2 { TokenKind::Access } else { TokenKind::Refresh };
+        let end = Timestamp::from(token.expires_at()).as_millis();
+        stays_refused(names[which], &houses.each_ref(), kind, token.as_str(), from, end).await;
     }
 }
 
@@ -660,4 +623,25 @@ async fn g3_a_token_named_by_its_hash_never_lives_again() {
     let user = house.access(&nameless).await.unwrap();
     house.issuer().logout(&user).await.unwrap();
     stays_refused("by hash", &houses.each_ref(), TokenKind::Access, &nameless, NOW * 1000, (NOW + 60) * 1000).await;
+}
+
+#[tokio::test]
+async fn every_revocation_of_an_issuer_with_a_reason_has_it() {
+    let clock = clock();
+    let (log, _recording) = support::log::record();
+    let list = MemoryBlocklist::with_capacity_and_clock(100, clock.as_fn());
+    let verifier = support::verifier(&clock);
+    let issuer = Issuer::builder(verifier.clone(), signing_key(), list.clone()).build().unwrap();
+    let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
+    let user = Guard::new(TokenKind::Access, verifier, list).authenticate::<NoClaims>(pair.access.as_str()).await;
+    let (user, told) = (user.unwrap(), issuer.because("told_to"));
+    told.logout(&user).await.unwrap();
+    told.logout_others(&user).await.unwrap();
+    told.logout_everywhere("user-1").await.unwrap();
+    told.revoke_session("s").await.unwrap();
+    told.revoke_token("t", user.expires_at()).await.unwrap();
+    told.revoke_all().await.unwrap();
+    assert_eq!(log.text().matches("reason=\"told_to\"").count(), 6, "{}", log.text());
+    issuer.logout_everywhere("user-1").await.unwrap();
+    assert_eq!(log.text().matches("reason=").count(), 6);
 }

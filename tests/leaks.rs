@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::{Empty, Full};
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{
     AUDIENCE, ISSUER, NOW, SECRET, clock,
     log::{Log, record},
@@ -16,7 +16,7 @@ use support::{
 };
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Revoke, Verifier,
+    Authenticated, Blocklist, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Rotate, TokenKind, Verifier,
 };
 
 fn request(token: &str) -> Request<Empty<Bytes>> {
@@ -24,12 +24,17 @@ fn request(token: &str) -> Request<Empty<Bytes>> {
 }
 
 /// One request of every outcome, a login, a refresh and a logout, and what is logged meanwhile.
-async fn journey(log: &Log, blocklist: impl Blocklist + Revoke + Clone) -> String {
+async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> String {
     let key = signing_key().with_id("key-1");
     let keys = Verifier::builder().key(key.verifying_key().unwrap()).issuer(ISSUER).audience(AUDIENCE);
     let verifier = Arc::new(keys.clock(clock().as_fn()).build().unwrap());
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build().unwrap();
     let pair = issuer.login("subject-c4n4ry", &json!({ "mail": "claim-c4n4ry" })).await.unwrap();
+
+    let guard = Guard::new(TokenKind::Refresh, verifier.clone(), blocklist.clone());
+    let session = guard.authenticate::<Value>(pair.refresh.as_str()).await.unwrap();
+    let refreshed = issuer.refresh(&session, &json!({ "mail": "claim-c4n4ry" })).await.unwrap();
+    tracing::trace!(?session, ?refreshed, "refreshed");
 
     let claims = json!({ "sub": "subject-c4n4ry", "jti": "token-c4n4ry", "sid": "session-c4n4ry", "x": "a\nINFO forged-c4n4ry" });
     let mut expired = claims.clone();

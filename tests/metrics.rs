@@ -109,8 +109,15 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
             if answer.is_some() && pace == Pace::Later {
                 expected.extend(once(["jwt_blocklist_store_seconds{}".into()]));
             }
-            ask(JwtBlocklistLayer::new(guard.clone()), &lines).await;
-            assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, layer");
+            let layer = JwtBlocklistLayer::new(guard.clone());
+            for seen in ["miss", "hit"] {
+                let mut expected = expected.clone();
+                if answer.is_some() {
+                    expected.extend(once([format!("jwt_blocklist_token_cache_total{{outcome={seen}}}")]));
+                }
+                ask(layer.clone(), &lines).await;
+                assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, layer, {seen}");
+            }
             if let [line] = &*lines
                 && let Some(token) = line.strip_prefix("Bearer ")
                 && !token.contains(' ')
@@ -154,14 +161,18 @@ async fn revocations_are_counted_by_scope_and_by_what_became_of_them() {
 #[cfg(feature = "redis")]
 #[tokio::test]
 async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_documented() {
+    use std::{num::NonZeroU8, time::UNIX_EPOCH};
     use support::wait::{eventually, soon};
     use testkit::RedisServer;
-    use tower_jwt_blocklist::{Clock, RedisBlocklist, RedisSettings, SystemClock};
+    use tower_jwt_blocklist::{Clock, RedisBlocklist, RedisSettings, Rejection, RejectionKind, SystemClock};
 
     let (counted, _recording) = count();
     let mut seen = BTreeMap::new();
     let mut server = RedisServer::start().await;
-    let list = RedisBlocklist::connect(RedisSettings::from_url(&server.url()).unwrap()).await.unwrap();
+    let settings = RedisSettings::from_url(&server.url()).unwrap();
+    let settings = settings.replica_acks(NonZeroU8::MIN, Duration::from_millis(10));
+    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    let list = RedisBlocklist::connect(settings).await.unwrap();
     let guard = Guard::new(TokenKind::Access, verifier(&clock()), list.clone());
     let asked = async || guard.authenticate::<NoClaims>(&good_token()).await.map(drop);
     let session = RevocationId::new(None, Scope::Session, "another");
@@ -175,15 +186,21 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     eventually("it is out", async || soon(asked()).await.is_err()).await;
     soon(list.revoke(&revocation)).await.unwrap_err();
     server.restart().await;
-    eventually("it works again", async || asked().await.is_ok()).await;
-    soon(list.revoke(&revocation)).await.unwrap();
+    // It came back empty, so what was issued before is refused.
+    let is_revoked = |answer: Result<(), Rejection>| answer.is_err_and(|error| error.kind() == RejectionKind::Revoked);
+    eventually("it works again", async || is_revoked(asked().await)).await;
+    soon(list.revoke(&revocation)).await.unwrap_err();
+    replay(&list).await;
     let again = counted.take();
     for name in [
         "jwt_blocklist_redials_total{}",
         "jwt_blocklist_checks_total{expected=access,outcome=not_connected}",
         "jwt_blocklist_outages_total{reason=not_connected}",
         "jwt_blocklist_revocations_total{scope=session,outcome=not_connected}",
-        "jwt_blocklist_revocations_total{scope=session,outcome=stored}",
+        "jwt_blocklist_revocations_total{scope=session,outcome=not_replicated}",
+        "jwt_blocklist_acks_missed_total{}",
+        "jwt_blocklist_losses_total{}",
+        "jwt_blocklist_replays_total{}",
     ] {
         assert!(again.contains_key(name), "{name}: {again:?}");
     }
@@ -192,6 +209,22 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
     let documented = names(&mut TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next()));
     assert_eq!(names(&mut seen.keys().map(|name| name.split('{').next().unwrap())), documented);
+}
+
+/// A refresh token is used a second time.
+#[cfg(feature = "redis")]
+async fn replay(list: &tower_jwt_blocklist::RedisBlocklist) {
+    use std::sync::Arc;
+    use tower_jwt_blocklist::{Issuer, Refreshed};
+
+    let verifier = Arc::new(support::settings().build().unwrap());
+    let issuer = Issuer::builder(verifier.clone(), support::signing_key(), list.clone());
+    let issuer = issuer.rotation_grace(Duration::ZERO).build().unwrap();
+    let pair = issuer.login("user", &NoClaims {}).await.unwrap();
+    let guard = Guard::new(TokenKind::Refresh, verifier, list.clone());
+    let session = guard.authenticate::<NoClaims>(pair.refresh.as_str()).await.unwrap();
+    assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Rotated(_))));
+    assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Replayed)));
 }
 
 const TABLE: &str = include_str!("../src/meter.rs");

@@ -229,7 +229,9 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
 
     let server = RedisServer::start().await;
     let (clock, settings) = (clock(), RedisSettings::from_url(&server.url()).unwrap());
-    let lists = RedisBlocklist::connect(settings.clock(clock.as_fn())).await.unwrap();
+    let settings = settings.clock(clock.as_fn());
+    RedisBlocklist::initialise(settings.clone(), std::time::UNIX_EPOCH).await.unwrap();
+    let lists = RedisBlocklist::connect(settings).await.unwrap();
     let verifier = verifier(&clock);
     let layer = JwtBlocklistLayer::access(verifier.clone(), lists.clone()).outage_policy(allowed(30));
     let strict = JwtBlocklistLayer::access(verifier.clone(), lists.clone());

@@ -17,7 +17,7 @@ use tower_jwt_blocklist::{
 
 /// As the README has them.
 const PERMISSIONS: &str =
-    "+hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
+    "+hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
 
 /// Longer than any test waits: with it, an answer that comes was not made by a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -504,4 +504,24 @@ async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
     let other = Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "new"), session().until());
     assert_eq!(blocklist.revoke(&other).await, Err(RevokeError::Outage(Outage::Failed)));
     assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
+}
+
+#[tokio::test]
+async fn a_reason_ends_up_in_both_logs() {
+    let server = RedisServer::start().await;
+    let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
+    let (log, _recording) = record();
+    blocklist.revoke(&session()).await.unwrap();
+    assert!(!log.text().contains("revoked"), "{}", log.text());
+    let other = Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "new"), session().until());
+    blocklist.revoke(&other.because("password_changed")).await.unwrap();
+    let last = server.cli(&["XREVRANGE", "{jwt}:log", "+", "-", "COUNT", "1"]).await;
+    assert!(last.ends_with("r\npassword_changed"), "{last:?}");
+    let line = log.text().lines().find(|line| line.contains("revoked")).unwrap().to_owned();
+    for part in ["INFO", "scope=\"token\"", "reason=\"password_changed\"", "outcome=\"stored\""] {
+        assert!(line.contains(part), "{part}: {line}");
+    }
+    server.pause();
+    assert!(blocklist.revoke(&other.because("stolen")).await.is_err());
+    assert!(log.text().contains("reason=\"stolen\" outcome=\"timed_out\""), "{}", log.text());
 }

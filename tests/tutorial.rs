@@ -206,13 +206,13 @@ async fn what_an_issuer_revokes_by_name_it_revokes_of_the_tutorial_too() {
 async fn a_refresh_token_of_the_tutorial_begins_a_session_and_does_not_go_on_in_one() {
     let stand = beside();
     let old = stand.ask(TokenKind::Refresh, REFRESH).await.unwrap();
-    assert_eq!(stand.issuer.refresh(&old, &ada()).unwrap_err(), IssueError::ForeignSession);
+    assert_eq!(stand.issuer.refresh(&old, &ada()).await.unwrap_err(), IssueError::ForeignSession);
     let pair = stand.issuer.login(&old.claims().user.user_uid, old.claims()).await.unwrap();
     stand.issuer.logout(&old).await.unwrap();
     assert_eq!(stand.both(REFRESH).await[1], "token_revoked");
     let session = stand.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-    let access = stand.issuer.refresh(&session, session.claims()).unwrap();
-    assert_eq!(stand.both(access.as_str()).await, ["admitted", "wrong_kind"]);
+    let next = stand.issuer.refresh(&session, session.claims()).await.unwrap().pair().unwrap();
+    assert_eq!(stand.both(next.access.as_str()).await, ["admitted", "wrong_kind"]);
 }
 
 #[tokio::test]

@@ -1,16 +1,16 @@
 //! The blocklist of one process.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use foldhash::quality::RandomState;
 
 use super::{
-    Blocklist, CutOff, CutOffFuture, Lookup, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Status,
-    TokenIds,
+    Blocklist, CutOff, CutOffFuture, Generation, Lookup, Redemption, Revocation, RevocationId, Revoke, RevokeError,
+    RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 
@@ -43,8 +43,8 @@ pub struct MemoryBlocklist(Arc<Shared>);
 struct Shared {
     /// What is revoked, and until when. Being here is being revoked: reading does not look at `until`.
     entries: papaya::HashMap<RevocationId, Entry, RandomState>,
-    /// The same entries by expiry, to find those that can be forgotten. Held by writers only, one at a time.
-    by_expiry: Mutex<BTreeSet<(Timestamp, RevocationId)>>,
+    /// Held by writers only, one at a time: so nothing is revoked while a token is redeemed.
+    writers: Mutex<Writers>,
     capacity: usize,
     clock: Arc<dyn Clock>,
 }
@@ -55,8 +55,28 @@ struct Entry {
     until: Timestamp,
 }
 
+#[derive(Default)]
+struct Writers {
+    /// The newest refresh token of each session that has redeemed one.
+    sessions: HashMap<RevocationId, Line>,
+    /// All that is held, by expiry, to find what can be forgotten.
+    by_expiry: BTreeSet<(Timestamp, Held)>,
+}
+
+#[derive(Clone, Copy)]
+struct Line {
+    newest: Generation,
+    until: Timestamp,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Held {
+    Entry(RevocationId),
+    Line(RevocationId),
+}
+
 impl MemoryBlocklist {
-    /// Entries a list holds unless told otherwise; some 100 bytes each.
+    /// Entries a list holds unless told otherwise; some 100 bytes each. A session that has redeemed a refresh token is one of them.
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
     /// An empty list with room for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) entries.
@@ -74,15 +94,16 @@ impl MemoryBlocklist {
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
             entries: papaya::HashMap::default(),
-            by_expiry: Mutex::default(),
+            writers: Mutex::default(),
             capacity,
             clock: Arc::new(clock),
         }))
     }
 
-    /// How many entries are held, expired ones that no revocation has cleared away yet included.
+    /// How many entries are held, revocations and sessions that have redeemed a refresh token. Expired ones that nothing stored
+    /// since has cleared away are among them.
     pub fn len(&self) -> usize {
-        self.0.entries.len()
+        self.0.writers().by_expiry.len()
     }
 
     /// Whether no entry is held.
@@ -92,55 +113,118 @@ impl MemoryBlocklist {
 }
 
 impl Shared {
-    fn store(&self, revocation: &Revocation) -> Result<(), RevokeError> {
-        let now = Timestamp::from(self.clock.now());
-        let id = revocation.id;
-        // Nothing in here can panic half-way and leave the two collections apart, so a poisoned lock is as good as a whole one.
-        let mut by_expiry = self.by_expiry.lock().unwrap_or_else(PoisonError::into_inner);
-        let entries = self.entries.pin();
-        while let Some(expired) = by_expiry.first().copied().filter(|(until, _)| *until <= now) {
-            by_expiry.remove(&expired);
-            entries.remove(&expired.1);
+    /// Nothing done under the lock can panic half-way and leave the collections apart, so a poisoned one is as good as a whole one.
+    fn writers(&self) -> MutexGuard<'_, Writers> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock, once everything is forgotten that is over.
+    fn swept(&self, now: Timestamp) -> MutexGuard<'_, Writers> {
+        let mut writers = self.writers();
+        while let Some(expired) = writers.by_expiry.first().copied().filter(|(until, _)| *until <= now) {
+            writers.by_expiry.remove(&expired);
+            match expired.1 {
+                Held::Entry(id) => drop(self.entries.pin().remove(&id)),
+                Held::Line(session) => drop(writers.sessions.remove(&session)),
+            }
         }
+        writers
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now().into()
+    }
+
+    fn store(&self, writers: &mut Writers, revocation: &Revocation, now: Timestamp) -> Result<(), RevokeError> {
+        let id = revocation.id;
+        let entries = self.entries.pin();
         let earlier = entries.get(&id).copied();
         let entry = match earlier {
             Some(earlier) => {
                 Entry { cut_off: earlier.cut_off.merge(revocation.cut_off), until: earlier.until.max(revocation.until) }
             }
             None if revocation.until <= now => return Ok(()),
-            None if by_expiry.len() >= self.capacity => return Err(RevokeError::Full),
+            None if writers.by_expiry.len() >= self.capacity => return Err(RevokeError::Full),
             None => Entry { cut_off: revocation.cut_off, until: revocation.until },
         };
-        if let Some(earlier) = earlier {
-            by_expiry.remove(&(earlier.until, id));
-        }
-        if by_expiry.len().is_power_of_two() {
+        writers.move_expiry(Held::Entry(id), earlier.map(|earlier| earlier.until), entry.until);
+        if entries.len().is_power_of_two() {
             // Nearly every check finds nothing, and has looked far before it knows where the table is more than half full.
-            entries.reserve(2 * by_expiry.len());
+            entries.reserve(2 * entries.len());
         }
-        by_expiry.insert((entry.until, id));
         entries.insert(id, entry);
         Ok(())
+    }
+
+    fn rotate(&self, redemption: &Redemption) -> Result<Rotation, RevokeError> {
+        let now = self.now();
+        let mut writers = self.swept(now);
+        let line = writers.sessions.get(&redemption.session).copied();
+        let rotation = redemption.decide(self.refused(&redemption.ids), line.map(|line| line.newest));
+        let earlier = line.map(|line| line.until);
+        match rotation {
+            Rotation::Repeated(_) | Rotation::Revoked(_) => {}
+            Rotation::Rotated if earlier.is_none() && writers.by_expiry.len() >= self.capacity => {
+                return Err(RevokeError::Full);
+            }
+            Rotation::Rotated => {
+                let until = earlier.map_or(redemption.kept_until, |earlier| earlier.max(redemption.kept_until));
+                writers.move_expiry(Held::Line(redemption.session), earlier, until);
+                writers.sessions.insert(redemption.session, Line { newest: redemption.next(), until });
+            }
+            Rotation::Replayed => {
+                // The revocation takes the room of the line that it ends: a full list cannot keep a thief in.
+                if let Some(earlier) = earlier {
+                    writers.by_expiry.remove(&(earlier, Held::Line(redemption.session)));
+                    writers.sessions.remove(&redemption.session);
+                }
+                self.store(&mut writers, &redemption.theft(), now)?;
+            }
+        }
+        Ok(rotation)
+    }
+
+    /// The widest scope at which a token with these ids is refused.
+    fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+        let entries = self.entries.pin();
+        let is_refused = |id| entries.get(&id).is_some_and(|entry| entry.cut_off.refuses(ids));
+        ids.each().find(|(_, id)| is_refused(*id)).map(|(scope, _)| scope)
+    }
+}
+
+impl Writers {
+    fn move_expiry(&mut self, held: Held, from: Option<Timestamp>, to: Timestamp) {
+        if let Some(from) = from {
+            self.by_expiry.remove(&(from, held));
+        }
+        self.by_expiry.insert((to, held));
     }
 }
 
 impl Blocklist for MemoryBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
-        let entries = self.0.entries.pin();
-        let refused = ids.each().find(|(_, id)| entries.get(id).is_some_and(|entry| entry.cut_off.refuses(ids)));
-        Lookup::known(Ok(refused.map_or(Status::NotRevoked, |(scope, _)| Status::Revoked(scope))))
+        Lookup::known(Ok(self.0.refused(ids).map_or(Status::NotRevoked, Status::Revoked)))
     }
 }
 
 impl Revoke for MemoryBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.counted(self.0.store(revocation)) })
+        Box::pin(async move {
+            let now = self.0.now();
+            revocation.reported(self.0.store(&mut self.0.swept(now), revocation, now))
+        })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
         let entries = self.0.entries.pin();
         let latest = ids.each().filter_map(|(_, id)| Some(entries.get(&id)?.cut_off.limit(ids))).max();
         Box::pin(std::future::ready(Ok(latest)))
+    }
+}
+
+impl Rotate for MemoryBlocklist {
+    fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a> {
+        Box::pin(async move { self.0.rotate(redemption) })
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Issuer, Shared, mint::Mint};
 use crate::{
-    blocklist::Revoke,
+    blocklist::Rotate,
     claims::NoClaims,
     error::ConfigError,
     token::{Signer, SigningKey, Verifier},
@@ -15,19 +15,23 @@ use crate::{
 pub struct IssuerBuilder {
     verifier: Arc<Verifier>,
     key: SigningKey,
-    revoke: Arc<dyn Revoke>,
+    store: Arc<dyn Rotate>,
     access_lifetime: Duration,
     refresh_lifetime: Duration,
+    session_lifetime: Duration,
+    rotation_grace: Duration,
 }
 
 impl IssuerBuilder {
-    pub(super) fn new(verifier: Arc<Verifier>, key: SigningKey, revoke: impl Revoke) -> Self {
+    pub(super) fn new(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> Self {
         Self {
             verifier,
             key,
-            revoke: Arc::new(revoke),
+            store: Arc::new(store),
             access_lifetime: Duration::from_secs(3600),
             refresh_lifetime: Duration::from_secs(2 * 24 * 3600),
+            session_lifetime: Duration::from_secs(30 * 24 * 3600),
+            rotation_grace: Duration::from_secs(10),
         }
     }
 
@@ -37,9 +41,28 @@ impl IssuerBuilder {
         self
     }
 
-    /// How long a refresh token lives; 2 days by default. Whole seconds count.
+    /// How long a refresh token lives; 2 days by default. Whole seconds count. Each refresh gives one that lives so long from
+    /// then on: a session that is not used for this long is over.
     pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
         self.refresh_lifetime = lifetime;
+        self
+    }
+
+    /// How long a session can go on, however often it is refreshed; 30 days by default, at least the lifetime of a refresh token.
+    /// None of its tokens ends later than this after the login.
+    pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
+        self.session_lifetime = lifetime;
+        self
+    }
+
+    /// For how long after a refresh the same refresh token gets the same successor again; 10 seconds by default. It is for
+    /// clients that lost the answer, and for those that ask twice at once.
+    ///
+    /// Zero means that every second use ends the session: a client whose connection breaks before the answer has come is logged
+    /// out, as a thief would be. What the grace costs: a thief who is as quick gets the successor too, and is found out only when
+    /// one of the two uses it again later.
+    pub fn rotation_grace(mut self, grace: Duration) -> Self {
+        self.rotation_grace = grace;
         self
     }
 
@@ -48,12 +71,18 @@ impl IssuerBuilder {
     /// # Errors
     ///
     /// When a lifetime is under a second or over the verifier's
-    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), or the verifier does not accept what the key signs.
+    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), or the session's is under the refresh token's, or the verifier does
+    /// not accept what the key signs.
     pub fn build(self) -> Result<Issuer, ConfigError> {
         let allowed = Duration::from_secs(1)..=self.verifier.max_lifetime();
         if !allowed.contains(&self.access_lifetime) || !allowed.contains(&self.refresh_lifetime) {
             return Err(ConfigError::setting(
                 "a token's lifetime is under a second or over the verifier's `max_lifetime` (2 days by default): raise that one",
+            ));
+        }
+        if self.session_lifetime < self.refresh_lifetime {
+            return Err(ConfigError::setting(
+                "`session_lifetime` (30 days by default) is under `refresh_lifetime`: a refresh token never outlives its session",
             ));
         }
         let signer = Signer::new(self.key, &self.verifier);
@@ -62,9 +91,10 @@ impl IssuerBuilder {
             signer,
             access_lifetime: self.access_lifetime,
             refresh_lifetime: self.refresh_lifetime,
+            session_lifetime: self.session_lifetime,
         };
         self_test(&mint)?;
-        Ok(Issuer(Arc::new(Shared { mint, revoke: self.revoke })))
+        Ok(Issuer(Arc::new(Shared { mint, store: self.store, rotation_grace: self.rotation_grace }), None))
     }
 }
 
@@ -76,8 +106,9 @@ fn self_test(mint: &Mint) -> Result<(), ConfigError> {
              room for a token of this size"
         ))
     };
-    let pair =
-        mint.pair("self-test", "self-test", mint.verifier.now(), &NoClaims {}).map_err(|error| refused(&error))?;
+    let pair = mint
+        .first_pair("self-test", "self-test", mint.verifier.now(), &NoClaims {})
+        .map_err(|error| refused(&error))?;
     for token in [pair.access, pair.refresh] {
         let verified = mint.verifier.verify::<NoClaims>(token.as_str(), mint.verifier.now());
         verified.map_err(|error| refused(&error.as_str()))?;

@@ -18,16 +18,19 @@ pub enum IssueError {
     TooLong,
     /// The subject is empty or longer than 1024 bytes.
     Subject,
-    /// Not a refresh token: only with one of those a new access token is minted.
+    /// Not a refresh token: only with one of those new tokens are minted.
     NotRefresh,
     /// The refresh token is another application's, of [`also_tutorial_tokens`](crate::VerifierBuilder::also_tutorial_tokens): it
     /// has no session of this issuer. Begin one with [`Issuer::login`](crate::Issuer::login).
     ForeignSession,
-    /// The refresh token is past its `exp`, where only the leeway let it through: the user has to log in again. Answer 401.
-    SessionOver,
+    /// The refresh token has no `sid`: there is no session to go on with.
+    NoSession,
+    /// The store holds as many entries as it may: nothing was redeemed.
+    Full,
     /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
     Revoked,
-    /// Whether the subject's tokens are revoked cannot be found out.
+    /// The store could not be asked: whether the subject's tokens are revoked, or to redeem the refresh token. Answer 503. The
+    /// token can be used again.
     Outage(Outage),
     /// The operating system has no random numbers.
     Random,
@@ -51,7 +54,8 @@ impl fmt::Display for IssueError {
             Self::ForeignSession => {
                 "the refresh token is another application's: begin a session of this issuer with `login`"
             }
-            Self::SessionOver => "the refresh token has ended: the user has to log in again",
+            Self::NoSession => "the refresh token has no `sid`: there is no session to go on with",
+            Self::Full => "the store is full: raise its capacity",
             Self::Random => "the operating system has no random numbers",
             Self::Signing => "the key could not sign",
         })

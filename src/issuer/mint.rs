@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 use super::IssueError;
 use crate::{
+    blocklist::Generation,
     claims::TokenKind,
     clock::Timestamp,
-    token::{RESERVED_CLAIMS, SESSION_BEGAN, Signer, Verifier},
+    token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, Verifier},
 };
 
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
@@ -26,13 +27,13 @@ pub struct MintedToken {
     expires_at: Timestamp,
 }
 
-/// The tokens of one login: both belong to one session.
+/// An access token and the refresh token beside it: both belong to one session.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenPair {
     /// To use the service with.
     pub access: MintedToken,
-    /// To get new access tokens with.
+    /// To get the next pair with, once.
     pub refresh: MintedToken,
 }
 
@@ -40,13 +41,9 @@ pub struct TokenPair {
 pub(super) struct Session<'a> {
     pub(super) issuer: Option<&'a str>,
     pub(super) subject: Option<&'a str>,
-    pub(super) id: Option<&'a str>,
+    pub(super) id: &'a str,
     /// When its login was: what a cut-off is compared with.
     pub(super) began_at: Timestamp,
-    /// What its next token is dated.
-    pub(super) issued_at: Timestamp,
-    /// None of its tokens ends later than this.
-    pub(super) ends_at: Timestamp,
 }
 
 /// What mints: the key, and the verifier that will read what it signs.
@@ -55,11 +52,12 @@ pub(super) struct Mint {
     pub(super) signer: Signer,
     pub(super) access_lifetime: Duration,
     pub(super) refresh_lifetime: Duration,
+    pub(super) session_lifetime: Duration,
 }
 
 impl Mint {
-    /// The tokens of a new session.
-    pub(super) fn pair<X: Serialize>(
+    /// The first tokens of a new session.
+    pub(super) fn first_pair<X: Serialize>(
         &self,
         subject: &str,
         session_id: &str,
@@ -69,36 +67,65 @@ impl Mint {
         if subject.is_empty() || subject.len() > 1024 {
             return Err(IssueError::Subject);
         }
-        let session = Session {
-            issuer: self.verifier.issuer(),
-            subject: Some(subject),
-            id: Some(session_id),
-            began_at: issued_at,
-            issued_at,
-            ends_at: issued_at + self.refresh_lifetime.max(self.access_lifetime),
-        };
+        let issuer = self.verifier.issuer();
+        let session = Session { issuer, subject: Some(subject), id: session_id, began_at: issued_at };
+        self.pair(&session, &Generation { number: 0, token_id: random_bits()?, minted_at: issued_at }, claims)
+    }
+
+    /// An access token of now, and the refresh token of this generation.
+    pub(super) fn pair<X: Serialize>(
+        &self,
+        session: &Session<'_>,
+        generation: &Generation,
+        claims: &X,
+    ) -> Result<TokenPair, IssueError> {
         Ok(TokenPair {
-            access: self.token(TokenKind::Access, &session, claims)?,
-            refresh: self.token(TokenKind::Refresh, &session, claims)?,
+            access: self.access(session, generation.minted_at, claims)?,
+            refresh: self.refresh(session, generation, claims)?,
         })
     }
 
-    pub(super) fn token<X: Serialize>(
+    fn access<X: Serialize>(
+        &self,
+        session: &Session<'_>,
+        issued_at: Timestamp,
+        claims: &X,
+    ) -> Result<MintedToken, IssueError> {
+        self.token(TokenKind::Access, session, issued_at, random_bits()?, None, claims)
+    }
+
+    /// The same for the same generation, whenever it is asked for.
+    pub(super) fn refresh<X: Serialize>(
+        &self,
+        session: &Session<'_>,
+        generation: &Generation,
+        claims: &X,
+    ) -> Result<MintedToken, IssueError> {
+        let Generation { number, token_id, minted_at } = *generation;
+        self.token(TokenKind::Refresh, session, minted_at, token_id, Some(number), claims)
+    }
+
+    /// When a session that began then is over: no token of it ends later.
+    pub(super) fn end_of_session(&self, began_at: Timestamp) -> Timestamp {
+        (began_at + self.session_lifetime).whole_seconds()
+    }
+
+    fn token<X: Serialize>(
         &self,
         kind: TokenKind,
         session: &Session<'_>,
+        issued_at: Timestamp,
+        token_id: u128,
+        generation: Option<u32>,
         claims: &X,
     ) -> Result<MintedToken, IssueError> {
         let lifetime = match kind {
             TokenKind::Access => self.access_lifetime,
             TokenKind::Refresh => self.refresh_lifetime,
         };
-        let issued_at = session.issued_at;
         // Whole seconds, like `iat`: else a fraction of one rounds another up, over what the verifier accepts.
-        let expires_at = session.ends_at.min(issued_at.whole_seconds() + lifetime).whole_seconds();
-        if expires_at <= issued_at {
-            return Err(IssueError::SessionOver);
-        }
+        let expires_at = (issued_at.whole_seconds() + lifetime).whole_seconds();
+        let expires_at = expires_at.min(self.end_of_session(session.began_at));
         let (typ, kind_claim) = self.verifier.kind_source().write(kind);
 
         let mut payload = application_claims(claims)?;
@@ -110,17 +137,23 @@ impl Mint {
             None => Ok(()),
             Some(_) => Err(IssueError::ReservedClaim),
         };
-        for (name, value) in
-            [("iss", session.issuer), ("aud", self.verifier.audience()), ("sub", session.subject), ("sid", session.id)]
-        {
+        for (name, value) in [
+            ("iss", session.issuer),
+            ("aud", self.verifier.audience()),
+            ("sub", session.subject),
+            ("sid", Some(session.id)),
+        ] {
             if let Some(value) = value {
                 insert(name, value.into())?;
             }
         }
-        insert("jti", random_id()?.into())?;
+        insert("jti", id_text(token_id).into())?;
         insert("iat", issued_at.as_seconds().into())?;
         insert(SESSION_BEGAN, session.began_at.as_millis().into())?;
         insert("exp", expires_at.as_seconds().into())?;
+        if let Some(number) = generation {
+            insert(GENERATION, number.into())?;
+        }
         if let Some((name, value)) = kind_claim {
             insert(name, value)?;
         }
@@ -158,11 +191,16 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// 128 random bits in base64url: nobody guesses it, and no two are equal.
-pub(super) fn random_id() -> Result<String, IssueError> {
+/// Nobody guesses them, and no two are equal.
+pub(super) fn random_bits() -> Result<u128, IssueError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| IssueError::Random)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    Ok(u128::from_be_bytes(bytes))
+}
+
+/// An id as it is written in a token: in base64url.
+pub(super) fn id_text(bits: u128) -> String {
+    URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
 }
 
 impl MintedToken {

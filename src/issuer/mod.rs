@@ -3,6 +3,7 @@
 mod builder;
 mod error;
 mod mint;
+mod refresh;
 
 use std::{
     fmt,
@@ -14,14 +15,15 @@ use serde::Serialize;
 
 pub use builder::IssuerBuilder;
 pub use error::IssueError;
-use mint::{Mint, Session, random_id};
+use mint::{Mint, id_text, random_bits};
 pub use mint::{MintedToken, TokenPair};
+pub use refresh::Refreshed;
 
 use crate::{
-    blocklist::{Revocation, RevocationId, Revoke, RevokeError, Scope, TokenIds},
-    claims::TokenKind,
+    blocklist::{Revocation, RevocationId, RevokeError, Rotate, Scope, TokenIds},
     clock::Timestamp,
     guard::Authenticated,
+    logout::Revocable,
     token::{KEPT_AFTER_EXPIRY, SigningKey, Verifier},
 };
 
@@ -54,17 +56,18 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Issuer(Arc<Shared>);
+pub struct Issuer(Arc<Shared>, Option<&'static str>);
 
 struct Shared {
     mint: Mint,
-    revoke: Arc<dyn Revoke>,
+    store: Arc<dyn Rotate>,
+    rotation_grace: Duration,
 }
 
 impl Issuer {
-    /// Starts building an issuer of tokens that `verifier` accepts, signed with `key`, revoked through `revoke`.
-    pub fn builder(verifier: Arc<Verifier>, key: SigningKey, revoke: impl Revoke) -> IssuerBuilder {
-        IssuerBuilder::new(verifier, key, revoke)
+    /// Starts building an issuer of tokens that `verifier` accepts, signed with `key`, redeemed and revoked in `store`.
+    pub fn builder(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> IssuerBuilder {
+        IssuerBuilder::new(verifier, key, store)
     }
 
     /// Begins a session for `subject`: an access and a refresh token. `claims` become members of both, beside the registered
@@ -80,50 +83,32 @@ impl Issuer {
     /// When the claims or the subject cannot be put into a token, or the blocklist cannot tell up to when the subject's tokens
     /// are revoked; see [`IssueError`].
     pub async fn login<X: Serialize>(&self, subject: &str, claims: &X) -> Result<TokenPair, IssueError> {
-        let session_id = random_id()?;
+        let session_id = id_text(random_bits()?);
         let ids = TokenIds::new(self.0.mint.verifier.issuer(), &session_id, Some(&session_id)).with_subject(subject);
-        let cut_off = self.0.revoke.cut_off(&ids).await.map_err(IssueError::Outage)?;
+        let cut_off = self.0.store.cut_off(&ids).await.map_err(IssueError::Outage)?;
         let now = self.now();
         let issued_at = cut_off.map_or(now, |cut_off| just_after(cut_off).max(now));
         if issued_at > self.0.mint.verifier.latest_issue() {
             return Err(IssueError::Revoked);
         }
-        self.0.mint.pair(subject, &session_id, issued_at, claims)
+        self.0.mint.first_pair(subject, &session_id, issued_at, claims)
     }
 
-    /// A new access token of the same session, for the holder of its refresh token: with the same `iss`, for a session belongs
-    /// to one issuer, and with an end no later than the refresh token's. The refresh token stays valid to its end. A logout that
-    /// comes between the check of the refresh token and this call takes the new access token too.
+    /// The same issuer, whose revocations have a reason: see [`Revocation::because`].
     ///
-    /// `claims` are what the access token is to say: `session.claims()` for the same as at login, if the refresh layer read them
-    /// all, or what the application knows by now.
-    ///
-    /// # Errors
-    ///
-    /// [`IssueError::SessionOver`] when the refresh token is past its `exp`: the leeway that let it through gives no new tokens.
-    /// Answer 401. [`IssueError::ForeignSession`] for a token of
-    /// [`also_tutorial_tokens`](crate::VerifierBuilder::also_tutorial_tokens). Else when `session` was authenticated by an access
-    /// token, or the claims cannot be put into a token.
-    pub fn refresh<X, Y: Serialize>(&self, session: &Authenticated<X>, claims: &Y) -> Result<MintedToken, IssueError> {
-        if session.kind() != TokenKind::Refresh {
-            return Err(IssueError::NotRefresh);
-        }
-        if session.issuer().is_none() && self.0.mint.verifier.issuer().is_some() {
-            return Err(IssueError::ForeignSession);
-        }
-        let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
-        let session = Session {
-            issuer: session.issuer(),
-            subject: session.subject(),
-            id: session.session_id(),
-            began_at,
-            issued_at: self.now().max(began_at),
-            ends_at: Timestamp::from(session.expires_at()),
-        };
-        self.0.mint.token(TokenKind::Access, &session, claims)
+    /// ```
+    /// # async fn f(issuer: &tower_jwt_blocklist::Issuer) -> Result<(), tower_jwt_blocklist::RevokeError> {
+    /// issuer.because("password_changed").logout_everywhere("user-1").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn because(&self, reason: &'static str) -> Self {
+        Self(Arc::clone(&self.0), Some(reason))
     }
 
-    /// Ends the session: its refresh token and every access token of it are refused from now on. Doing it twice is `Ok`.
+    /// Ends the session: its refresh token and every access token of it are refused from now on. Doing it twice is `Ok`. The
+    /// proof is an [`Authenticated`], or what [`LogoutLayer`](crate::LogoutLayer) finds, which lets expired tokens through too.
     ///
     /// A token without `sid` (of another issuer) has no session: then it alone is revoked.
     ///
@@ -131,7 +116,7 @@ impl Issuer {
     ///
     /// When the revocation was not stored: the session is then **not** over, and the client must hear so. That goes for all the
     /// methods below.
-    pub async fn logout<X: Sync + Send>(&self, session: &Authenticated<X>) -> Result<(), RevokeError> {
+    pub async fn logout(&self, session: &impl Revocable) -> Result<(), RevokeError> {
         self.revoke(session.revocation(self.now().into())).await
     }
 
@@ -204,13 +189,14 @@ impl Issuer {
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
-        self.0.revoke.revoke(&revocation).await
+        let revocation = self.1.map_or(revocation, |reason| revocation.because(reason));
+        self.0.store.revoke(&revocation).await
     }
 
     /// The time of issue of the latest token that can exist by now. It lies ahead where another machine's clock does, or a login
     /// followed a revocation within its millisecond.
     async fn latest_of(&self, ids: &TokenIds) -> Result<Timestamp, RevokeError> {
-        let cut_off = self.0.revoke.cut_off(ids).await.map_err(RevokeError::Outage)?;
+        let cut_off = self.0.store.cut_off(ids).await.map_err(RevokeError::Outage)?;
         let latest_login = cut_off.map(|cut_off| just_after(cut_off).min(self.0.mint.verifier.latest_issue()));
         Ok(latest_login.map_or(self.now(), |latest| latest.max(self.now())))
     }
@@ -235,6 +221,8 @@ impl fmt::Debug for Issuer {
         f.debug_struct("Issuer")
             .field("access_lifetime", &self.0.mint.access_lifetime)
             .field("refresh_lifetime", &self.0.mint.refresh_lifetime)
+            .field("session_lifetime", &self.0.mint.session_lifetime)
+            .field("rotation_grace", &self.0.rotation_grace)
             .finish_non_exhaustive()
     }
 }

@@ -15,10 +15,37 @@ use crate::{
 ///
 /// The inner service finds an [`Authenticated`](crate::Authenticated) in the request's extensions. Cloning is cheap: one layer
 /// serves any number of services. See the [crate's documentation](crate) for an example.
+///
+/// # Token cache
+///
+/// Clients send one access token with many requests. A layer that asks for access tokens keeps those that it has verified, and what
+/// they say, so that the next request with the very same token needs no signature check and reads no JSON. What can change is
+/// checked with every request all the same:
+///
+/// - `exp`, `nbf`, `iat` and the longest lifetime, by the verifier's clock, also when that was set back;
+/// - the revocation of the token, its session, its subject and its issuer: the blocklist is asked as ever;
+/// - whether the verifier's keys are still those of then.
+///
+/// Only genuine tokens of the right kind with claims that fit are kept, so nobody can fill it with forgeries. A cache holds at
+/// most [8 MiB](TokenCache::DEFAULT_BYTES), or what [`token_cache`](Self::token_cache) says; what has not been sent for long makes
+/// room for what is, and a token that is too large for its share is verified each time. It belongs to one layer, its clones and their
+/// services: the claims' type and what the layer asks for are the same in all of them. A token leaves when it is presented too late,
+/// when it is pushed out, and with the last clone of the layer; until then it is in the memory of the process.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use tower_jwt_blocklist::{Blocklist, Verifier};
+/// use tower_jwt_blocklist::{JwtBlocklistLayer, TokenCache};
+///
+/// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist + Clone) {
+/// let larger = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).token_cache(TokenCache::UpTo(64 << 20));
+/// let without = JwtBlocklistLayer::access(verifier, blocklist).token_cache(TokenCache::Off);
+/// # }
+/// ```
 pub struct JwtBlocklistLayer<X = NoClaims> {
     policy: Policy,
     token_cache: TokenCache,
-    /// Of this layer alone: another may ask for another kind, other claims, or by another verifier.
+    /// Shared by clones: kind, verifier and `X` are the same in all of them, and no setting changes one without a new cache.
     seen: VerifiedTokens<Facts<X>>,
 }
 
@@ -30,19 +57,25 @@ pub(super) struct Policy {
 }
 
 impl JwtBlocklistLayer {
-    /// Asks for access tokens: for every route that does the application's work, and for logout.
+    /// Asks for access tokens: for every route that does the application's work. Logout has a layer of its own,
+    /// [`LogoutLayer`](crate::LogoutLayer).
     pub fn access(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
         Self::new(Guard::new(TokenKind::Access, verifier, blocklist))
     }
 
-    /// Asks for refresh tokens: for the one route that hands out new access tokens.
+    /// Asks for refresh tokens: for the one route that hands out new tokens.
     pub fn refresh(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Self {
         Self::new(Guard::new(TokenKind::Refresh, verifier, blocklist))
     }
 
     /// Asks for what this guard lets through.
     pub fn new(guard: Guard) -> Self {
-        Self::of(Policy { guard, renderer: Arc::new(Rfc6750::new()) }, TokenCache::default())
+        let token_cache = match guard.expected() {
+            TokenKind::Access => TokenCache::default(),
+            // It is used once: to keep it would spare nothing.
+            TokenKind::Refresh => TokenCache::Off,
+        };
+        Self::of(Policy { guard, renderer: Arc::new(Rfc6750::new()) }, token_cache)
     }
 }
 
@@ -66,8 +99,8 @@ impl<X> JwtBlocklistLayer<X> {
         self
     }
 
-    /// Whether verified tokens are kept, and in how many bytes; [`TokenCache::UpTo`] 8 MiB by default. See
-    /// [Token cache](#token-cache).
+    /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
+    /// refresh token, for that is used once. See [Token cache](#token-cache).
     #[must_use]
     pub fn token_cache(self, token_cache: TokenCache) -> Self {
         Self::of(self.policy, token_cache)

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
 
-use crate::rejection::Rejection;
+use crate::rejection::{Rejection, RejectionKind};
 
 /// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`](crate::Rfc6750), the default, by
 /// [`GrpcStatus`](crate::GrpcStatus), and by closures:
@@ -42,8 +42,14 @@ where
     }
 }
 
-/// What every refusal has, however it was rendered.
-pub(super) fn refuse(renderer: &dyn RenderRejection, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+/// What every refusal has, however it was rendered, and one event that says why. An outage is the operator's to mend; the rest is
+/// a client's.
+pub(crate) fn refuse(renderer: &dyn RenderRejection, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+    let (expected, reason) = (rejection.expected().as_str(), rejection.reason());
+    match rejection.kind() {
+        RejectionKind::Unavailable => tracing::warn!(expected, reason, "request refused: the blocklist did not answer"),
+        _ => tracing::debug!(expected, reason, "request refused"),
+    }
     let mut response = renderer.render(rejection);
     response.extensions_mut().insert(rejection.kind());
     let length = HeaderValue::from(response.body().len());

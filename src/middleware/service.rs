@@ -22,7 +22,7 @@ use super::{
 use crate::{
     claims::NoClaims,
     guard::{Authenticated, Check, Decision, Facts},
-    rejection::{Rejection, RejectionKind},
+    rejection::Rejection,
     token::VerifiedTokens,
 };
 
@@ -95,22 +95,14 @@ pub(super) fn admit<B, X: Send + Sync + 'static>(
 }
 
 /// Marks the token so that `Debug` of the headers, in whatever layer or handler, does not show it.
-fn hide_credentials<B>(request: &mut Request<B>) {
+pub(super) fn hide_credentials<B>(request: &mut Request<B>) {
     if let Entry::Occupied(mut entry) = request.headers_mut().entry(AUTHORIZATION) {
         entry.iter_mut().for_each(|value| value.set_sensitive(true));
     }
 }
 
 impl Policy {
-    /// The answer, and one event that says why. An outage is the operator's to mend; the rest is a client's.
     pub(super) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
-        let (expected, reason) = (rejection.expected().as_str(), rejection.reason());
-        match rejection.kind() {
-            RejectionKind::Unavailable => {
-                tracing::warn!(expected, reason, "request refused: the blocklist did not answer")
-            }
-            _ => tracing::debug!(expected, reason, "request refused"),
-        }
         render::refuse(&*self.renderer, rejection, method)
     }
 }

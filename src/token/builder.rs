@@ -23,13 +23,16 @@ use crate::{
 };
 
 /// The claims this crate reads or writes itself: no application claim may have one of these names.
-pub(crate) const RESERVED_CLAIMS: [&str; 10] =
-    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", SESSION_BEGAN];
+pub(crate) const RESERVED_CLAIMS: [&str; 11] =
+    ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", SESSION_BEGAN, GENERATION];
 
 /// A claim of this crate's own: when the session began, in milliseconds since the Unix epoch. A cut-off is compared with it, so
 /// that a login is told from the "log out everywhere" just before it, and an access token that is minted just after one from a
 /// refresh token of before is refused. Of a token without it, `iat` counts.
 pub(crate) const SESSION_BEGAN: &str = "session_ms";
+
+/// A claim of this crate's own, in refresh tokens: how many of its session were redeemed before it. Of one without it, none was.
+pub(crate) const GENERATION: &str = "refresh_generation";
 
 /// The largest leeway that can be set. Revocations are kept that much longer than a token's `exp`, whatever the leeway of
 /// the verifier that made them.
@@ -234,7 +237,7 @@ impl VerifierBuilder {
             max_token_bytes: self.max_token_bytes,
             provider: self.provider.map_or_else(provider::compiled_in, Ok)?,
             clock: self.clock,
-            generation: AtomicU64::new(0),
+            key_generation: AtomicU64::new(0),
         };
         verifier.self_test()?;
         Ok(verifier)

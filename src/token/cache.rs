@@ -15,9 +15,11 @@ use crate::meter;
 /// Set it with [`JwtBlocklistLayer::token_cache`](crate::JwtBlocklistLayer::token_cache), which says what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCache {
-    /// In at most so many bytes. The default, with [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
+    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted twice a token's length
+    /// and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
+    /// is counted. The default for access tokens, with [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
     UpTo(usize),
-    /// Every token is verified each time, and none is kept.
+    /// Every token is verified each time, and none is kept. The default for refresh tokens.
     Off,
 }
 

@@ -16,7 +16,7 @@ mod tutorial;
 mod verifier;
 
 pub use algorithm::Algorithm;
-pub(crate) use builder::{KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
+pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;
@@ -60,6 +60,7 @@ pub(crate) enum VerifyError {
     IssuedAt,
     Lifetime,
     Kind,
+    Generation,
     ApplicationClaims,
     Expired,
 }
@@ -86,6 +87,7 @@ impl VerifyError {
             Self::IssuedAt => "iat",
             Self::Lifetime => "lifetime",
             Self::Kind => "kind",
+            Self::Generation => "refresh_generation",
             Self::ApplicationClaims => "application_claims",
             Self::Expired => "expired",
         }

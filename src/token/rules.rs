@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{RegisteredClaims, SESSION_BEGAN, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource};
+use super::{
+    GENERATION, RegisteredClaims, SESSION_BEGAN, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource,
+};
 use crate::{claims::TokenKind, clock::Timestamp};
 
 const MAX_ID_BYTES: usize = 256;
@@ -64,17 +66,19 @@ pub(super) enum Presence {
 
 impl Rules {
     /// Checks the payload of a token whose signature is proven. `fallback_id` is asked for a token without `jti` where the
-    /// policy allows one.
+    /// policy allows one; a token that has ended passes for so much `overtime`.
     pub(super) fn check(
         &self,
         typ: Typ,
         payload: &str,
         fallback_id: impl FnOnce() -> Box<str>,
+        overtime: Duration,
         now: Timestamp,
     ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
         let kind_claim = self.kind.claim().unwrap_or("typ");
-        let wanted = ["iss", "sub", "aud", "exp", "nbf", "iat", SESSION_BEGAN, "jti", "sid", "cnf", kind_claim];
-        let [iss, sub, aud, exp, nbf, iat, began, jti, sid, cnf, kind] =
+        let wanted =
+            ["iss", "sub", "aud", "exp", "nbf", "iat", SESSION_BEGAN, GENERATION, "jti", "sid", "cnf", kind_claim];
+        let [iss, sub, aud, exp, nbf, iat, began, generation, jti, sid, cnf, kind] =
             json::members(payload, wanted).map_err(|_| VerifyError::Payload)?;
 
         // RFC 7800 §3.1: the token is bound to a key whose possession nobody has proven here.
@@ -103,22 +107,22 @@ impl Rules {
         let issued_at_presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
         let issued_at = date(iat).and_then(|iat| issued_at_presence.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
         let kind = self.kind.read(typ, kind.as_ref())?;
-        self.check_times(issued_at, not_before, expires_at, now)?;
+        self.check_times(issued_at, not_before, expires_at, overtime, now)?;
         let session_began = session_began(began, issued_at).map_err(|()| VerifyError::IssuedAt)?;
+        let generation = count(generation).map_err(|()| VerifyError::Generation)?;
 
-        Ok((
-            kind,
-            RegisteredClaims {
-                issuer,
-                subject,
-                token_id,
-                session_id,
-                issued_at,
-                session_began,
-                not_before,
-                expires_at,
-            },
-        ))
+        let claims = RegisteredClaims {
+            issuer,
+            subject,
+            token_id,
+            session_id,
+            issued_at,
+            session_began,
+            generation,
+            not_before,
+            expires_at,
+        };
+        Ok((kind, claims))
     }
 
     /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
@@ -138,13 +142,15 @@ impl Rules {
         if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
     }
 
-    /// The rules whose answer changes with the time: RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token. `max_lifetime` bounds how long a revocation must
-    /// be remembered; a token without `iat` is measured from now, so that it cannot escape the bound.
+    /// The rules whose answer changes with the time: RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token.
+    /// `max_lifetime` bounds how long a revocation must be remembered; a token without `iat` is measured from now, so that it
+    /// cannot escape the bound.
     pub(super) fn check_times(
         &self,
         issued_at: Option<Timestamp>,
         not_before: Option<Timestamp>,
         expires_at: Timestamp,
+        overtime: Duration,
         now: Timestamp,
     ) -> Result<(), VerifyError> {
         let latest_start = now + self.leeway;
@@ -158,7 +164,7 @@ impl Rules {
         if not_before.is_some_and(|not_before| not_before > latest_start) {
             return Err(VerifyError::NotBefore);
         }
-        if now >= expires_at + self.leeway { Err(VerifyError::Expired) } else { Ok(()) }
+        if now >= expires_at + self.leeway + overtime { Err(VerifyError::Expired) } else { Ok(()) }
     }
 }
 
@@ -191,6 +197,11 @@ fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
         },
     };
     Ok(Some(Timestamp::from_millis(millis)))
+}
+
+/// A claim that, where it is present, is a whole number below 2^32; where it is not, 0.
+fn count(value: Option<Value>) -> Result<u32, ()> {
+    value.map_or(Ok(0), |value| value.as_u64().and_then(|number| u32::try_from(number).ok()).ok_or(()))
 }
 
 /// When the token's session began: not after the second of `iat`.

@@ -71,7 +71,7 @@ pub struct Verifier {
     pub(super) max_token_bytes: usize,
     pub(super) provider: &'static CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) generation: AtomicU64,
+    pub(super) key_generation: AtomicU64,
 }
 
 /// A genuine token's claims, and `X`, those of the application.
@@ -90,6 +90,7 @@ pub(crate) struct RegisteredClaims {
     pub(crate) session_id: Option<Box<str>>,
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) session_began: Option<Timestamp>,
+    pub(crate) generation: u32,
     pub(crate) not_before: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,
 }
@@ -101,8 +102,27 @@ impl Verifier {
         VerifierBuilder::new()
     }
 
-    /// Cheap checks first (RFC 8725 §3): nothing of the payload is read before the signature is proven.
+    /// Whether a token is genuine and good now.
     pub(crate) fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Verified<X>, VerifyError> {
+        self.verify_within(Duration::ZERO, token, now)
+    }
+
+    /// The same, also of a token whose time is over: by no more than the longest lifetime of any.
+    pub(crate) fn verify_ended<X: DeserializeOwned>(
+        &self,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<X>, VerifyError> {
+        self.verify_within(self.rules.max_lifetime, token, now)
+    }
+
+    /// Cheap checks first (RFC 8725 §3): nothing of the payload is read before the signature is proven.
+    fn verify_within<X: DeserializeOwned>(
+        &self,
+        overtime: Duration,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Verified<X>, VerifyError> {
         if token.len() > self.max_token_bytes {
             return Err(VerifyError::TooLong);
         }
@@ -116,7 +136,8 @@ impl Verifier {
         self.check_signature(key, signed, &decode(signature)?)?;
 
         let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
-        let (kind, claims) = self.rules_for(header.typ).check(header.typ, &payload, || hash_of(signed), now)?;
+        let rules = self.rules_for(header.typ);
+        let (kind, claims) = rules.check(header.typ, &payload, || hash_of(signed), overtime, now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
         Ok(Verified { kind, claims, application })
     }
@@ -124,19 +145,19 @@ impl Verifier {
     /// What [`verify`](Self::verify) finds out that time can change, asked again of a token that it has accepted before.
     pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
         // The leeway and the longest lifetime are those of all rules.
-        self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, now)
+        self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, Duration::ZERO, now)
     }
 
     /// Which keys there are: another number once they are others. Whoever keeps what came of a token asks before it is verified,
     /// and again before it is used.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
+    pub(crate) fn key_generation(&self) -> u64 {
+        self.key_generation.load(Ordering::Acquire)
     }
 
     /// As if there were other keys.
     #[cfg(test)]
-    pub(crate) fn next_generation(&self) {
-        self.generation.fetch_add(1, Ordering::Release);
+    pub(crate) fn next_key_generation(&self) {
+        self.key_generation.fetch_add(1, Ordering::Release);
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {

@@ -1,21 +1,40 @@
 //! One suite of cases that every blocklist must pass.
 
+/// Each case over each backend.
+macro_rules! suite {
+    ($($case:ident),* $(,)?) => {
+        mod over_memory {
+            $(#[tokio::test] async fn $case() { super::$case(crate::memory::Memory::start().await).await; })*
+        }
+        #[cfg(feature = "redis")]
+        mod over_redis {
+            $(#[tokio::test] async fn $case() {
+                for version in testkit::redis_versions() {
+                    println!("over {version}");
+                    super::$case(crate::redis::Redis::start(&version).await).await;
+                }
+            })*
+        }
+    };
+}
+
 mod memory;
 #[cfg(feature = "redis")]
 mod redis;
+mod rotation;
 #[path = "../support/mod.rs"]
 mod support;
 
 use std::{sync::Arc, time::Duration};
 
-use tower_jwt_blocklist::{Blocklist, Revocation, RevocationId, Revoke, Scope, Status, Timestamp, TokenIds};
+use tower_jwt_blocklist::{Blocklist, Revocation, RevocationId, Revoke, Rotate, Scope, Status, Timestamp, TokenIds};
 
 /// A backend as the cases see it.
 trait Backend {
     /// One process's view.
-    fn node(&self) -> impl Blocklist + Revoke + Clone;
+    fn node(&self) -> impl Blocklist + Rotate + Clone;
     /// Another process's view of the same revocations, where there can be one.
-    fn other_node(&self) -> impl Blocklist + Revoke + Clone;
+    fn other_node(&self) -> impl Blocklist + Rotate + Clone;
     /// Now, so much later.
     fn after(&self, duration: Duration) -> Timestamp;
     /// Returns when so much time has passed for the backend, and it has forgotten what it wants to forget.
@@ -231,23 +250,6 @@ async fn behind_an_arc_dyn_it_is_the_same_blocklist(backend: impl Backend) {
     tell.revoke(&Revocation::new(Scope::Token, id("a"), backend.after(MINUTE))).await.unwrap();
     assert_eq!(ask.check(&token("a")).await, Ok(Status::Revoked(Scope::Token)));
     assert_eq!(node.check(&token("a")).await, Ok(Status::Revoked(Scope::Token)));
-}
-
-macro_rules! suite {
-    ($($case:ident),* $(,)?) => {
-        mod over_memory {
-            $(#[tokio::test] async fn $case() { super::$case(super::memory::Memory::start().await).await; })*
-        }
-        #[cfg(feature = "redis")]
-        mod over_redis {
-            $(#[tokio::test] async fn $case() {
-                for version in testkit::redis_versions() {
-                    println!("over {version}");
-                    super::$case(super::redis::Redis::start(&version).await).await;
-                }
-            })*
-        }
-    };
 }
 
 suite! {

@@ -1,10 +1,15 @@
 //! The list in memory, under the suite and by itself.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use testkit::ManualClock;
 use tower_jwt_blocklist::{
-    Blocklist, Clock, MemoryBlocklist, Revocation, Revoke, RevokeError, Scope, Status, SystemClock, Timestamp,
+    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, Revoke, RevokeError, Rotate, Rotation, Scope, Status,
+    SystemClock, Timestamp, TokenIds,
 };
 
 use crate::{Backend, MINUTE, MOMENT, id, support::clock, token};
@@ -22,11 +27,11 @@ impl Memory {
 }
 
 impl Backend for Memory {
-    fn node(&self) -> impl Blocklist + Revoke + Clone {
+    fn node(&self) -> impl Blocklist + Rotate + Clone {
         self.list.clone()
     }
 
-    fn other_node(&self) -> impl Blocklist + Revoke + Clone {
+    fn other_node(&self) -> impl Blocklist + Rotate + Clone {
         self.list.clone()
     }
 
@@ -96,6 +101,71 @@ fn g1_a_memory_list_is_read_while_it_is_written() {
         }
     });
     assert_eq!(list.len(), 1);
+}
+
+#[tokio::test]
+async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
+    let clock = clock();
+    let list = MemoryBlocklist::with_capacity_and_clock(1, clock.as_fn());
+    let using = |name: &str, presented, successor| {
+        let ids = TokenIds::new(None, name, Some(name));
+        let until = Timestamp::from(clock.now()) + MINUTE;
+        let (session, now) = (ids.session().unwrap(), clock.now().into());
+        let grace = Duration::ZERO;
+        Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until }
+    };
+    assert_eq!(list.rotate(&using("a", 0, 1)).await, Ok(Rotation::Rotated));
+    assert_eq!(list.rotate(&using("b", 0, 2)).await, Err(RevokeError::Full));
+    assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "a line that is there goes on");
+    assert_eq!(list.rotate(&using("a", 0, 4)).await, Ok(Rotation::Replayed));
+    assert_eq!(list.rotate(&using("a", 2, 5)).await, Ok(Rotation::Revoked(Scope::Session)));
+    assert_eq!(list.len(), 1);
+    clock.advance(MINUTE);
+    assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "nothing of it was consumed");
+}
+
+/// Threads that redeem one token while another logs its session out: what is redeemed was redeemed before the logout.
+#[test]
+fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
+    for round in 0..300 {
+        let list = MemoryBlocklist::new();
+        let until = Timestamp::from(SystemClock.now()) + MINUTE;
+        let ids = TokenIds::new(None, "t", Some("s"));
+        let (session, now, grace) = (ids.session().unwrap(), Timestamp::from_millis(1), MINUTE);
+        let logged_out = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for successor in 0..2 {
+                let (list, logged_out) = (&list, &logged_out);
+                let use_it = Redemption {
+                    ids,
+                    session,
+                    presented: 0,
+                    successor,
+                    now,
+                    grace,
+                    kept_until: until,
+                    revoked_until: until,
+                };
+                let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+                scope.spawn(move || {
+                    loop {
+                        let is_over = logged_out.load(Ordering::SeqCst);
+                        let rotation = runtime.block_on(list.rotate(&use_it)).unwrap();
+                        assert!(
+                            !is_over || rotation == Rotation::Revoked(Scope::Session),
+                            "round {round}: {rotation:?}"
+                        );
+                        if is_over {
+                            return;
+                        }
+                    }
+                });
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(list.revoke(&Revocation::new(Scope::Session, session, until))).unwrap();
+            logged_out.store(true, Ordering::SeqCst);
+        });
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use testkit::{RedisBinary, RedisServer};
-use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Revoke, SystemClock, Timestamp};
+use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Rotate, SystemClock, Timestamp};
 
 use crate::{Backend, support::wait::eventually};
 
@@ -27,11 +27,11 @@ impl Redis {
 }
 
 impl Backend for Redis {
-    fn node(&self) -> impl Blocklist + Revoke + Clone {
+    fn node(&self) -> impl Blocklist + Rotate + Clone {
         self.nodes[0].clone()
     }
 
-    fn other_node(&self) -> impl Blocklist + Revoke + Clone {
+    fn other_node(&self) -> impl Blocklist + Rotate + Clone {
         self.nodes[1].clone()
     }
 

@@ -129,6 +129,19 @@ fn r71_a_token_that_was_seen_before_costs_no_signature_check_and_one_extension()
 }
 
 #[test]
+fn a_refresh_token_is_kept_only_where_that_was_asked_for() {
+    let token = support::token(serde_json::json!({ "typ": "rt+jwt" }), serde_json::json!({}));
+    let layer = JwtBlocklistLayer::refresh(built(counting(&support::clock())), MemoryBlocklist::new());
+    for (layer, expected) in [(layer.clone(), 2), (layer.token_cache(TokenCache::default()), 1)] {
+        let before = signature_checks();
+        for _ in 0..2 {
+            service(&layer).ask(&token).unwrap();
+        }
+        assert_eq!(signature_checks() - before, expected);
+    }
+}
+
+#[test]
 fn a_token_that_was_seen_before_allocates_what_an_extension_does() {
     let layer = layer(&support::clock(), MemoryBlocklist::new());
     let mut plain = layer.layer(tower::service_fn(|_: Request<Empty<Bytes>>| {

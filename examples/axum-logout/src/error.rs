@@ -1,4 +1,4 @@
-//! What goes wrong in a handler, and the answer it makes. Refused tokens are not among it: the library answers those.
+//! What goes wrong in a handler, and the answer it makes. Refused tokens are the library's to answer.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tower_jwt_blocklist::{IssueError, RevokeError};
+use tower_jwt_blocklist::{IssueError, Rejection, RevokeError};
 
 use crate::password::PasswordError;
 
@@ -22,8 +22,8 @@ pub(crate) enum ApiError {
     EmailTaken,
     /// The same for an unknown user and a wrong password.
     WrongCredentials,
-    /// The refresh token is past its `exp`, and only the leeway let it through.
-    SessionOver,
+    /// The refresh token gives no new tokens.
+    Refused(Rejection),
     /// The token is good, and its user is no longer there.
     UserGone,
     /// 404 or 405.
@@ -61,10 +61,15 @@ impl From<PasswordError> for ApiError {
 impl From<IssueError> for ApiError {
     fn from(error: IssueError) -> Self {
         match error {
-            IssueError::SessionOver => Self::SessionOver,
             IssueError::Outage(outage) => Self::unavailable("blocklist", &outage),
             error => Self::internal("issuer", &error),
         }
+    }
+}
+
+impl From<Rejection> for ApiError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
     }
 }
 
@@ -73,11 +78,6 @@ impl From<RevokeError> for ApiError {
     fn from(error: RevokeError) -> Self {
         Self::unavailable("blocklist", &error)
     }
-}
-
-/// RFC 9110 §15.5.2: a 401 has a challenge.
-fn unauthorized(challenge: &'static str, body: Json<serde_json::Value>) -> Response {
-    (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, challenge)], body).into_response()
 }
 
 impl IntoResponse for ApiError {
@@ -99,13 +99,12 @@ impl IntoResponse for ApiError {
             }
             Self::WrongCredentials => {
                 let description = "The e-mail address or the password is wrong";
-                unauthorized("Bearer realm=\"api\"", body("wrong_credentials", description, "Check both and try again"))
+                let body = body("wrong_credentials", description, "Check both and try again");
+                // RFC 9110 §15.5.2: a 401 has a challenge.
+                (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"api\"")], body).into_response()
             }
-            Self::SessionOver => {
-                let challenge =
-                    "Bearer realm=\"api\", error=\"invalid_token\", error_description=\"The token has expired\"";
-                unauthorized(challenge, body("invalid_token", "The token has expired", "Log in again"))
-            }
+            // In the words of the layer before the handler: to the client it is one answer, whoever finds out.
+            Self::Refused(rejection) => rejection.into_response(),
             Self::UserGone => {
                 let body = body("user_gone", "The user of this token no longer exists", "Sign up again");
                 (StatusCode::NOT_FOUND, body).into_response()

@@ -1,6 +1,6 @@
 //! A server that can log people out: sign up, log in, log out, and the token is refused from then on.
 //!
-//! How to use `tower-jwt-blocklist` is in two files: `state.rs` builds the verifier, the issuer and the two layers;
+//! How to use `tower-jwt-blocklist` is in two files: `state.rs` builds the verifier, the issuer and the three layers;
 //! `routes/auth.rs` puts them in front of handlers. The rest is what any server has: settings, a table of users,
 //! password hashes and checked input.
 #![warn(clippy::unwrap_used, clippy::expect_used)]

@@ -23,7 +23,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub enum Store {
     Memory,
-    Redis(RedisSettings),
+    Redis(Box<RedisSettings>),
 }
 
 impl Settings {
@@ -85,8 +85,8 @@ fn store(sources: &Sources, problems: &mut Problems) -> Option<Store> {
     let settings = url.and_then(|url| problems.keep(redis_url(url)));
     match (url, host, port) {
         (None, None, None) => Some(Store::Memory),
-        (Some(_), None, None) => settings.map(Store::Redis),
-        (None, Some(host), _) => Some(Store::Redis(RedisSettings::new(host.trim(), number.unwrap_or(6379)))),
+        (Some(_), None, None) => settings.map(|settings| Store::Redis(Box::new(settings))),
+        (None, Some(host), _) => Some(Store::Redis(Box::new(RedisSettings::new(host.trim(), number.unwrap_or(6379))))),
         (None, None, Some(_)) => problems.add("REDIS_PORT is set and REDIS_HOST is not: set both, or neither"),
         (Some(_), _, _) => {
             problems.add("REDIS_URL is set beside REDIS_HOST or REDIS_PORT: keep the URL, or the host and the port")

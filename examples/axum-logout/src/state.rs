@@ -4,7 +4,7 @@ use std::{error, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tower_jwt_blocklist::{
-    Blocklist, Issuer, JwtBlocklistLayer, MemoryBlocklist, RedisBlocklist, Revoke, SigningKey, Verifier,
+    Blocklist, Issuer, JwtBlocklistLayer, LogoutLayer, MemoryBlocklist, RedisBlocklist, Rotate, SigningKey, Verifier,
 };
 
 use crate::{
@@ -47,19 +47,19 @@ impl AppState {
         let verifier = Arc::new(verifier.map_err(StartError::of("the verifier of tokens"))?);
 
         // One store, asked by the layers and told by the issuer.
-        let (blocklist, revoke): (Arc<dyn Blocklist>, Arc<dyn Revoke>) = match &settings.store {
+        let (blocklist, store): (Arc<dyn Blocklist>, Arc<dyn Rotate>) = match &settings.store {
             Store::Memory => {
                 let memory = MemoryBlocklist::new();
                 (Arc::new(memory.clone()), Arc::new(memory))
             }
             Store::Redis(redis) => {
-                let redis = RedisBlocklist::connect(redis.clone()).await;
+                let redis = RedisBlocklist::connect((**redis).clone()).await;
                 let redis = redis.map_err(StartError::of("Redis (REDIS_URL, or REDIS_HOST and REDIS_PORT)"))?;
                 (Arc::new(redis.clone()), Arc::new(redis))
             }
         };
-        // An access token for 1 hour and a refresh token for 2 days, unless told otherwise.
-        let issuer = Issuer::builder(verifier.clone(), signing_key, revoke).build();
+        // An access token for 1 hour, a refresh token for 2 days and a session for 30, unless told otherwise.
+        let issuer = Issuer::builder(verifier.clone(), signing_key, store).build();
         let issuer = issuer.map_err(StartError::of("the issuer of tokens"))?;
 
         let database = format!("{} (DATABASE_URL)", settings.database);
@@ -76,6 +76,11 @@ impl AppState {
     /// Lets requests with a refresh token through.
     pub(crate) fn refresh_layer(&self) -> JwtBlocklistLayer<AppClaims> {
         JwtBlocklistLayer::refresh(self.verifier.clone(), self.blocklist.clone()).claims()
+    }
+
+    /// Lets requests through that log out, with either token, also an expired one.
+    pub(crate) fn logout_layer(&self) -> LogoutLayer {
+        LogoutLayer::new(self.verifier.clone())
     }
 }
 

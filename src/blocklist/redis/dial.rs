@@ -10,8 +10,8 @@ use super::{
     exchange::Failure,
     host::{Connector, Host},
     keys::Keys,
+    policy::{Eviction, OnLoss},
     route::Route,
-    settings::{Eviction, OnLoss},
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -181,7 +181,7 @@ impl DialError {
             }
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +evalsha +script|load +xadd +xtrim +xrange +xrevrange`"
+                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange`"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",

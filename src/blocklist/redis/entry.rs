@@ -8,69 +8,88 @@ use crate::{
     clock::Timestamp,
 };
 
-/// Appends to the log, merges an entry with what is stored, as `CutOff::merge` does, and gives it the longer of the two lives; one
-/// that lives for ever (`PTTL` is -1) stays so. Answers with the log's id of it, or with nothing where nothing changed and it
-/// need not be written `always`. What comes from the log itself (an empty `packed`) is not appended again.
+/// What the scripts share: the first three keys, and the first argument. Nothing is done in another epoch than the caller's, or where the
+/// log is gone (`LOST`).
 ///
-/// A bare key is one that others look for: it is set to nothing, and lives as long as it has to.
-///
-/// Fails on another epoch than the caller's and on a log that is gone (`LOST`), and on what is no entry: `GET` on a key of another
-/// type, which `MGET` would not see. In all of these the entry is not stored.
+/// `read` takes an entry apart, and gives nothing for what is none. `revoke` merges an entry with what is stored, as
+/// `CutOff::merge` does, gives it the longer of the two lives, and appends to the log; one that lives for ever (`PTTL` is -1) stays
+/// so. It answers with the log's id of it, or with nothing where nothing changed and it need not be written `always`. What comes
+/// from the log itself (an empty `packed`) is not appended again. It fails on what is no entry: `GET` on a key of another type, which
+/// `MGET` would not see.
 ///
 /// Times stay text, and only comparisons see numbers: Lua's have 53 bits, which is enough for milliseconds, but it would not
 /// write them as it has read them.
-const REVOKE: &str = r"
-local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
-local entry_key, epoch_key, log, longest_key, bare_key = unpack(KEYS)
-local all, others, except, ttl, epoch, packed, always, bare_ttl = unpack(ARGV)
+pub(super) const PRELUDE: &str = r"
+local epoch_key, log, longest_key = KEYS[1], KEYS[2], KEYS[3]
 local longest = redis.call('GET', longest_key)
-if redis.call('GET', epoch_key) ~= epoch or not longest then
+if redis.call('GET', epoch_key) ~= ARGV[1] or not longest then
   return redis.error_reply('LOST this is not the store that was written to')
 end
-local stored = redis.call('GET', entry_key)
-local left = -2
-if stored then
-  local s_all, s_others, s_except = string.match(stored, '^(%d+) (%d+) (%x*)$')
-  if not s_all then return redis.error_reply('NOENTRY the key holds something else than a revocation') end
-  local smaller = s_others
-  if tonumber(s_others) > tonumber(others) then
-    smaller, others = others, s_others
-    except, s_except = s_except, except
-  end
-  all = later(all, s_all)
-  if except ~= s_except then all = later(all, smaller) end
-  if tonumber(others) <= tonumber(all) then others, except = '0', '' end
-  left = redis.call('PTTL', entry_key)
+local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
+local function read(stored)
+  local all, others, except = string.match(stored, '^(%d+) (%d+) (%x*)$')
+  if all and (#except == 0 or #except == 32) then return all, others, except end
 end
-if bare_key then
-  local bare_left = redis.call('PTTL', bare_key)
-  if bare_left ~= -1 and bare_left < tonumber(bare_ttl) then redis.call('SET', bare_key, '', 'PX', bare_ttl) end
-end
-local entry = all .. ' ' .. others .. ' ' .. except
-if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
-local id = 'in the log already'
-if packed ~= '' then
-  id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed)
+local function append(packed, ttl, reason)
+  local fields = {'d', packed}
+  if reason ~= '' then fields[3], fields[4] = 'r', reason end
+  local id = redis.call('XADD', log, 'NOMKSTREAM', '*', unpack(fields))
   if not id then return redis.error_reply('LOST the log is gone') end
   if tonumber(ttl) > tonumber(longest) then
     longest = ttl
     redis.call('SET', longest_key, longest)
   end
   redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, string.match(id, '^%d+') - longest)))
+  return id
 end
-if left == -1 then
-  redis.call('SET', entry_key, entry)
-else
-  redis.call('SET', entry_key, entry, 'PX', later(ttl, left))
+local function revoke(key, all, others, except, ttl, packed, always, reason)
+  local stored = redis.call('GET', key)
+  local left = -2
+  if stored then
+    local s_all, s_others, s_except = read(stored)
+    if not s_all then return redis.error_reply('NOENTRY the key holds something else than a revocation') end
+    local smaller = s_others
+    if tonumber(s_others) > tonumber(others) then
+      smaller, others = others, s_others
+      except, s_except = s_except, except
+    end
+    all = later(all, s_all)
+    if except ~= s_except then all = later(all, smaller) end
+    if tonumber(others) <= tonumber(all) then others, except = '0', '' end
+    left = redis.call('PTTL', key)
+  end
+  local entry = all .. ' ' .. others .. ' ' .. except
+  if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
+  local id = 'in the log already'
+  if packed ~= '' then
+    id = append(packed, ttl, reason)
+    if type(id) ~= 'string' then return id end
+  end
+  if left == -1 then
+    redis.call('SET', key, entry)
+  else
+    redis.call('SET', key, entry, 'PX', later(ttl, left))
+  end
+  return id
 end
-return id
 ";
 
-/// The code of the script's error when this is not the store that was written to.
+/// The entry's key, and one that others look for, where there is one: it is set to nothing, and lives as long as it has to.
+const REVOKE: &str = r"
+local entry_key, bare_key = KEYS[4], KEYS[5]
+local all, others, except, ttl, packed, always, reason, bare_ttl = unpack(ARGV, 2)
+if bare_key then
+  local left = redis.call('PTTL', bare_key)
+  if left ~= -1 and left < tonumber(bare_ttl) then redis.call('SET', bare_key, '', 'PX', bare_ttl) end
+end
+return revoke(entry_key, all, others, except, ttl, packed, always, reason)
+";
+
+/// The code of the scripts' error when this is not the store that was written to.
 pub(super) const LOST: &str = "LOST";
 
 pub(super) fn script() -> Script {
-    Script::new(REVOKE)
+    Script::new(&[PRELUDE, REVOKE].concat())
 }
 
 /// The entry's parts as the script takes them.

@@ -8,7 +8,7 @@
 
 use redis::{Script, Value, aio::MultiplexedConnection};
 
-use super::{dial::DialError, keys::Keys, settings::OnLoss};
+use super::{dial::DialError, keys::Keys, policy::OnLoss};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
@@ -74,7 +74,8 @@ pub(super) struct Seen {
 pub(super) struct Found {
     /// As it is written.
     epoch: Option<Vec<u8>>,
-    longest_is_there: bool,
+    /// In milliseconds.
+    longest: Option<u64>,
     last_id: Option<String>,
     /// Whether the last entry of the log that was seen before is still there.
     seen_is_there: bool,
@@ -110,15 +111,21 @@ impl Seen {
             let is_empty = self.epoch.is_none() && found.epoch.is_none() && found.last_id.is_none();
             return Err(if is_empty { Loss::Empty } else { Loss::Gone });
         };
-        if found.last_id.is_none() || !found.longest_is_there {
-            return Err(Loss::LogGone);
-        }
+        let (Some(last_id), Some(longest)) = (&found.last_id, found.longest) else { return Err(Loss::LogGone) };
         match self.epoch {
             // Whoever noticed the loss began a new epoch since; one that is older than what we last saw is of another store.
             Some(known) if known.id != epoch.id && epoch.began_at + CLOCKS_DIFFER_BY < self.at => {
                 Err(Loss::AnotherEpoch)
             }
-            Some(known) if known.id == epoch.id && !found.seen_is_there => Err(Loss::TailGone),
+            // What had its time may have been trimmed.
+            Some(known)
+                if known.id == epoch.id
+                    && !found.seen_is_there
+                    && self.last_id.as_deref().map(millis_of).unwrap_or_default().saturating_add(longest)
+                        >= millis_of(last_id) =>
+            {
+                Err(Loss::TailGone)
+            }
             _ => Ok(epoch),
         }
     }
@@ -136,6 +143,11 @@ impl Seen {
     fn update(&mut self, epoch: Epoch, found: Found, asked_at: Timestamp) {
         *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id };
     }
+}
+
+/// When an entry of the log was made, by the server's clock: the first part of its id.
+fn millis_of(id: &str) -> u64 {
+    id.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default()
 }
 
 /// Asks for what [`Found`] holds.
@@ -165,7 +177,7 @@ pub(super) fn read(seen: &Seen, replies: &[Value]) -> Option<Found> {
     };
     Some(Found {
         epoch,
-        longest_is_there: *longest != Value::Nil,
+        longest: redis::from_redis_value_ref(longest).ok()?,
         last_id,
         seen_is_there: seen.last_id.is_none() || !seen_entry.is_empty(),
     })
@@ -245,4 +257,81 @@ pub(super) async fn reconcile(
         }
     }
     Err(DialError::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_000_000_000;
+
+    fn epoch(name: u8, began_at: u64) -> Epoch {
+        let began_at = Timestamp::from_millis(began_at);
+        Epoch { id: RevocationId::from_bytes([name; 16]), began_at, floor: Timestamp::from_millis(7) }
+    }
+
+    fn found(epoch: Option<Epoch>, last: Option<u64>, seen_is_there: bool) -> Found {
+        let epoch = epoch.map(|epoch| epoch.to_text().into_bytes());
+        Found { epoch, longest: Some(1000), last_id: last.map(|millis| format!("{millis}-3")), seen_is_there }
+    }
+
+    #[test]
+    fn g5_every_row_of_the_judgement() {
+        let ours = epoch(1, 5000);
+        let seen = Seen { epoch: Some(ours), at: Timestamp::from_millis(NOW), last_id: Some(format!("{NOW}-0")) };
+        let nothing = Seen::default();
+        let skew = u64::try_from(CLOCKS_DIFFER_BY.as_millis()).unwrap();
+        let (younger, older) = (epoch(2, NOW - skew), epoch(2, NOW - skew - 1));
+        let without_longest = Found { longest: None, ..found(Some(ours), Some(NOW), true) };
+        let garbage = Found { epoch: Some(b"garbage".to_vec()), ..found(None, Some(NOW), true) };
+        let rows = [
+            ("nothing is known, nothing is there", &nothing, found(None, None, true), Err(Loss::Empty)),
+            ("nothing is known, a log without an epoch", &nothing, found(None, Some(NOW), true), Err(Loss::Gone)),
+            ("nothing is known, all is there", &nothing, found(Some(older), Some(9), true), Ok(older)),
+            ("all as before", &seen, found(Some(ours), Some(NOW), true), Ok(ours)),
+            ("more than before", &seen, found(Some(ours), Some(NOW + 500), true), Ok(ours)),
+            ("emptied", &seen, found(None, None, false), Err(Loss::Gone)),
+            ("another epoch, begun since", &seen, found(Some(younger), Some(NOW), false), Ok(younger)),
+            ("another epoch, of before", &seen, found(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
+            ("the log gone", &seen, found(Some(ours), None, false), Err(Loss::LogGone)),
+            ("the longest life gone", &seen, without_longest, Err(Loss::LogGone)),
+            ("an unreadable epoch", &seen, garbage, Err(Loss::Gone)),
+            (
+                "the last entry gone, an older one last",
+                &seen,
+                found(Some(ours), Some(NOW - 9), false),
+                Err(Loss::TailGone),
+            ),
+            (
+                "the last entry gone, newer ones there",
+                &seen,
+                found(Some(ours), Some(NOW + 1000), false),
+                Err(Loss::TailGone),
+            ),
+            ("the last entry trimmed, its time over", &seen, found(Some(ours), Some(NOW + 1001), false), Ok(ours)),
+        ];
+        for (name, seen, found, expected) in rows {
+            assert_eq!(seen.judge(&found), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_read_as_it_is_written_and_nothing_else_is() {
+        let ours = epoch(1, 5000);
+        assert_eq!(Epoch::parse(ours.to_text().as_bytes()), Some(ours));
+        assert!(ours.is_written(ours.to_text().as_bytes()) && !epoch(2, 5000).is_written(ours.to_text().as_bytes()));
+        let text = ours.to_text();
+        for other in ["", "x", &text[1..], &format!("{text} "), &text.replace("5000", "-5"), &text[..34]] {
+            assert_eq!(Epoch::parse(other.as_bytes()), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn g5_a_floor_refuses_what_began_up_to_it_and_zero_refuses_nothing() {
+        let token = |millis| TokenIds::new(None, "t", None).with_issued_at(Timestamp::from_millis(millis));
+        let ours = epoch(1, 5000);
+        assert!(ours.refuses(&token(7)) && !ours.refuses(&token(8)) && ours.refuses(&TokenIds::new(None, "t", None)));
+        let open = Epoch { floor: Timestamp::default(), ..ours };
+        assert!(!open.refuses(&token(0)) && !open.refuses(&TokenIds::new(None, "t", None)));
+    }
 }

@@ -1,6 +1,6 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
-use crate::blocklist::{BareId, RevocationId, Scope, TokenIds};
+use crate::blocklist::{BareId, RevocationId, Scope};
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]
@@ -20,17 +20,6 @@ pub(super) enum TutorialEntries {
 impl Keys {
     pub(super) fn new(namespace: &str, tutorial: TutorialEntries) -> Self {
         Self { prefix: format!("{{{namespace}}}:"), tutorial }
-    }
-
-    /// The scopes and keys of all entries that there can be for a token.
-    pub(super) fn entries(&self, token: &TokenIds) -> impl Iterator<Item = (Scope, Vec<u8>)> {
-        let bare = self.bare(token.bare()).map(|key| (Scope::Token, key));
-        token.each().map(|(scope, id)| (scope, self.entry(scope, id))).chain(bare)
-    }
-
-    /// How many those are.
-    pub(super) fn count(&self, token: &TokenIds) -> usize {
-        token.each().count() + usize::from(self.tutorial == TutorialEntries::Shared && token.bare().is_some())
     }
 
     /// The key of the tutorial's entry, where those count.
@@ -56,6 +45,11 @@ impl Keys {
         format!("{}longest", self.prefix)
     }
 
+    /// The newest refresh token of a session.
+    pub(super) fn newest(&self, session: RevocationId) -> String {
+        format!("{}r:{session}", self.prefix)
+    }
+
     /// Who has this compares log and entries.
     pub(super) fn audit(&self) -> String {
         format!("{}audit", self.prefix)
@@ -63,10 +57,16 @@ impl Keys {
 
     /// The entry of what was revoked.
     pub(super) fn entry(&self, scope: Scope, id: RevocationId) -> Vec<u8> {
-        let mut key = Vec::with_capacity(self.prefix.len() + 34);
+        let mut key = Vec::new();
+        self.write_entry(scope, id, &mut key);
+        key
+    }
+
+    /// [`entry`](Self::entry), in place of what was in `key`.
+    pub(super) fn write_entry(&self, scope: Scope, id: RevocationId, key: &mut Vec<u8>) {
+        key.clear();
         key.extend_from_slice(self.prefix.as_bytes());
         key.extend_from_slice(&[scope.tag(), b':']);
         key.extend_from_slice(&id.hex());
-        key
     }
 }

@@ -12,6 +12,8 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod policy;
+mod rotate;
 mod route;
 #[cfg(feature = "sentinel")]
 mod sentinel;
@@ -29,16 +31,17 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use redis::{Script, Value};
+use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use batch::Batcher;
-use check::Reply;
+use check::Question;
 use dial::{DialError, Dialler};
 use epoch::Seen;
 use exchange::{Failure, Patience, Request};
-use settings::Replicas;
-pub use settings::{Eviction, OnLoss, RedisSettings};
+use policy::Replicas;
+pub use policy::{Eviction, OnLoss};
+pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
 
 use super::{Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds};
@@ -47,7 +50,7 @@ use crate::{clock::Timestamp, error::ConfigError, meter};
 /// Revocations in a Redis that all processes share.
 ///
 /// A check is one `MGET`, and many checks at a time share one; a revocation is one script that only ever adds to what an entry
-/// refuses and lengthens its life. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is
+/// refuses and lengthens its life; a refresh token is redeemed by one script. When `revoke` has returned `Ok`, every check that starts later, in whatever process, is
 /// refused.
 ///
 /// One connection, shared by all clones, is watched in the background and dialled again when it is lost, when answers stay out,
@@ -76,6 +79,7 @@ struct Shared {
     settings: RedisSettings,
     keys: keys::Keys,
     revoke_script: Script,
+    rotate_script: Script,
     batcher: Batcher,
     /// Checks under way.
     checks: AtomicUsize,
@@ -152,6 +156,7 @@ impl RedisBlocklist {
             settings,
             keys,
             revoke_script: entry::script(),
+            rotate_script: rotate::script(),
             batcher: Batcher::default(),
             checks: AtomicUsize::new(0),
             runtime,
@@ -168,11 +173,10 @@ impl Shared {
     async fn ask(&self, tokens: &[TokenIds], deadline: Instant) -> Result<Vec<Result<Status, Outage>>, Failure> {
         let mut live = self.reader.live()?;
         meter::batched(tokens.len());
-        let command = check::command(&self.keys, tokens);
-        let answer = self.reader.send(&mut live, Request::Command(&command), deadline).await?;
-        let reply = Reply::read(&answer, tokens, &live.connected.epoch, &self.keys);
-        let mut reply = reply.map_err(|failure| self.reader.heed(&live, failure))?;
-        Ok(tokens.iter().map(|token| reply.status(token)).collect())
+        let question = Question::new(&self.keys, tokens);
+        let answer = self.reader.send(&mut live, Request::Command(&question.command()), deadline).await?;
+        let reply = question.read(&answer, live.connected.epoch);
+        Ok(question.statuses(&reply.map_err(|failure| self.reader.heed(&live, failure))?))
     }
 
     async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
@@ -189,10 +193,9 @@ impl Shared {
 
     async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
         let tokens = [*token];
-        let command = check::command(&self.keys, &tokens);
-        let read = |live: &Live, answer: &Value| {
-            Ok(Reply::read(answer, &tokens, &live.connected.epoch, &self.keys)?.cut_off(token)?)
-        };
+        let question = Question::new(&self.keys, &tokens);
+        let command = question.command();
+        let read = |live: &Live, answer: &Value| Ok(question.cut_off(&question.read(answer, live.connected.epoch)?)?);
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
         Ok(cut_off)
@@ -231,14 +234,15 @@ impl Shared {
         let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
         let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
         let call = |live: &Live| {
-            let mut call = self.revoke_script.key(self.keys.entry(revocation.scope, revocation.id));
-            call.key(self.keys.epoch()).key(self.keys.log()).key(self.keys.longest());
+            let mut call = self.script(&self.revoke_script, live);
+            call.key(self.keys.entry(revocation.scope, revocation.id));
             for argument in entry::arguments(&revocation.cut_off) {
                 call.arg(argument);
             }
-            call.arg(millis(live_for)).arg(live.connected.epoch.to_text()).arg(packed);
+            call.arg(millis(live_for)).arg(packed);
             // Replicas acknowledge only what this connection writes: not what is there already, written by another.
             call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
+            call.arg(revocation.reason.unwrap_or_default());
             if let Some((key, live_for)) = &bare {
                 call.key(key).arg(millis(*live_for));
             }
@@ -249,6 +253,13 @@ impl Shared {
             _ => Err(Outage::UnexpectedReply.into()),
         };
         self.writer().insist(deadline, call, read).await.map(Some)
+    }
+
+    /// With what the prelude of the scripts asks for.
+    fn script<'a>(&self, script: &'a Script, live: &Live) -> ScriptInvocation<'a> {
+        let mut call = script.key(self.keys.epoch());
+        call.key(self.keys.log()).key(self.keys.longest()).arg(live.connected.epoch.to_text());
+        call
     }
 
     fn writer(&self) -> &Supervisor {
@@ -286,16 +297,16 @@ fn millis(duration: Duration) -> u64 {
 
 impl Blocklist for RedisBlocklist {
     fn check(&self, ids: &TokenIds) -> Lookup {
-        match self.0.reader.live() {
-            Ok(_) => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
-            Err(outage) => Lookup::known(Err(outage)),
+        match self.0.reader.outage() {
+            None => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
+            Some(outage) => Lookup::known(Err(outage)),
         }
     }
 }
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.counted(self.0.revoke(revocation).await) })
+        Box::pin(async move { revocation.reported(self.0.revoke(revocation).await) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

@@ -71,6 +71,11 @@ impl Supervisor {
         self.state.borrow().clone()
     }
 
+    /// Why there is no connection now.
+    pub(super) fn outage(&self) -> Option<Outage> {
+        self.state.borrow().as_ref().err().copied()
+    }
+
     /// The live connection, as soon as there is one, or that there will be none before somebody acts. Without end: put a
     /// deadline around it.
     pub(super) async fn wait_for_live(&self) -> State {

@@ -5,7 +5,7 @@ use redis::IntoConnectionInfo;
 use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult};
 #[cfg(feature = "tls")]
 use rustls::{
-    crypto::{CryptoProvider, aws_lc_rs},
+    crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     sign::CertifiedKey,
 };
@@ -48,7 +48,7 @@ impl Tls {
     pub(super) fn new() -> Result<Self, ConfigError> {
         if CryptoProvider::get_default().is_none() {
             // An error means that somebody else was faster, which is as good.
-            let _ = aws_lc_rs::default_provider().install_default();
+            let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         Ok(Self::default())
     }

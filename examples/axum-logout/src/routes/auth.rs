@@ -3,11 +3,11 @@
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
+    http::StatusCode,
     routing::{get, post},
 };
 use serde::Serialize;
-use tower_jwt_blocklist::Authenticated;
+use tower_jwt_blocklist::{Authenticated, LoggingOut};
 
 use crate::{
     error::ApiError,
@@ -20,7 +20,6 @@ use crate::{
 pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let open = Router::new().route("/signup", post(signup)).route("/login", post(login));
     let with_access_token = Router::new()
-        .route("/logout", get(logout).post(logout))
         .route("/logout_others", post(logout_others))
         .route("/logout_everywhere", post(logout_everywhere))
         .route("/me", get(me))
@@ -28,7 +27,8 @@ pub(super) fn routes(state: &AppState) -> Router<AppState> {
     let with_refresh_token = Router::new()
         .route("/refresh_token", get(refresh_token).post(refresh_token))
         .route_layer(state.refresh_layer());
-    open.merge(with_access_token).merge(with_refresh_token)
+    let with_any_token = Router::new().route("/logout", get(logout).post(logout)).route_layer(state.logout_layer());
+    open.merge(with_access_token).merge(with_refresh_token).merge(with_any_token)
 }
 
 async fn signup(
@@ -74,14 +74,13 @@ struct Refreshed {
     refresh_token: String,
 }
 
+/// The refresh token is redeemed: from now on the client uses the one in the answer.
 async fn refresh_token(
     State(state): State<AppState>,
     token: Authenticated<AppClaims>,
-    headers: HeaderMap,
 ) -> Result<Json<Refreshed>, ApiError> {
-    let access = state.issuer.refresh(&token, token.claims())?;
-    // The refresh token stays good until it expires, so the client gets back the one it sent.
-    Ok(Json(Refreshed { access_token: access.into_string(), refresh_token: bearer(&headers)?.to_owned() }))
+    let tokens = state.issuer.refresh(&token, token.claims()).await?.pair()?;
+    Ok(Json(Refreshed { access_token: tokens.access.into_string(), refresh_token: tokens.refresh.into_string() }))
 }
 
 #[derive(Serialize)]
@@ -89,9 +88,9 @@ struct LoggedOut {
     message: &'static str,
 }
 
-/// The whole session ends: this access token, the refresh token, and all that came of it.
-async fn logout(State(state): State<AppState>, token: Authenticated<AppClaims>) -> Result<Json<LoggedOut>, ApiError> {
-    state.issuer.logout(&token).await?;
+/// The whole session ends, with all its tokens. That the token has expired, or was logged out before, is no reason to refuse.
+async fn logout(State(state): State<AppState>, session: LoggingOut) -> Result<Json<LoggedOut>, ApiError> {
+    state.issuer.logout(&session).await?;
     Ok(Json(LoggedOut { message: "Logged out" }))
 }
 
@@ -118,10 +117,4 @@ async fn me(State(state): State<AppState>, token: Authenticated<AppClaims>) -> R
     let uid = token.subject().ok_or(ApiError::UserGone)?;
     // Not 401: the token is good, and a new one would not bring the user back.
     state.users.find(uid).await?.map(Json).ok_or(ApiError::UserGone)
-}
-
-fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
-    let header = headers.get(AUTHORIZATION).and_then(|header| header.to_str().ok());
-    let token = header.and_then(|header| header.split_once(' ')).map(|(_scheme, token)| token.trim());
-    token.ok_or_else(|| ApiError::internal("authorization header", &"gone, though the layer has seen it"))
 }

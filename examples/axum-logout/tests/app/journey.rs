@@ -60,11 +60,12 @@ async fn journey(server: &Server) {
     let tokens = log_in(client).await;
     let refreshed = refresh(client, &tokens).await;
     log_out(client, &tokens, &refreshed).await;
+    steal(client).await;
     log_out_elsewhere(client).await;
 
     let output = server.output();
     assert!(output.contains("/api/v1/auth/logout"), "requests are logged");
-    for secret in [PASSWORD, &tokens.access, &tokens.refresh, &refreshed] {
+    for secret in [PASSWORD, &tokens.access, &tokens.refresh, &refreshed.access, &refreshed.refresh] {
         assert!(!output.contains(secret), "secrets are not");
     }
 }
@@ -138,47 +139,65 @@ async fn log_in(client: &Client) -> Tokens {
     tokens
 }
 
-/// A new access token from the refresh token, which stays.
-async fn refresh(client: &Client, tokens: &Tokens) -> String {
-    for path in ["/me", "/logout"] {
-        client.get(path, &tokens.refresh).await.is_refused("refresh");
-    }
+/// A new pair for the refresh token. Asked twice at once, as a client may, there is still one successor.
+async fn refresh(client: &Client, tokens: &Tokens) -> Tokens {
+    client.get("/me", &tokens.refresh).await.is_refused("refresh");
     client.get("/refresh_token", &tokens.access).await.is_refused("access");
 
-    let mut refreshed = String::new();
+    let mut pairs = Vec::new();
     for method in [Method::GET, Method::POST] {
         let answer = client.with(&tokens.refresh, method, "/refresh_token").await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         assert_eq!(answer.header("cache-control"), Some("no-store"));
-        assert_eq!(answer.text("refresh_token"), tokens.refresh);
-        refreshed = answer.text("access_token");
-        assert_ne!(refreshed, tokens.access);
-        assert_eq!(client.get("/me", &refreshed).await.status, 200);
+        let pair = Tokens { access: answer.text("access_token"), refresh: answer.text("refresh_token") };
+        assert_eq!(client.get("/me", &pair.access).await.status, 200);
+        pairs.push(pair);
     }
-    assert_eq!(client.get("/me", &tokens.access).await.status, 200, "a refresh takes nothing back");
-    refreshed
+    let [first, again] = pairs.try_into().ok().unwrap();
+    assert_ne!(first.refresh, tokens.refresh, "the refresh token is new");
+    assert_eq!(first.refresh, again.refresh, "and one");
+    assert!(first.access != tokens.access && first.access != again.access);
+    assert_eq!(client.get("/me", &tokens.access).await.status, 200, "a refresh takes no access token back");
+    again
 }
 
-async fn log_out(client: &Client, tokens: &Tokens, refreshed: &str) {
+async fn log_out(client: &Client, tokens: &Tokens, refreshed: &Tokens) {
     let elsewhere = client.log_in("ann@example.com").await;
-    let answer = client.get("/logout", &tokens.access).await;
-    assert_eq!(answer.status, 200, "{}", answer.body);
-    assert!(answer.body["message"].is_string());
-
-    for token in [&tokens.access, refreshed] {
-        client.get("/me", token).await.is_refused("revoked");
-        client.get("/logout", token).await.is_refused("revoked");
+    for token in [&tokens.access, &refreshed.access, &tokens.access, &refreshed.refresh] {
+        let answer = client.get("/logout", token).await;
+        assert_eq!(answer.status, 200, "also the second time: {}", answer.body);
+        assert!(answer.body["message"].is_string());
     }
-    client.get("/refresh_token", &tokens.refresh).await.is_refused("revoked");
+
+    for Tokens { access, refresh } in [tokens, refreshed] {
+        client.get("/me", access).await.is_refused("revoked");
+        client.get("/refresh_token", refresh).await.is_refused("revoked");
+    }
 
     assert_eq!(client.get("/me", &elsewhere.access).await.status, 200, "her other session goes on");
     assert_eq!(client.with(&elsewhere.access, Method::POST, "/logout").await.status, 200);
     client.get("/me", &elsewhere.access).await.is_refused("revoked");
+    client.get("/logout", "forged").await.is_refused("not valid");
     assert_eq!(
         client.get("/me", &client.log_in("ann@example.com").await.access).await.status,
         200,
         "and she can come back"
     );
+}
+
+/// Somebody else has the first refresh token, and comes late.
+async fn steal(client: &Client) {
+    let stolen = client.log_in("ann@example.com").await;
+    let mut newest = stolen.refresh.clone();
+    let mut access = stolen.access;
+    for _ in 0..2 {
+        let answer = client.get("/refresh_token", &newest).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        (access, newest) = (answer.text("access_token"), answer.text("refresh_token"));
+    }
+    client.get("/refresh_token", &stolen.refresh).await.is_refused("revoked");
+    client.get("/me", &access).await.is_refused("revoked");
+    client.get("/refresh_token", &newest).await.is_refused("revoked");
 }
 
 async fn log_out_elsewhere(client: &Client) {

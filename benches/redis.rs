@@ -1,0 +1,143 @@
+//! Many tasks at once ask one Redis: a check of all four scopes against one plain `EXISTS`, both over one multiplexed connection.
+//!
+//! `cargo bench --bench redis` prints one table. The two take turns in short rounds, so that what else the machine does hits both;
+//! the figures are medians of the rounds. Compare rows of one run only.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use redis::aio::MultiplexedConnection;
+use testkit::RedisServer;
+use tokio::task::JoinSet;
+use tower_jwt_blocklist::{
+    Blocklist, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Scope, Status, Timestamp, TokenIds,
+};
+
+const TASKS: [usize; 5] = [1, 16, 128, 256, 1024];
+const ROUNDS: usize = 21;
+const ROUND: Duration = Duration::from_millis(200);
+
+#[derive(Clone)]
+struct Bench {
+    plain: MultiplexedConnection,
+    blocklist: RedisBlocklist,
+}
+
+fn token(number: usize) -> TokenIds {
+    let session = format!("session-{number}");
+    let ids = TokenIds::new(Some("https://login.example.org"), &format!("token-{number}"), Some(&session));
+    ids.with_subject(&format!("user-{number}")).with_issued_at(Timestamp::from(SystemTime::now()))
+}
+
+/// What others do: one key, one question.
+async fn exists(mut connection: MultiplexedConnection, key: String) {
+    let found: bool = redis::cmd("EXISTS").arg(key).query_async(&mut connection).await.expect("Redis answers");
+    assert!(!found);
+}
+
+/// Round trips a second, over so many tasks for one round.
+async fn rate<F, T>(tasks: usize, ask: F) -> f64
+where
+    F: Fn(usize) -> T + Clone + Send + Sync + 'static,
+    T: Future<Output = ()> + Send,
+{
+    let (started, mut running) = (Instant::now(), JoinSet::new());
+    for task in 0..tasks {
+        let ask = ask.clone();
+        running.spawn(async move {
+            let mut count = 0_u32;
+            while started.elapsed() < ROUND {
+                ask(task).await;
+                count += 1;
+            }
+            count
+        });
+    }
+    let total: u32 = running.join_all().await.into_iter().sum();
+    f64::from(total) / started.elapsed().as_secs_f64()
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+impl Bench {
+    async fn compare(&self, tasks: usize) {
+        let keys: Arc<Vec<String>> = Arc::new((0..tasks).map(|task| format!("token-{task}")).collect());
+        let ids: Arc<Vec<TokenIds>> = Arc::new((0..tasks).map(token).collect());
+        let (mut plain, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..ROUNDS {
+            let (connection, keys) = (self.plain.clone(), Arc::clone(&keys));
+            plain.push(rate(tasks, move |task| exists(connection.clone(), keys[task].clone())).await);
+            let (blocklist, ids) = (self.blocklist.clone(), Arc::clone(&ids));
+            let check = move |task: usize| {
+                let lookup = blocklist.check(&ids[task]);
+                async move { assert_eq!(lookup.await, Ok(Status::NotRevoked)) }
+            };
+            ours.push(rate(tasks, check).await);
+            ratios.push(ours[ours.len() - 1] / plain[plain.len() - 1]);
+        }
+        let (plain, ours, ratio) = (median(plain), median(ours), median(ratios));
+        println!("| {tasks} | {plain:.0} | {ours:.0} | {ratio:.2} | {:.2} |", 1.0 / ratio);
+    }
+
+    async fn revocations(&self, tasks: usize) -> f64 {
+        let until = Timestamp::from(SystemTime::now()) + Duration::from_secs(3600);
+        let counter = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let blocklist = self.blocklist.clone();
+        let revoke = move |_| {
+            let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let id = RevocationId::new(None, Scope::Session, &format!("{tasks}-{number}"));
+            let (blocklist, revocation) = (blocklist.clone(), Revocation::new(Scope::Session, id, until));
+            async move { blocklist.revoke(&revocation).await.expect("it is stored") }
+        };
+        rate(tasks, revoke).await
+    }
+}
+
+/// Bytes that Redis uses for its data.
+async fn used(server: &RedisServer) -> f64 {
+    server.info("memory", "used_memory_dataset").await.and_then(|bytes| bytes.parse().ok()).expect("a number")
+}
+
+#[tokio::main]
+async fn main() {
+    let server = RedisServer::start().await;
+    let client = redis::Client::open(server.url()).expect("a good URL");
+    let plain = client.get_multiplexed_async_connection().await.expect("Redis runs");
+    let patience = Duration::from_secs(10);
+    let settings = RedisSettings::from_url(&server.url()).expect("a good URL");
+    let settings = settings.check_deadline(patience).revoke_deadline(patience);
+    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
+    let bench = Bench { plain, blocklist: RedisBlocklist::connect(settings).await.expect("Redis runs") };
+
+    println!("| tasks | EXISTS/s | checks/s | throughput, ratio | latency, ratio |");
+    println!("|---|---|---|---|---|");
+    for tasks in TASKS {
+        bench.compare(tasks).await;
+    }
+    for tasks in [1, 128] {
+        println!("revocations a second, {tasks} tasks: {:.0}", bench.revocations(tasks).await);
+    }
+
+    const ENTRIES: usize = 100_000;
+    let (before, until) = (used(&server).await, Timestamp::from(SystemTime::now()) + Duration::from_secs(3600));
+    let mut running = JoinSet::new();
+    for task in 0..100 {
+        let blocklist = bench.blocklist.clone();
+        running.spawn(async move {
+            for number in 0..ENTRIES / 100 {
+                let id = RevocationId::new(None, Scope::Session, &format!("entry-{task}-{number}"));
+                blocklist.revoke(&Revocation::new(Scope::Session, id, until)).await.expect("it is stored");
+            }
+        });
+    }
+    running.join_all().await;
+    let log: f64 = server.cli(&["MEMORY", "USAGE", "{jwt}:log"]).await.parse().expect("a number");
+    let length: f64 = server.cli(&["XLEN", "{jwt}:log"]).await.parse().expect("a number");
+    let bytes = (used(&server).await - before) / ENTRIES as f64;
+    println!("bytes in Redis a revocation: {bytes:.0}, of which the log has {:.0}", log / length);
+}

@@ -1,0 +1,277 @@
+//! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the rule holds in all of them.
+//!
+//! A request is three steps of its own: the guard lets the token through, the store decides, the answer arrives. Between any two of
+//! them everything else can happen, or the node crashes. Time passes in steps of a grace.
+
+use std::{
+    collections::{BTreeSet, HashSet, VecDeque},
+    time::Duration,
+};
+
+use super::*;
+use crate::blocklist::CutOff;
+
+const GRACE: Duration = Duration::from_secs(10);
+const BEGAN: Timestamp = Timestamp::from_millis(1_000_000);
+/// Refresh tokens of one session that are ever redeemed, and requests that are ever begun.
+const MOST_GENERATIONS: u32 = 3;
+const MOST_REQUESTS: u8 = 4;
+const MOST_GRACES: u64 = 2;
+
+/// A refresh token: its generation and its id.
+type Token = (u32, u128);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Stage {
+    /// The guard has let it through.
+    Checked,
+    /// A store that asks first and acts later has asked. The rule never stops here.
+    Asked(Answer),
+    /// The store has decided, and the answer is on its way.
+    Answered(Answer),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Answer {
+    Tokens(Token),
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct World {
+    graces: u64,
+    // The store.
+    newest: Option<(Token, u64)>,
+    session_revoked: bool,
+    cut_off: bool,
+    // Outside of it.
+    requests: BTreeSet<(u8, Token, Stage)>,
+    begun: u8,
+    /// What anybody has in hand: no store can tell a thief from the client.
+    held: BTreeSet<Token>,
+    /// A logout has been confirmed, or a theft found out.
+    is_over: bool,
+    /// Each token that a store has decided to hand out, and whether the session was over by then.
+    minted: BTreeSet<(Token, bool)>,
+}
+
+/// How the store under test goes about a redemption.
+#[derive(Clone, Copy)]
+struct Store {
+    decide: fn(&Redemption, Option<Scope>, Option<Generation>) -> Rotation,
+    steps: Steps,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Steps {
+    One,
+    /// Ask, then act.
+    Two,
+}
+
+impl World {
+    fn new() -> Self {
+        let login = (0, 0);
+        Self {
+            graces: 0,
+            newest: None,
+            session_revoked: false,
+            cut_off: false,
+            requests: BTreeSet::new(),
+            begun: 0,
+            held: BTreeSet::from([login]),
+            is_over: false,
+            minted: BTreeSet::from([(login, false)]),
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        BEGAN + GRACE * u32::try_from(self.graces).unwrap()
+    }
+
+    fn ids() -> TokenIds {
+        TokenIds::new(None, "t", Some("s")).with_subject("ann").with_issued_at(BEGAN)
+    }
+
+    fn revoked(&self) -> Option<Scope> {
+        let entries = [
+            (Scope::Subject, self.cut_off.then(|| CutOff::up_to(BEGAN))),
+            (Scope::Session, self.session_revoked.then_some(CutOff::ALWAYS)),
+        ];
+        let refuses = |entry: Option<CutOff>| entry.is_some_and(|entry| entry.refuses(&Self::ids()));
+        entries.into_iter().find(|(_, entry)| refuses(*entry)).map(|(scope, _)| scope)
+    }
+
+    /// What the store decides; with the successor that this request proposes.
+    fn decide(&self, store: Store, request: u8, presented: u32) -> Rotation {
+        let newest = self.newest.map(|((number, token_id), graces)| Generation {
+            number,
+            token_id,
+            minted_at: BEGAN + GRACE * u32::try_from(graces).unwrap(),
+        });
+        let redemption = Redemption {
+            ids: Self::ids(),
+            session: RevocationId::new(None, Scope::Session, "s"),
+            presented,
+            successor: u128::from(request) + 1,
+            now: self.now(),
+            grace: GRACE,
+            kept_until: self.now(),
+            revoked_until: self.now(),
+        };
+        (store.decide)(&redemption, self.revoked(), newest)
+    }
+
+    /// Stores what was decided, and says what is answered.
+    fn carry_out(&mut self, rotation: Rotation, request: u8, presented: u32) -> Answer {
+        let token = match rotation {
+            Rotation::Rotated => {
+                let next = (presented + 1, u128::from(request) + 1);
+                self.newest = Some((next, self.graces));
+                next
+            }
+            Rotation::Repeated(first) => (first.number, first.token_id),
+            Rotation::Replayed => {
+                (self.session_revoked, self.is_over) = (true, true);
+                return Answer::Refused;
+            }
+            Rotation::Revoked(_) => return Answer::Refused,
+        };
+        self.minted.insert((token, self.is_over));
+        Answer::Tokens(token)
+    }
+
+    /// Every world that is one step away.
+    fn next(&self, store: Store) -> Vec<World> {
+        let mut worlds = Vec::new();
+        let mut step = |change: &dyn Fn(&mut World)| {
+            let mut world = self.clone();
+            change(&mut world);
+            worlds.push(world);
+        };
+        if self.graces < MOST_GRACES {
+            step(&|world| world.graces += 1);
+        }
+        if !self.is_over {
+            for everywhere in [false, true] {
+                step(&|world| {
+                    world.session_revoked |= !everywhere;
+                    world.cut_off |= everywhere;
+                    world.is_over = true;
+                });
+            }
+        }
+        for token in &self.held {
+            if self.begun < MOST_REQUESTS && token.0 < MOST_GENERATIONS && self.revoked().is_none() {
+                step(&|world| {
+                    world.requests.insert((world.begun, *token, Stage::Checked));
+                    world.begun += 1;
+                });
+            }
+        }
+        for request in &self.requests {
+            let (number, token, stage) = *request;
+            // The node crashes, or the client goes away.
+            step(&|world| {
+                world.requests.remove(request);
+            });
+            step(&|world| {
+                world.requests.remove(request);
+                let stage = match stage {
+                    Stage::Checked if store.steps == Steps::Two => {
+                        // What was found is all it takes along.
+                        let mut later = world.clone();
+                        Stage::Asked(later.carry_out(world.decide(store, number, token.0), number, token.0))
+                    }
+                    Stage::Checked => {
+                        let rotation = world.decide(store, number, token.0);
+                        Stage::Answered(world.carry_out(rotation, number, token.0))
+                    }
+                    Stage::Asked(Answer::Tokens(next)) => {
+                        world.newest = Some((next, world.graces));
+                        world.minted.insert((next, world.is_over));
+                        Stage::Answered(Answer::Tokens(next))
+                    }
+                    Stage::Asked(Answer::Refused) => Stage::Answered(Answer::Refused),
+                    Stage::Answered(answer) => {
+                        if let Answer::Tokens(token) = answer {
+                            world.held.insert(token);
+                        }
+                        return;
+                    }
+                };
+                world.requests.insert((number, token, stage));
+            });
+        }
+        worlds
+    }
+
+    /// What must never be, in words.
+    fn broken(&self) -> Option<&'static str> {
+        if self.minted.iter().any(|(_, session_was_over)| *session_was_over) {
+            return Some("a token was minted after the session was over");
+        }
+        if (0..=MOST_GENERATIONS)
+            .any(|number| self.minted.iter().filter(|((other, _), _)| *other == number).count() > 1)
+        {
+            return Some("a token has two successors");
+        }
+        if (self.is_over || self.session_revoked) && self.revoked().is_none() {
+            return Some("a token of a dead session lives");
+        }
+        None
+    }
+}
+
+/// Searches all worlds that can be, the nearest first: the first that must not be, or how many there are.
+fn search(store: Store) -> Result<usize, Box<(&'static str, World)>> {
+    let mut seen = HashSet::from([World::new()]);
+    let mut queue = VecDeque::from([World::new()]);
+    while let Some(world) = queue.pop_front() {
+        if let Some(what) = world.broken() {
+            return Err(Box::new((what, world)));
+        }
+        for next in world.next(store) {
+            if seen.insert(next.clone()) {
+                queue.push_back(next);
+            }
+        }
+    }
+    Ok(seen.len())
+}
+
+#[test]
+fn r58_g6_in_every_interleaving_a_dead_session_stays_dead_and_a_token_has_one_successor() {
+    let worlds =
+        search(Store { decide: Redemption::decide, steps: Steps::One }).unwrap_or_else(|broken| panic!("{broken:?}"));
+    println!("{worlds} worlds");
+    assert!(worlds > 10_000, "only {worlds} worlds: the search is broken");
+}
+
+/// The search finds what is broken: else it would prove nothing.
+#[test]
+fn what_others_got_wrong_is_found() {
+    let grace_after_logout =
+        |redemption: &Redemption, revoked: Option<Scope>, newest| match redemption.decide(None, newest) {
+            repeated @ Rotation::Repeated(_) => repeated,
+            _ => redemption.decide(revoked, newest),
+        };
+    let forgets_the_logout = |redemption: &Redemption, _: Option<Scope>, newest| redemption.decide(None, newest);
+    let rotates_in_the_grace = |redemption: &Redemption, revoked, newest| match redemption.decide(revoked, newest) {
+        Rotation::Repeated(_) => Rotation::Rotated,
+        other => other,
+    };
+    let never_looks_back = |redemption: &Redemption, revoked, _| redemption.decide(revoked, None);
+    let over = "a token was minted after the session was over";
+    let two = "a token has two successors";
+    for (name, decide, steps, expected) in [
+        ("a grace that also applies after a logout", grace_after_logout as fn(&_, _, _) -> _, Steps::One, over),
+        ("a rotation that does not ask for revocations", forgets_the_logout, Steps::One, over),
+        ("a grace that rotates", rotates_in_the_grace, Steps::One, two),
+        ("a token that is not redeemed", never_looks_back, Steps::One, two),
+        ("asking first and acting later", Redemption::decide, Steps::Two, over),
+    ] {
+        let (what, _) = *search(Store { decide, steps }).expect_err(name);
+        assert_eq!(what, expected, "{name}");
+    }
+}

@@ -1,0 +1,126 @@
+//! Refresh: a refresh token is redeemed, once, for the next pair.
+
+use serde::Serialize;
+
+use super::{
+    IssueError, Issuer, TokenPair,
+    mint::{Session, random_bits},
+};
+use crate::{
+    blocklist::{Outage, Redemption, RevokeError, Rotation, Scope},
+    claims::TokenKind,
+    clock::Timestamp,
+    guard::Authenticated,
+    meter,
+    rejection::{Reason, Rejection},
+    token::{KEPT_AFTER_EXPIRY, VerifyError},
+};
+
+/// What became of a refresh token. Only [`pair`](Self::pair) has tokens in it, and the rest is answered with 401.
+#[derive(Debug)]
+#[must_use = "only some of these have tokens to hand out"]
+pub enum Refreshed {
+    /// The refresh token is redeemed: the next one takes its place.
+    Rotated(TokenPair),
+    /// It was redeemed a moment ago, within the [grace](crate::IssuerBuilder::rotation_grace): a new access token, and the same
+    /// refresh token as then.
+    Repeated(TokenPair),
+    /// It was redeemed before, so two parties have it. Nobody can tell which of them is the thief: the whole session is revoked.
+    Replayed,
+    /// It, its session, its subject's tokens or its issuer's have been revoked.
+    Revoked(Scope),
+    /// It is past its `exp`, where only the leeway let it through; or the session has gone on for as long as it
+    /// [may](crate::IssuerBuilder::session_lifetime). The user has to log in again.
+    Expired,
+}
+
+impl Refreshed {
+    /// The tokens to hand out, or the refusal to answer with: the layer's words for it, where the handler returns the [`Rejection`]
+    /// (with the feature `axum`, it is a response).
+    ///
+    /// # Errors
+    ///
+    /// When there are no tokens.
+    pub fn pair(self) -> Result<TokenPair, Rejection> {
+        let reason = match self {
+            Self::Rotated(pair) | Self::Repeated(pair) => return Ok(pair),
+            Self::Replayed => Reason::Replayed,
+            Self::Revoked(scope) => Reason::Revoked(scope),
+            Self::Expired => Reason::Unacceptable(VerifyError::Expired),
+        };
+        Err(Rejection::new(TokenKind::Refresh, reason))
+    }
+}
+
+impl Issuer {
+    /// Redeems a refresh token: for the next pair of the same session, with the same `iss`, for a session belongs to one issuer.
+    ///
+    /// It can be redeemed once. Whoever uses it again within the [grace](crate::IssuerBuilder::rotation_grace) gets the same next
+    /// refresh token; later, that is taken for theft, and the session is over. A logout of whatever breadth, also one that
+    /// comes between the check of the refresh token and this call, has no grace.
+    ///
+    /// `claims` are what the tokens are to say: `session.claims()` for the same as before, if the refresh layer read them all, or
+    /// what the application knows by now.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be asked ([`IssueError::Outage`], answer 503), when `session` was authenticated by an access token or
+    /// has no `sid`, or when the claims cannot be put into a token. The refresh token can then be used again. (Of an answer that
+    /// Redis gave and that was lost on the way nobody can say so; that is what the grace is for.)
+    pub async fn refresh<X: Sync + Send, Y: Serialize + Sync>(
+        &self,
+        session: &Authenticated<X>,
+        claims: &Y,
+    ) -> Result<Refreshed, IssueError> {
+        if session.kind() != TokenKind::Refresh {
+            return Err(IssueError::NotRefresh);
+        }
+        if session.issuer().is_none() && self.0.mint.verifier.issuer().is_some() {
+            return Err(IssueError::ForeignSession);
+        }
+        let (id, name) = (session.session_id().zip(session.ids().session())).ok_or(IssueError::NoSession)?;
+        let mint = &self.0.mint;
+        let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
+        let expires_at = Timestamp::from(session.expires_at());
+        if self.now() >= mint.end_of_session(began_at).min(expires_at) {
+            return Ok(Refreshed::Expired);
+        }
+        // A login is dated after the cut-off of its subject, which lies ahead where another machine's clock does.
+        let now = self.now().max(began_at);
+        let redemption = Redemption {
+            ids: *session.ids(),
+            session: name,
+            presented: session.generation(),
+            successor: random_bits()?,
+            now,
+            grace: self.0.rotation_grace,
+            kept_until: expires_at + KEPT_AFTER_EXPIRY,
+            revoked_until: self.until(now),
+        };
+        let session = Session { issuer: session.issuer(), subject: session.subject(), id, began_at };
+        // Minted first: whatever can fail must not fail once the token is redeemed.
+        let pair = mint.pair(&session, &redemption.next(), claims)?;
+        Ok(match self.0.store.rotate(&redemption).await.map_err(not_redeemed)? {
+            Rotation::Rotated => Refreshed::Rotated(pair),
+            Rotation::Repeated(first) => {
+                Refreshed::Repeated(TokenPair { refresh: mint.refresh(&session, &first, claims)?, ..pair })
+            }
+            Rotation::Replayed => {
+                meter::replayed();
+                tracing::warn!("a refresh token was used again after it had been redeemed: its session is revoked");
+                Refreshed::Replayed
+            }
+            Rotation::Revoked(scope) => Refreshed::Revoked(scope),
+        })
+    }
+}
+
+fn not_redeemed(error: RevokeError) -> IssueError {
+    match error {
+        RevokeError::Full => IssueError::Full,
+        RevokeError::NoSession => IssueError::NoSession,
+        RevokeError::Outage(outage) => IssueError::Outage(outage),
+        // A redemption does not wait for replicas: one that a failover loses can be made again.
+        RevokeError::NotReplicated => IssueError::Outage(Outage::Failed),
+    }
+}

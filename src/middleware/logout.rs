@@ -1,0 +1,112 @@
+//! The layer and service in front of a logout.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    bearer,
+    body::ResponseBody,
+    future::ResponseFuture,
+    render::{RenderRejection, refuse},
+    rfc6750::Rfc6750,
+    service::hide_credentials,
+};
+use crate::{claims::NoClaims, logout::LoggingOut, token::Verifier};
+
+/// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has
+/// expired or was logged out before. The inner service finds a [`LoggingOut`] in the request's extensions, which
+/// [`Issuer::logout`](crate::Issuer::logout) takes, and no [`Authenticated`](crate::Authenticated).
+///
+/// So logging out twice, or with an access token that has run out while nobody looked, is answered like the first logout. The
+/// blocklist is not asked.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use tower_jwt_blocklist::{LogoutLayer, Verifier};
+///
+/// # fn f(verifier: Arc<Verifier>) {
+/// let layer = LogoutLayer::new(verifier);
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LogoutLayer {
+    verifier: Arc<Verifier>,
+    renderer: Arc<dyn RenderRejection>,
+}
+
+impl LogoutLayer {
+    /// Takes the tokens that this verifier accepts, and those it has accepted.
+    pub fn new(verifier: Arc<Verifier>) -> Self {
+        Self { verifier, renderer: Arc::new(Rfc6750::new()) }
+    }
+
+    /// Answers refused requests with this renderer; [`Rfc6750`] by default.
+    #[must_use]
+    pub fn render_with(mut self, renderer: impl RenderRejection) -> Self {
+        self.renderer = Arc::new(renderer);
+        self
+    }
+}
+
+impl<S> Layer<S> for LogoutLayer {
+    type Service = Logout<S>;
+
+    fn layer(&self, inner: S) -> Logout<S> {
+        Logout { inner, layer: self.clone() }
+    }
+}
+
+/// The service that [`LogoutLayer`] puts around another.
+#[derive(Clone)]
+pub struct Logout<S> {
+    inner: S,
+    layer: LogoutLayer,
+}
+
+impl<S, B, R> Service<Request<B>> for Logout<S>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    R: Body<Data = Bytes>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, NoClaims, B>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        hide_credentials(&mut request);
+        let LogoutLayer { verifier, renderer } = &self.layer;
+        let token = bearer::token(request.headers(), verifier.max_token_bytes()).map_err(LoggingOut::reject);
+        match token.and_then(|token| LoggingOut::verify(verifier, token)) {
+            Ok(proof) => {
+                request.extensions_mut().insert(proof);
+                ResponseFuture::calling(self.inner.call(request))
+            }
+            Err(rejection) => ResponseFuture::refused(refuse(&**renderer, &rejection, request.method())),
+        }
+    }
+}
+
+impl fmt::Debug for LogoutLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogoutLayer").field("verifier", &self.verifier).finish_non_exhaustive()
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Logout<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logout").field("inner", &self.inner).field("layer", &self.layer).finish()
+    }
+}
