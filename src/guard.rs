@@ -359,7 +359,8 @@ impl<X> fmt::Debug for Authenticated<X> {
     }
 }
 
-#[cfg(all(test, feature = "aws_lc_rs"))]
+#[cfg(test)]
+#[cfg(feature = "aws_lc_rs")]
 mod tests {
     use std::cell::Cell;
 

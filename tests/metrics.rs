@@ -179,6 +179,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
     let revocation = Revocation::new(Scope::Session, session, until);
     eventually("it works", async || asked().await.is_ok()).await;
+    ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
     seen.extend(counted.take());
     assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
 

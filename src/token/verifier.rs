@@ -154,12 +154,6 @@ impl Verifier {
         self.key_generation.load(Ordering::Acquire)
     }
 
-    /// As if there were other keys.
-    #[cfg(test)]
-    pub(crate) fn next_key_generation(&self) {
-        self.key_generation.fetch_add(1, Ordering::Release);
-    }
-
     fn rules_for(&self, typ: Typ) -> &Rules {
         match typ {
             Typ::Untold => self.rules_without_typ.as_ref().unwrap_or(&self.rules),
@@ -267,5 +261,13 @@ impl fmt::Debug for Verifier {
             .field("kind", &self.rules.kind)
             .field("also_without_typ", &self.rules_without_typ.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Verifier {
+    /// As if there were other keys.
+    pub(crate) fn next_key_generation(&self) {
+        self.key_generation.fetch_add(1, Ordering::Release);
     }
 }
