@@ -56,6 +56,9 @@
 //! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503
 //!    ([`OutagePolicy`]).
 //!
+//! Of an access token that a layer has seen before, 2 and the unchanging part of 3 are known
+//! ([token cache](JwtBlocklistLayer#token-cache)); times and revocation are checked with each request.
+//!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
 //! # Refresh

@@ -35,11 +35,12 @@ const WITHIN_CORE: [(&str, &str); 7] = [
 ];
 
 /// Crates that only one folder or file may name.
-const CONFINED: [(&str, &str); 6] = [
+const CONFINED: [(&str, &str); 7] = [
     ("jsonwebtoken", "token/"),
     ("rustls", "blocklist/redis/tls.rs"),
     ("aws_lc_rs", "token/"),
     ("redis", "blocklist/redis/"),
+    ("quick_cache", "token/cache.rs"),
     ("axum_core", "extract.rs"),
     ("metrics", "meter.rs"),
 ];
