@@ -61,6 +61,9 @@
 //! 5. It is all that the route [requires](Require), and [conditions](JwtBlocklistLayer::allow_if) of the application hold, else 403; or
 //!    401 where a new login helps.
 //!
+//! Of an access token that a layer has seen before, 2 and the unchanging part of 3 are known
+//! ([token cache](JwtBlocklistLayer#token-cache)); times and revocation are checked with each request.
+//!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
 //! # Refresh
@@ -118,8 +121,8 @@ pub use require::{ClaimList, Require};
 #[cfg(feature = "jwks")]
 pub use token::RemoteKeys;
 pub use token::{
-    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenIdSource, Verifier,
-    VerifierBuilder, VerifyingKey,
+    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenCache, TokenIdSource,
+    Verifier, VerifierBuilder, VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

@@ -6,6 +6,7 @@
 //! | name | kind | labels | what |
 //! |---|---|---|---|
 //! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), `anonymous` and `preflight` (let through without a token), or the `Rejection::reason` |
+//! | `jwt_blocklist_token_cache_total` | counter | `outcome` | genuine tokens at a layer with a token cache: `hit`, seen before, or `miss`, verified in full |
 //! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
 //! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |
 //! | `jwt_blocklist_redials_total` | counter | | connections to Redis that were made in the background, after a loss or a lazy start |
@@ -19,6 +20,11 @@
 /// A request was decided, by a layer or by a guard alone.
 pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
     count("jwt_blocklist_checks_total", [("expected", expected), ("outcome", outcome)]);
+}
+
+/// A genuine token was found among those that were verified before, or was not.
+pub(crate) fn token_cache(outcome: &'static str) {
+    count("jwt_blocklist_token_cache_total", [("outcome", outcome)]);
 }
 
 /// A check got no answer.

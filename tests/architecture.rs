@@ -39,7 +39,7 @@ const WITHIN_CORE: [(&str, &str); 9] = [
 ];
 
 /// Crates that only these folders or files may name.
-const CONFINED: [(&str, &[&str]); 9] = [
+const CONFINED: [(&str, &[&str]); 10] = [
     ("jsonwebtoken", &["token/"]),
     ("rustls", &["blocklist/redis/tls.rs", "token/remote/fetch.rs"]),
     ("tokio_rustls", &["token/remote/fetch.rs"]),
@@ -47,6 +47,7 @@ const CONFINED: [(&str, &[&str]); 9] = [
     ("hyper_util", &["token/remote/fetch.rs"]),
     ("aws_lc_rs", &["token/"]),
     ("redis", &["blocklist/redis/"]),
+    ("quick_cache", &["token/cache.rs"]),
     ("axum_core", &["extract.rs"]),
     ("metrics", &["meter.rs"]),
 ];

@@ -109,8 +109,15 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
             if answer.is_some() && pace == Pace::Later {
                 expected.extend(once(["jwt_blocklist_store_seconds{}".into()]));
             }
-            ask(JwtBlocklistLayer::new(guard.clone()), &lines).await;
-            assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, layer");
+            let layer = JwtBlocklistLayer::new(guard.clone());
+            for seen in ["miss", "hit"] {
+                let mut expected = expected.clone();
+                if answer.is_some() {
+                    expected.extend(once([format!("jwt_blocklist_token_cache_total{{outcome={seen}}}")]));
+                }
+                ask(layer.clone(), &lines).await;
+                assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, layer, {seen}");
+            }
             if let [line] = &*lines
                 && let Some(token) = line.strip_prefix("Bearer ")
                 && !token.contains(' ')
@@ -192,6 +199,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
     let revocation = Revocation::new(Scope::Session, session, until);
     eventually("it works", async || asked().await.is_ok()).await;
+    ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
     seen.extend(counted.take());
     assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
 

@@ -6,6 +6,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use foldhash::quality::RandomState;
+
 use super::{
     Blocklist, CutOff, CutOffFuture, Generation, Lookup, Redemption, Revocation, RevocationId, Revoke, RevokeError,
     RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
@@ -40,7 +42,7 @@ pub struct MemoryBlocklist(Arc<Shared>);
 
 struct Shared {
     /// What is revoked, and until when. Being here is being revoked: reading does not look at `until`.
-    entries: papaya::HashMap<RevocationId, Entry>,
+    entries: papaya::HashMap<RevocationId, Entry, RandomState>,
     /// Held by writers only, one at a time: so nothing is revoked while a token is redeemed.
     writers: Mutex<Writers>,
     capacity: usize,
@@ -91,7 +93,7 @@ impl MemoryBlocklist {
     /// the one need not be by the other.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
-            entries: papaya::HashMap::new(),
+            entries: papaya::HashMap::default(),
             writers: Mutex::default(),
             capacity,
             clock: Arc::new(clock),
@@ -146,6 +148,10 @@ impl Shared {
             None => Entry { cut_off: revocation.cut_off, until: revocation.until },
         };
         writers.move_expiry(Held::Entry(id), earlier.map(|earlier| earlier.until), entry.until);
+        if entries.len().is_power_of_two() {
+            // Nearly every check finds nothing, and has looked far before it knows where the table is more than half full.
+            entries.reserve(2 * entries.len());
+        }
         entries.insert(id, entry);
         Ok(())
     }

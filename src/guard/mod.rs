@@ -17,7 +17,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, Verifier},
+    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, VerifiedTokens, Verifier},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -73,25 +73,51 @@ impl Guard {
     /// # Errors
     ///
     /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
+    ///
+    /// Each call verifies the token in full: a guard reads claims of any type, so the [token
+    /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let Check { candidate, lookup } = self.check(token)?;
+        let Check { candidate, lookup } = self.check(token, &VerifiedTokens::off())?;
         let authenticated = self.decide(candidate, lookup.await)?;
         self.count_admitted(&authenticated);
         Ok(authenticated)
     }
 
-    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
-    pub(crate) fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
-        let now = self.verifier.now();
+    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind. What `seen`
+    /// spares is what neither time nor a revocation can change.
+    pub(crate) fn check<X: DeserializeOwned>(
+        &self,
+        token: &str,
+        seen: &VerifiedTokens<Facts<X>>,
+    ) -> Result<Check<X>, Rejection> {
+        // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
+        let (now, generation) = (self.verifier.now(), self.verifier.generation());
+        let candidate = match seen.get(token, generation) {
+            Some(facts) => match self.verifier.check_times(&facts.claims, now) {
+                Ok(()) => facts,
+                Err(error) => {
+                    seen.forget(token);
+                    return Err(self.reject(Reason::Unacceptable(error)));
+                }
+            },
+            None => {
+                let facts = Arc::new(self.verify(token, now)?);
+                seen.keep(token, generation, &facts);
+                facts
+            }
+        };
+        let lookup = self.blocklist.check(&candidate.ids);
+        Ok(Check { candidate, lookup })
+    }
+
+    fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Facts<X>, Rejection> {
         let Verified { kind, claims, application, payload } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
         let ids = names(&claims);
-        let kept_for = self.verifier.revocations_kept_for();
-        let candidate = Arc::new(Facts { kind, claims, application, payload, ids, kept_for });
-        Ok(Check { candidate, lookup: self.blocklist.check(&ids) })
+        Ok(Facts { kind, claims, application, payload, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
     /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
@@ -267,6 +293,9 @@ impl<X> Authenticated<X> {
     }
 
     /// The application's own claims.
+    ///
+    /// Requests with one token may share one value ([token cache](crate::JwtBlocklistLayer#token-cache)): what a type with interior
+    /// mutability (a `Mutex`, an atomic) has changed in it, later requests see.
     pub fn claims(&self) -> &X {
         &self.0.application
     }
@@ -339,5 +368,61 @@ impl<X> fmt::Debug for Authenticated<X> {
             .field("expires_at", &self.0.claims.expires_at)
             .field("revocation_check", &self.1)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(feature = "aws_lc_rs")]
+mod tests {
+    use std::cell::Cell;
+
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::{
+        blocklist::MemoryBlocklist,
+        issuer::Issuer,
+        token::{Algorithm, KeySet, SigningKey, TokenCache},
+    };
+
+    thread_local! {
+        static VERIFIED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Application claims that count how often a token was verified.
+    #[derive(Debug)]
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            VERIFIED.set(VERIFIED.get() + 1);
+            NoClaims::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[tokio::test]
+    async fn r72_a_token_is_verified_again_when_the_keys_have_changed() {
+        let secret = |secret: &str| SigningKey::from_secret(Algorithm::HS256, secret).unwrap();
+        let (key, other) = (secret("3f9a7c02b1d84e65a0c7f1e2d3b49586"), secret("68594b3d2e1f7c0a56e48d1b20c7a9f3"));
+        let public = |key: &SigningKey| [key.verifying_key().unwrap()];
+        let keys = KeySet::new(public(&key)).unwrap();
+        let verifier = Verifier::builder().keys(keys.clone()).issuer("i").audience("a").build().unwrap();
+        let verifier = Arc::new(verifier);
+        let list = MemoryBlocklist::new();
+        let issuer = Issuer::builder(verifier.clone(), key.clone(), list.clone()).build().unwrap();
+        let token = issuer.login("user-1", &NoClaims {}).await.unwrap().access.into_string();
+        let guard = Guard::new(TokenKind::Access, verifier.clone(), list);
+        let seen = VerifiedTokens::new(TokenCache::default());
+        let times_verified = || {
+            let before = VERIFIED.get();
+            assert!(guard.check::<Counted>(&token, &seen).is_ok());
+            VERIFIED.get() - before
+        };
+        assert_eq!([times_verified(), times_verified()], [1, 0]);
+        keys.replace(public(&key)).unwrap();
+        assert_eq!([times_verified(), times_verified()], [1, 0]);
+        keys.replace(public(&other)).unwrap();
+        let refused = guard.check::<Counted>(&token, &seen).err().unwrap();
+        assert_eq!(refused.kind(), crate::RejectionKind::Invalid, "its key was removed");
     }
 }

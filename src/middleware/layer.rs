@@ -16,7 +16,7 @@ use crate::{
     guard::{Authenticated, Guard},
     outage::OutagePolicy,
     require::{Demands, Require},
-    token::Verifier,
+    token::{TokenCache, VerifiedTokens, Verifier},
 };
 
 /// Lets a request through to the inner service only with a genuine token of the right kind that nobody has revoked.
@@ -28,6 +28,33 @@ use crate::{
 /// Which answer a request gets that has several faults: what is wrong with its carriers (400, or 403 for a cookie from another site),
 /// then with its token (401), then that the token was revoked or that nobody can tell (401, 503), then what is [required](Require)
 /// beyond (401, 403), then the [conditions](Self::allow_if) of the application (403).
+///
+/// # Token cache
+///
+/// Clients send one access token with many requests. A layer that asks for access tokens keeps those that it has verified, and what
+/// they say, so that the next request with the very same token needs no signature check and reads no JSON. What can change is
+/// checked with every request all the same:
+///
+/// - `exp`, `nbf`, `iat` and the longest lifetime, by the verifier's clock, also when that was set back;
+/// - the revocation of the token, its session, its subject and its issuer: the blocklist is asked as ever;
+/// - whether the verifier's keys are still those of then.
+///
+/// Only genuine tokens of the right kind with claims that fit are kept, so nobody can fill it with forgeries. A cache holds at
+/// most [8 MiB](TokenCache::DEFAULT_BYTES), or what [`token_cache`](Self::token_cache) says; what has not been sent for long makes
+/// room for what is, and a token that is too large for its share is verified each time. It belongs to one layer, its clones and their
+/// services: the claims' type and what the layer asks for are the same in all of them. A token leaves when it is presented too late,
+/// when it is pushed out, and with the last clone of the layer; until then it is in the memory of the process.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use tower_jwt_blocklist::{Blocklist, Verifier};
+/// use tower_jwt_blocklist::{JwtBlocklistLayer, TokenCache};
+///
+/// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist + Clone) {
+/// let larger = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).token_cache(TokenCache::UpTo(64 << 20));
+/// let without = JwtBlocklistLayer::access(verifier, blocklist).token_cache(TokenCache::Off);
+/// # }
+/// ```
 pub struct JwtBlocklistLayer<X = NoClaims>(Policy<X>);
 
 impl JwtBlocklistLayer {
@@ -44,6 +71,11 @@ impl JwtBlocklistLayer {
 
     /// Asks for what this guard lets through.
     pub fn new(guard: Guard) -> Self {
+        let token_cache = match guard.expected() {
+            TokenKind::Access => TokenCache::default(),
+            // It is used once: to keep it would spare nothing.
+            TokenKind::Refresh => TokenCache::Off,
+        };
         let front = Front {
             renderer: Arc::new(Rfc6750::new()),
             carriers: Carriers::header(),
@@ -51,7 +83,8 @@ impl JwtBlocklistLayer {
             preflights: Preflights::Checked,
             removed_headers: Vec::new(),
         };
-        Self(Policy { guard, demands: Demands::default(), front })
+        let seen = VerifiedTokens::new(token_cache);
+        Self(Policy { guard, demands: Demands::default(), front, token_cache, seen })
     }
 }
 
@@ -62,8 +95,9 @@ impl<X> JwtBlocklistLayer<X> {
     /// Call it before [`allow_if`](Self::allow_if): a condition on other claims can be asked no more, and then nothing passes.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
-        let Policy { guard, demands, front } = self.0;
-        JwtBlocklistLayer(Policy { guard, demands: demands.for_claims(), front })
+        let Policy { guard, demands, front, token_cache, .. } = self.0;
+        let (demands, seen) = (demands.for_claims(), VerifiedTokens::new(token_cache));
+        JwtBlocklistLayer(Policy { guard, demands, front, token_cache, seen })
     }
 
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
@@ -134,6 +168,14 @@ impl<X> JwtBlocklistLayer<X> {
     #[must_use]
     pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.0.front.removed_headers.extend(names);
+        self
+    }
+
+    /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
+    /// refresh token, for that is used once. See [Token cache](#token-cache).
+    #[must_use]
+    pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
+        (self.0.token_cache, self.0.seen) = (token_cache, VerifiedTokens::new(token_cache));
         self
     }
 

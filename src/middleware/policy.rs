@@ -14,16 +14,20 @@ use super::{
     render::{RenderRejection, refuse},
 };
 use crate::{
-    guard::{Authenticated, Check, Guard},
+    guard::{Authenticated, Check, Facts, Guard},
     meter,
     rejection::{Reason, Rejection},
     require::Demands,
+    token::{TokenCache, VerifiedTokens},
 };
 
 pub(super) struct Policy<X> {
     pub(super) guard: Guard,
     pub(super) demands: Demands<X>,
     pub(super) front: Front,
+    pub(super) token_cache: TokenCache,
+    /// Shared by clones: guard and `X` are the same in all of them, and what a layer asks beyond is asked anew each time.
+    pub(super) seen: VerifiedTokens<Facts<X>>,
 }
 
 /// What has to do with HTTP alone.
@@ -77,7 +81,7 @@ impl<X: DeserializeOwned> Policy<X> {
     }
 
     fn judge_token(&self, token: &str) -> Verdict<X> {
-        let check = match self.guard.check(token) {
+        let check = match self.guard.check(token, &self.seen) {
             Ok(check) => check,
             Err(rejection) => return Verdict::Refuse(rejection),
         };
@@ -158,7 +162,13 @@ impl<X> Clone for Nobody<X> {
 
 impl<X> Clone for Policy<X> {
     fn clone(&self) -> Self {
-        Self { guard: self.guard.clone(), demands: self.demands.clone(), front: self.front.clone() }
+        Self {
+            guard: self.guard.clone(),
+            demands: self.demands.clone(),
+            front: self.front.clone(),
+            token_cache: self.token_cache,
+            seen: self.seen.clone(),
+        }
     }
 }
 
@@ -171,6 +181,7 @@ impl<X> fmt::Debug for Policy<X> {
             .field("absence", &self.front.absence)
             .field("preflights", &self.front.preflights)
             .field("removed_headers", &self.front.removed_headers)
+            .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 mod algorithm;
 mod builder;
+mod cache;
 mod header;
 mod json;
 mod jwk;
@@ -28,6 +29,8 @@ mod wycheproof;
 pub use algorithm::Algorithm;
 pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
+pub use cache::TokenCache;
+pub(crate) use cache::VerifiedTokens;
 pub use jwk::KeyRule;
 pub use jwks::{Jwks, RejectedKey};
 pub use key_set::KeySet;

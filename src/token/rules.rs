@@ -109,10 +109,7 @@ impl Rules {
         let issued_at_presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
         let issued_at = date(iat).and_then(|iat| issued_at_presence.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
         let kind = self.kind.read(typ, kind.as_ref())?;
-        self.check_times(issued_at, not_before, expires_at, now)?;
-        if now >= expires_at + self.leeway + overtime {
-            return Err(VerifyError::Expired);
-        }
+        self.check_times(issued_at, not_before, expires_at, overtime, now)?;
         let session_began = session_began(began, issued_at).map_err(|()| VerifyError::IssuedAt)?;
         let generation = count(generation).map_err(|()| VerifyError::Generation)?;
 
@@ -124,6 +121,7 @@ impl Rules {
             issued_at,
             session_began,
             generation,
+            not_before,
             expires_at,
         };
         Ok((kind, claims))
@@ -146,13 +144,15 @@ impl Rules {
         if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
     }
 
-    /// RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token. `max_lifetime` bounds how long a revocation must
-    /// be remembered; a token without `iat` is measured from now, so that it cannot escape the bound.
-    fn check_times(
+    /// The rules whose answer changes with the time: RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token.
+    /// `max_lifetime` bounds how long a revocation must be remembered; a token without `iat` is measured from now, so that it
+    /// cannot escape the bound.
+    pub(super) fn check_times(
         &self,
         issued_at: Option<Timestamp>,
         not_before: Option<Timestamp>,
         expires_at: Timestamp,
+        overtime: Duration,
         now: Timestamp,
     ) -> Result<(), VerifyError> {
         let latest_start = now + self.leeway;
@@ -164,10 +164,9 @@ impl Rules {
             return Err(VerifyError::Lifetime);
         }
         if not_before.is_some_and(|not_before| not_before > latest_start) {
-            Err(VerifyError::NotBefore)
-        } else {
-            Ok(())
+            return Err(VerifyError::NotBefore);
         }
+        if now >= expires_at + self.leeway + overtime { Err(VerifyError::Expired) } else { Ok(()) }
     }
 }
 

@@ -88,6 +88,7 @@ pub(crate) struct RegisteredClaims {
     pub(crate) issued_at: Option<Timestamp>,
     pub(crate) session_began: Option<Timestamp>,
     pub(crate) generation: u32,
+    pub(crate) not_before: Option<Timestamp>,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -139,6 +140,12 @@ impl Verifier {
             let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
             Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
         })
+    }
+
+    /// What [`verify`](Self::verify) finds out that time can change, asked again of a token that it has accepted before.
+    pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
+        // The leeway and the longest lifetime are those of all rules.
+        self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, Duration::ZERO, now)
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {
