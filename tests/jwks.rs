@@ -29,7 +29,7 @@ use tokio_rustls::{
     },
 };
 use tower_jwt_blocklist::{
-    Algorithm, Guard, KeySet, MemoryBlocklist, NoClaims, RemoteKeys, SigningKey, TokenKind, Verifier,
+    Algorithm, Guard, KeySet, MemoryBlocklist, NoClaims, RemoteKeys, SigningKey, TokenKind, Verifier, VerifyingKey,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -329,6 +329,24 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
     assert_eq!(refused(&guard, &new), None);
 }
 
+/// Another party has a key of that name: its signature does not fit, and the newest of this one's may.
+#[tokio::test]
+async fn r72_a_new_key_is_found_also_where_another_party_has_one_of_its_name() {
+    let server = Server::start().await;
+    server.publish(&[(KeyPair::es256(), "1")]);
+    let theirs = soon(server.keys_at(KEYS).load()).await.unwrap();
+    let pair = KeyPair::es384();
+    let ours = VerifyingKey::from_pem(Algorithm::ES384, pair.public_pem()).unwrap().with_id("2");
+    let settings = Verifier::builder().key(ours).issuer("ours").trust(&*server.origin, theirs);
+    let verifier = Arc::new(settings.audience(AUDIENCE).clock(clock().as_fn()).build().unwrap());
+    let guard = Guard::new(TokenKind::Access, verifier, MemoryBlocklist::new());
+    let new = token(KeyPair::eddsa(), "2", &server.origin);
+    assert_eq!(refused(&guard, &new), Some("algorithm"));
+    server.publish(&[(KeyPair::eddsa(), "2")]);
+    eventually("it is there", async || refused(&guard, &new).is_none()).await;
+    assert_eq!(refused(&guard, &token(pair, "2", "ours")), None);
+}
+
 #[tokio::test]
 async fn r73_max_age_makes_the_next_fetch_earlier_and_not_later_than_it_is_set() {
     let server = Server::start().await;
@@ -352,7 +370,7 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
     let server = Server::start().await;
     let issuer = &server.origin;
     server.publish(&[(KeyPair::es256(), "old")]);
-    let keys = server.keys_at(KEYS).refresh_every(SHORT).deadline(SHORT);
+    let keys = server.keys_at(KEYS).refresh_every(SHORT).deadline(Duration::from_secs(3));
     let guard = guard(issuer, soon(keys.load()).await.unwrap());
     let (old, new) = (token(KeyPair::es256(), "old", issuer), token(KeyPair::eddsa(), "new", issuer));
     let (log, _recording) = log::record();
@@ -364,9 +382,10 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
         Answer::text("x".repeat(300_000)),
         Answer::Stall(Vec::new()),
     ] {
+        let enough = if matches!(answer, Answer::Stall(_)) { 1 } else { 3 };
         server.answer(KEYS, answer);
         let before = server.asked(KEYS);
-        eventually("it is tried again and again", async || server.asked(KEYS) > before + 2).await;
+        eventually("it is tried again and again", async || server.asked(KEYS) >= before + enough).await;
         assert_eq!(refused(&guard, &old), None);
     }
     server.publish(&[(KeyPair::eddsa(), "new")]);

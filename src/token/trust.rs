@@ -80,9 +80,12 @@ impl Parties {
                 judged => return judged,
             }
         }
-        // Not waited for: this token is refused, and the next of that key may find it.
-        if refusal == VerifyError::UnknownKey {
-            self.0.iter().for_each(|party| party.keys.missed());
+        // Not waited for: this token is refused, and the next of that key may find it. Also where another party has one of this
+        // name, for it may have been meant for this party's newest.
+        for party in &self.0 {
+            if choose(&party.keys.load(), header.key_id.as_deref(), self.0.len() == 1).is_none() {
+                party.keys.missed();
+            }
         }
         Err(refusal)
     }

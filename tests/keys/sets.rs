@@ -1,7 +1,12 @@
 //! r28, r33, r72: keys of several issuers, and keys that change.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
+use jsonwebtoken::{
+    DecodingKey, EncodingKey,
+    crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils},
+    errors::{Error, ErrorKind},
+};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, sign_hs256};
 use tower_jwt_blocklist::{
@@ -10,7 +15,7 @@ use tower_jwt_blocklist::{
 };
 
 use crate::{
-    ask, complains, guard, reason,
+    PROVIDERS, ask, complains, guard, reason,
     support::{AUDIENCE, ISSUER, SECRET, clock, header, payload, verifying_key},
 };
 
@@ -88,6 +93,45 @@ async fn r33_one_set_can_speak_for_several_names() {
         ask(&guard, &signed(KeyPair::es256(), "k", iss)).await.unwrap();
     }
     assert_eq!(reason(&guard, &signed(KeyPair::es256(), "k", "https://third")).await, Some("iss"));
+}
+
+thread_local! {
+    static LOADED: Cell<usize> = const { Cell::new(0) };
+}
+
+fn counting(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
+    LOADED.set(LOADED.get() + 1);
+    (PROVIDERS[0].1.verifier_factory)(algorithm, key)
+}
+
+fn no_signer(_: &jsonwebtoken::Algorithm, _: &EncodingKey) -> Result<Box<dyn JwtSigner>, Error> {
+    Err(ErrorKind::InvalidAlgorithm.into())
+}
+
+/// What a token can cost: one check for each party that has a key of its name and algorithm, and none for the others.
+#[tokio::test]
+async fn r33_r79_only_keys_that_the_header_names_are_tried_one_of_each_party() {
+    static COUNTING: CryptoProvider = CryptoProvider {
+        signer_factory: no_signer,
+        verifier_factory: counting,
+        key_utils: KeyUtils::new_unimplemented(),
+    };
+    let party = |own: &str| set([public(KeyPair::es256(), "same"), public(KeyPair::eddsa(), own)]);
+    let settings =
+        (1..=16).fold(settings(), |settings, n| settings.trust(format!("https://{n}"), party(&format!("own-{n}"))));
+    let guard = guard(settings.crypto_provider(&COUNTING));
+    for (name, token, expected, checks) in [
+        ("unknown", signed(KeyPair::es256(), "none", "https://1"), Some("unknown_key"), 0),
+        ("another algorithm", signed(KeyPair::rs256(), "same", "https://1"), Some("algorithm"), 0),
+        ("one party's", signed(KeyPair::eddsa(), "own-16", "https://16"), None, 1),
+        ("everybody's, the first", signed(KeyPair::es256(), "same", "https://1"), None, 1),
+        ("everybody's, the last", signed(KeyPair::es256(), "same", "https://16"), None, 16),
+        ("everybody's, nobody's", signed(KeyPair::es256(), "same", "https://17"), Some("iss"), 16),
+    ] {
+        LOADED.set(0);
+        assert_eq!(reason(&guard, &token).await, expected, "{name}");
+        assert_eq!(LOADED.get(), checks, "{name}");
+    }
 }
 
 /// With one party's secret and another's public key in one verifier, neither is taken for the other.
