@@ -12,6 +12,7 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod mirror;
 mod rotate;
 mod route;
 #[cfg(feature = "sentinel")]
@@ -38,6 +39,7 @@ use check::Reply;
 use dial::{DialError, Dialler};
 use epoch::Seen;
 use exchange::{Failure, Patience, Request};
+pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
 use settings::Replicas;
 pub use settings::{Eviction, OnLoss, RedisSettings};
 use supervisor::{Live, Supervisor};
@@ -79,6 +81,8 @@ struct Shared {
     revoke_script: Script,
     rotate_script: Script,
     batcher: Batcher,
+    dialler: Dialler,
+    mirrors: mirror::Mirrors,
     /// Checks under way.
     checks: AtomicUsize,
     auditor: JoinHandle<()>,
@@ -145,7 +149,7 @@ impl RedisBlocklist {
     ) -> Self {
         let keys = settings.keys();
         let second = settings.replicas.map(|_| dialler.clone());
-        let reader = Supervisor::start(dialler, seen, settings.shown_address(), first);
+        let reader = Supervisor::start(dialler.clone(), seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
             reader,
             waiting_writer: second
@@ -156,6 +160,8 @@ impl RedisBlocklist {
             revoke_script: entry::script(),
             rotate_script: rotate::script(),
             batcher: Batcher::default(),
+            dialler,
+            mirrors: mirror::Mirrors::default(),
             checks: AtomicUsize::new(0),
             runtime,
         }))
@@ -231,21 +237,10 @@ impl Shared {
         if live_for.is_zero() {
             return Ok(None);
         }
-        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
-        let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
+        // Replicas acknowledge only what this connection writes: not what is there already, written by another.
+        let always = self.settings.replicas.is_some();
         let call = |live: &Live| {
-            let mut call = self.script(&self.revoke_script, live);
-            call.key(self.keys.entry(revocation.scope, revocation.id));
-            for argument in entry::arguments(&revocation.cut_off) {
-                call.arg(argument);
-            }
-            call.arg(millis(live_for)).arg(packed);
-            // Replicas acknowledge only what this connection writes: not what is there already, written by another.
-            call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
-            if let Some((key, live_for)) = &bare {
-                call.key(key).arg(millis(*live_for));
-            }
-            Request::Script(call)
+            Request::Script(self.revoking(revocation, packed, &live.connected.epoch.to_text(), live_for, always))
         };
         let read = |_: &Live, answer: &Value| match answer {
             Value::BulkString(_) => Ok(()),
@@ -254,10 +249,32 @@ impl Shared {
         self.writer().insist(deadline, call, read).await.map(Some)
     }
 
+    /// The script that stores an entry, in the epoch that is written so.
+    fn revoking(
+        &self,
+        revocation: &Revocation,
+        packed: &[u8],
+        epoch: &str,
+        live_for: Duration,
+        always: bool,
+    ) -> ScriptInvocation<'_> {
+        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
+        let mut call = self.script(&self.revoke_script, epoch);
+        call.key(self.keys.entry(revocation.scope, revocation.id));
+        for argument in entry::arguments(&revocation.cut_off) {
+            call.arg(argument);
+        }
+        call.arg(millis(live_for)).arg(packed).arg(if always { "always" } else { "" });
+        if let Some((key, live_for)) = bare.filter(|(_, live_for)| !live_for.is_zero()) {
+            call.key(key).arg(millis(live_for));
+        }
+        call
+    }
+
     /// With what the prelude of the scripts asks for.
-    fn script<'a>(&self, script: &'a Script, live: &Live) -> ScriptInvocation<'a> {
+    fn script<'a>(&self, script: &'a Script, epoch: &str) -> ScriptInvocation<'a> {
         let mut call = script.key(self.keys.epoch());
-        call.key(self.keys.log()).key(self.keys.longest()).arg(live.connected.epoch.to_text());
+        call.key(self.keys.log()).key(self.keys.longest()).arg(epoch);
         call
     }
 
@@ -305,7 +322,13 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.counted(self.0.revoke(revocation).await) })
+        Box::pin(async move {
+            let outcome = self.0.revoke(revocation).await;
+            if outcome.is_ok() {
+                self.0.mirrors.tell(revocation);
+            }
+            revocation.counted(outcome)
+        })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

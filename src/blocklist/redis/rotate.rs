@@ -71,12 +71,16 @@ impl Shared {
             true => Ok(Rotation::Revoked(Scope::Issuer)),
             false => read_reply(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
         };
-        self.reader.insist(deadline, call, read).await.map(|(rotation, _)| rotation)
+        let (rotation, _) = self.reader.insist(deadline, call, read).await?;
+        if rotation == Rotation::Replayed {
+            self.mirrors.tell(&redemption.theft());
+        }
+        Ok(rotation)
     }
 
     fn redeem(&self, redemption: &Redemption, live: &Live, not_after: Timestamp) -> ScriptInvocation<'_> {
         let (ids, theft) = (&redemption.ids, redemption.theft());
-        let mut call = self.script(&self.rotate_script, live);
+        let mut call = self.script(&self.rotate_script, &live.connected.epoch.to_text());
         call.key(self.keys.newest(redemption.session)).key(self.keys.entry(theft.scope, theft.id));
         for (scope, id) in ids.each() {
             call.key(self.keys.entry(scope, id));

@@ -329,6 +329,7 @@ impl RedisSettings {
             eviction: self.eviction,
             on_loss: self.on_loss,
             clock: Arc::clone(&self.clock),
+            holders: Arc::default(),
         })
     }
 
