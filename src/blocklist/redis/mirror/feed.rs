@@ -170,6 +170,7 @@ impl Feed {
             self.shared.dialler.holders.exist();
         }
         if self.is_up_to_date {
+            self.verify_own(connection, asked.at).await?;
             self.compare_some(connection).await?;
         }
         Ok(())
@@ -228,6 +229,7 @@ impl Feed {
         }
         self.holding.set_floor(epoch.floor);
         self.epoch = Some(epoch);
+        self.signed = None;
         self.read_anew();
     }
 

@@ -21,7 +21,7 @@ use crate::{
     clock::{Clock, Timestamp},
 };
 
-/// So many of the process's own revocations are remembered in their order, to be put back first.
+/// So many of the process's own revocations are remembered in their order.
 const RECENT: usize = 1024;
 
 /// Shared by the feed, which adds to it, and by the checks, which read.
@@ -49,11 +49,27 @@ pub(super) struct Holding {
 
 const NEVER: u64 = u64::MAX;
 
+/// What this process itself has stored.
 #[derive(Default)]
 struct Own {
-    recent: VecDeque<Revocation>,
+    /// When each was confirmed.
+    recent: VecDeque<(Instant, Revocation)>,
+    /// Those up to here are in the Redis that the feed follows.
+    verified: Option<Instant>,
+    /// Whether one was dropped before it was verified.
+    has_dropped: bool,
     propagation: Option<Duration>,
 }
+
+impl Own {
+    fn is_verified(&self, confirmed: Instant) -> bool {
+        self.verified.is_some_and(|verified| confirmed <= verified)
+    }
+}
+
+/// There were more of them than are remembered.
+#[derive(Debug)]
+pub(super) struct Forgotten;
 
 /// A moment by both clocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,13 +157,28 @@ impl Holding {
         self.merge(revocation);
         let mut own = self.own();
         if own.recent.len() == RECENT {
-            own.recent.pop_front();
+            let dropped = own.recent.pop_front();
+            own.has_dropped |= dropped.is_some_and(|(confirmed, _)| !own.is_verified(confirmed));
         }
-        own.recent.push_back(*revocation);
+        own.recent.push_back((Instant::now(), *revocation));
     }
 
     pub(super) fn recent(&self) -> Vec<Revocation> {
-        self.own().recent.iter().copied().collect()
+        self.own().recent.iter().map(|(_, revocation)| *revocation).collect()
+    }
+
+    /// The process's own, confirmed up to this moment and not yet verified; or that these are not all.
+    pub(super) fn unverified(&self, until: Instant) -> Result<Vec<Revocation>, Forgotten> {
+        let mut own = self.own();
+        if std::mem::take(&mut own.has_dropped) {
+            return Err(Forgotten);
+        }
+        let is_due = |(confirmed, _): &&(Instant, Revocation)| *confirmed <= until && !own.is_verified(*confirmed);
+        Ok(own.recent.iter().filter(is_due).map(|(_, revocation)| *revocation).collect())
+    }
+
+    pub(super) fn verified(&self, until: Instant) {
+        self.own().verified = Some(until);
     }
 
     /// Whether something had no room.

@@ -17,6 +17,7 @@ use super::{
         log,
     },
     feed::Feed,
+    holding::Forgotten,
 };
 use crate::{blocklist::Revocation, meter};
 
@@ -154,6 +155,26 @@ impl Feed {
         Ok(helpers != Value::Nil)
     }
 
+    /// Compares what this process itself has stored with what Redis holds: it may have been stored where it is lost, by a master that was
+    /// demoted already, after everything else was put back.
+    pub(super) async fn verify_own(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        until: std::time::Instant,
+    ) -> Result<(), DialError> {
+        let Some(epoch) = self.epoch else { return Ok(()) };
+        match self.holding.unverified(until) {
+            Ok(own) => {
+                for page in own.chunks(PAGE) {
+                    self.put_back(connection, page, &epoch.to_text(), Which::Missing).await?;
+                }
+                self.holding.verified(until);
+            }
+            Err(Forgotten) => (self.comparing, self.helped) = (Some(0), None),
+        }
+        Ok(())
+    }
+
     /// Compares a page of what is held with what Redis holds, after the epoch has changed: whoever began it need not have known all.
     pub(super) async fn compare_some(&mut self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
         let (Some(page), Some(epoch)) = (self.comparing, self.epoch) else { return Ok(()) };
@@ -161,9 +182,7 @@ impl Feed {
             self.comparing = None;
             return Ok(());
         }
-        let mut revocations = if page == 0 { self.holding.recent() } else { Vec::new() };
-        let (held, following) = self.holding.set.page(page, PAGE);
-        revocations.extend(held);
+        let (revocations, following) = self.holding.set.page(page, PAGE);
         match self.put_back(connection, &revocations, &epoch.to_text(), Which::Missing).await {
             // A service that may only read leaves it to others.
             Err(DialError::NotPermitted) => self.comparing = None,
