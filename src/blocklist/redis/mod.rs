@@ -39,6 +39,7 @@ use check::Reply;
 use dial::{DialError, Dialler};
 use epoch::Seen;
 use exchange::{Failure, Patience, Request};
+use mirror::Told;
 pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
 use settings::Replicas;
 pub use settings::{Eviction, OnLoss, RedisSettings};
@@ -225,6 +226,18 @@ impl Shared {
         }
     }
 
+    /// And has the mirrors of this process know it at once.
+    async fn revoke_and_tell(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+        for _ in 0..3 {
+            let restorations = self.mirrors.restorations();
+            self.revoke(revocation).await?;
+            if self.mirrors.tell(revocation, restorations) == Told::Stored {
+                return Ok(());
+            }
+        }
+        Err(Outage::Lost.into())
+    }
+
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
     async fn store(
@@ -323,10 +336,7 @@ impl Blocklist for RedisBlocklist {
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move {
-            let outcome = self.0.revoke(revocation).await;
-            if outcome.is_ok() {
-                self.0.mirrors.tell(revocation);
-            }
+            let outcome = self.0.revoke_and_tell(revocation).await;
             revocation.counted(outcome)
         })
     }

@@ -6,7 +6,7 @@
 use redis::{Script, ScriptInvocation, Value};
 use tokio::time::Instant;
 
-use super::{Failure, Live, RedisBlocklist, Request, Shared, entry, log, millis};
+use super::{Failure, Live, RedisBlocklist, Request, Shared, Told, entry, log, millis};
 use crate::{
     blocklist::{CutOff, Generation, Outage, Redemption, RevokeError, Rotate, RotateFuture, Rotation, Scope},
     clock::Timestamp,
@@ -59,7 +59,7 @@ pub(super) fn script() -> Script {
 }
 
 impl Shared {
-    async fn rotate(&self, redemption: &Redemption) -> Result<Rotation, Outage> {
+    async fn rotate(&self, redemption: &Redemption) -> Result<Rotation, RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let clock = redis::cmd("TIME");
         let (time, _) = self.reader.insist(deadline, |_| Request::Command(&clock), |_, time| read_time(time)).await?;
@@ -71,9 +71,11 @@ impl Shared {
             true => Ok(Rotation::Revoked(Scope::Issuer)),
             false => read_reply(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
         };
+        let restorations = self.mirrors.restorations();
         let (rotation, _) = self.reader.insist(deadline, call, read).await?;
-        if rotation == Rotation::Replayed {
-            self.mirrors.tell(&redemption.theft());
+        let theft = redemption.theft();
+        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == Told::PerhapsLost {
+            self.revoke_and_tell(&theft).await?;
         }
         Ok(rotation)
     }
@@ -98,7 +100,7 @@ impl Shared {
 
 impl Rotate for RedisBlocklist {
     fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a> {
-        Box::pin(async move { self.0.rotate(redemption).await.map_err(RevokeError::Outage) })
+        Box::pin(self.0.rotate(redemption))
     }
 }
 

@@ -3,6 +3,8 @@
 mod calendar;
 mod feed;
 mod holding;
+#[cfg(test)]
+mod model;
 mod progress;
 mod restore;
 mod set;
@@ -12,7 +14,10 @@ mod table;
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use tokio::task::JoinHandle;
@@ -128,18 +133,41 @@ impl fmt::Debug for MirrorBlocklist {
 
 /// The mirrors of this process, which learn of its own revocations at once.
 #[derive(Default)]
-pub(super) struct Mirrors(RwLock<Vec<Weak<Holding>>>);
+pub(super) struct Mirrors {
+    all: RwLock<Vec<Weak<Holding>>>,
+    /// How often it was begun to put back what they hold.
+    restorations: AtomicUsize,
+}
 
 impl Mirrors {
     fn attach(&self, holding: &Arc<Holding>) {
-        let mut mirrors = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut mirrors = self.all.write().unwrap_or_else(PoisonError::into_inner);
         mirrors.retain(|mirror| mirror.strong_count() > 0);
         mirrors.push(Arc::downgrade(holding));
     }
 
-    /// Of what is stored now.
-    pub(super) fn tell(&self, revocation: &Revocation) {
-        let mirrors = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        mirrors.iter().filter_map(Weak::upgrade).for_each(|mirror| mirror.merge_own(revocation));
+    /// To be asked before something is stored.
+    pub(super) fn restorations(&self) -> usize {
+        self.restorations.load(Ordering::SeqCst)
     }
+
+    /// To be told before anything is put back.
+    fn restore(&self) {
+        self.restorations.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Of what is stored now; whether it may have been stored where it is lost since. It was confirmed late then, and has to be stored
+    /// again: it may have come too late to be put back with all the rest.
+    pub(super) fn tell(&self, revocation: &Revocation, restorations_before: usize) -> Told {
+        let mirrors = self.all.read().unwrap_or_else(PoisonError::into_inner);
+        mirrors.iter().filter_map(Weak::upgrade).for_each(|mirror| mirror.merge_own(revocation));
+        if self.restorations() == restorations_before { Told::Stored } else { Told::PerhapsLost }
+    }
+}
+
+/// What mirrors know of a revocation that was just confirmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    Stored,
+    PerhapsLost,
 }

@@ -116,6 +116,7 @@ impl Feed {
         into: &Into,
         which: Which,
     ) -> Result<usize, DialError> {
+        self.shared.mirrors.restore();
         let (Into::Own(epoch) | Into::Others(epoch)) = into;
         let text = epoch.to_closed_text();
         let mut written = 0;
