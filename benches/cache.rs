@@ -83,7 +83,10 @@ fn candidates() -> Vec<(&'static str, Box<dyn Candidate>)> {
         Quick::with(CAPACITY as usize, bytes, ByBytes, RandomState::default(), DefaultLifecycle::default());
     let moka: Moka = moka::sync::Cache::builder()
         .max_capacity(bytes)
-        .weigher(#[expect(clippy::borrowed_box, reason = "the key is a box")] |token: &Box<str>, _: &Value| u32::try_from(token.len()).expect("tokens are short"))
+        .weigher(
+            #[expect(clippy::borrowed_box, reason = "the key is a box")]
+            |token: &Box<str>, _: &Value| u32::try_from(token.len()).expect("tokens are short"),
+        )
         .build_with_hasher(RandomState::default());
     let lru: Lru = Mutex::new(LruMap::with_hasher(ByLength::new(CAPACITY), RandomState::default()));
     vec![("quick_cache", Box::new(quick)), ("moka::sync", Box::new(moka)), ("schnellru in a Mutex", Box::new(lru))]

@@ -102,7 +102,9 @@ pub use blocklist::{
     RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
-pub use blocklist::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
+pub use blocklist::{
+    Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
+};
 pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};

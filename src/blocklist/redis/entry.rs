@@ -1,10 +1,10 @@
 //! How a revocation is written in Redis: `<all> <others> <except>`, the two times in milliseconds since the Unix epoch and the
 //! session's name in hexadecimal digits, or nothing. See `CutOff` for what they mean.
 
-use redis::Script;
+use redis::{Script, Value};
 
 use crate::{
-    blocklist::{CutOff, RevocationId},
+    blocklist::{CutOff, Revocation, RevocationId},
     clock::Timestamp,
 };
 
@@ -102,6 +102,17 @@ pub(super) fn arguments(cut_off: &CutOff) -> [String; 3] {
 /// Reads an entry. One that cannot be read was written by somebody who meant to revoke something: it refuses everything.
 pub(super) fn parse(entry: &[u8]) -> CutOff {
     try_parse(entry).unwrap_or(CutOff::ALWAYS)
+}
+
+/// Whether an entry, as `MGET` answers, refuses all that the revocation does.
+pub(super) fn holds(entry: &Value, revocation: &Revocation) -> bool {
+    match entry {
+        Value::BulkString(text) => {
+            let stored = parse(text);
+            stored.merge(revocation.cut_off) == stored
+        }
+        _ => false,
+    }
 }
 
 fn try_parse(entry: &[u8]) -> Option<CutOff> {

@@ -13,6 +13,7 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod mirror;
 mod policy;
 mod rotate;
 mod route;
@@ -41,6 +42,8 @@ use check::{Checks, Question};
 use dial::{DialError, Dialler};
 use epoch::{Promises, Seen};
 use exchange::{Failure, Patience, Request};
+use mirror::Told;
+pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
 pub use policy::{Eviction, OnLoss};
 pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
@@ -83,6 +86,8 @@ struct Shared {
     rotate_script: Script,
     checks_together: Batcher<check::Checks>,
     acks: Batcher<acks::Acks>,
+    dialler: Dialler,
+    mirrors: mirror::Mirrors,
     /// Checks under way.
     checks: AtomicUsize,
     promises: Arc<Promises>,
@@ -150,7 +155,7 @@ impl RedisBlocklist {
     ) -> Self {
         let (keys, promises) = (settings.keys(), Arc::clone(&dialler.promises));
         let second = settings.replicas.map(|_| dialler.clone());
-        let reader = Supervisor::start(dialler, seen, settings.shown_address(), first);
+        let reader = Supervisor::start(dialler.clone(), seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
             reader,
             waiting_writer: second
@@ -162,6 +167,8 @@ impl RedisBlocklist {
             rotate_script: rotate::script(),
             checks_together: Batcher::default(),
             acks: Batcher::default(),
+            dialler,
+            mirrors: mirror::Mirrors::default(),
             checks: AtomicUsize::new(0),
             promises,
             runtime,
@@ -215,6 +222,18 @@ impl Shared {
         batch::ask::<Acks>(self, live, deadline).await.unwrap_or(Err(RevokeError::NotReplicated))
     }
 
+    /// And has the mirrors of this process know it at once.
+    async fn revoke_and_tell(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
+        for _ in 0..3 {
+            let restorations = self.mirrors.restorations();
+            self.revoke(revocation).await?;
+            if self.mirrors.tell(revocation, restorations) == Told::Stored {
+                return Ok(());
+            }
+        }
+        Err(Outage::Lost.into())
+    }
+
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
     async fn store(&self, revocation: &Revocation, packed: &[u8], deadline: Instant) -> Result<Option<Live>, Outage> {
@@ -222,36 +241,47 @@ impl Shared {
         if live_for.is_zero() {
             return Ok(None);
         }
-        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
-        let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
+        // Replicas acknowledge only what this connection writes: not what is there already, written by another.
+        let always = self.settings.replicas.is_some();
         let call = |live: &Live| {
-            let mut call = self.script(&self.revoke_script, live);
-            call.key(self.keys.entry(revocation.scope, revocation.id));
-            for argument in entry::arguments(&revocation.cut_off) {
-                call.arg(argument);
-            }
-            call.arg(millis(live_for)).arg(packed);
-            // Replicas acknowledge only what this connection writes: not what is there already, written by another.
-            call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
-            call.arg(revocation.reason.unwrap_or_default());
-            if let Some((key, live_for)) = &bare {
-                call.key(key).arg(millis(*live_for));
-            }
-            Request::Script(call)
+            Request::Script(self.revoking(revocation, packed, &live.connected.epoch.to_text(), live_for, always))
         };
         let read = |_: &Live, answer: &Value| match answer {
             Value::BulkString(id) => Ok(id.clone()),
             _ => Err(Outage::UnexpectedReply.into()),
         };
         let (id, live) = self.writer().insist(deadline, call, read).await?;
-        self.promises.add(live.connected.epoch, &id, live_for);
+        self.promises.add(live.connected.epoch, &id);
         Ok(Some(live))
     }
 
+    /// The script that stores an entry, in the epoch that is written so.
+    fn revoking(
+        &self,
+        revocation: &Revocation,
+        packed: &[u8],
+        epoch: &str,
+        live_for: Duration,
+        always: bool,
+    ) -> ScriptInvocation<'_> {
+        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
+        let mut call = self.script(&self.revoke_script, epoch);
+        call.key(self.keys.entry(revocation.scope, revocation.id));
+        for argument in entry::arguments(&revocation.cut_off) {
+            call.arg(argument);
+        }
+        call.arg(millis(live_for)).arg(packed).arg(if always { "always" } else { "" });
+        call.arg(revocation.reason.unwrap_or_default());
+        if let Some((key, live_for)) = bare.filter(|(_, live_for)| !live_for.is_zero()) {
+            call.key(key).arg(millis(live_for));
+        }
+        call
+    }
+
     /// With what the prelude of the scripts asks for.
-    fn script<'a>(&self, script: &'a Script, live: &Live) -> ScriptInvocation<'a> {
+    fn script<'a>(&self, script: &'a Script, epoch: &str) -> ScriptInvocation<'a> {
         let mut call = script.key(self.keys.epoch());
-        call.key(self.keys.log()).key(self.keys.longest()).arg(live.connected.epoch.to_text());
+        call.key(self.keys.log()).key(self.keys.longest()).arg(epoch);
         call
     }
 
@@ -299,7 +329,10 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.reported(self.0.revoke(revocation).await) })
+        Box::pin(async move {
+            let outcome = self.0.revoke_and_tell(revocation).await;
+            revocation.reported(outcome)
+        })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

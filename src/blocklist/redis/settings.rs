@@ -297,6 +297,7 @@ impl RedisSettings {
             on_loss: self.on_loss,
             clock: Arc::clone(&self.clock),
             promises: Arc::default(),
+            holders: Arc::default(),
         })
     }
 
