@@ -158,7 +158,10 @@ impl Carriers {
     /// where nothing can be marked it is taken out.
     pub(super) fn hide<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
         for name in [header::AUTHORIZATION, header::COOKIE] {
-            if let header::Entry::Occupied(mut entry) = request.headers_mut().entry(name) {
+            // To look for the entry of a header that is not there would make room for it.
+            if request.headers().contains_key(&name)
+                && let header::Entry::Occupied(mut entry) = request.headers_mut().entry(name)
+            {
                 entry.iter_mut().for_each(|value| value.set_sensitive(true));
             }
         }

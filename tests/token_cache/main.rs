@@ -141,6 +141,8 @@ fn a_refresh_token_is_kept_only_where_that_was_asked_for() {
     }
 }
 
+/// Counting makes a list of labels for the recorder.
+#[cfg(not(feature = "metrics"))]
 #[test]
 fn a_token_that_was_seen_before_allocates_what_an_extension_does() {
     let layer = layer(&support::clock(), MemoryBlocklist::new());

@@ -217,10 +217,13 @@ impl Seen {
         }
     }
 
-    /// What was promised since counts as seen.
+    /// What was promised since, in this epoch, counts as seen.
     pub(super) fn remember(&mut self, promises: &Promises) {
-        if let Some(promise) = promises.last().filter(|last| self.last_id.as_deref().and_then(parse_id) < Some(last.id))
-        {
+        let is_news = |promise: &Promise| {
+            self.epoch.is_some_and(|epoch| epoch.id == promise.epoch)
+                && self.last_id.as_deref().and_then(parse_id) < Some(promise.id)
+        };
+        if let Some(promise) = promises.last().filter(is_news) {
             self.last_id = Some(format!("{}-{}", promise.id.0, promise.id.1));
         }
     }
@@ -513,6 +516,21 @@ mod tests {
         for other in ["", "x", &text[1..], &format!("{text} "), &text.replace("5000", "-5"), &text[..34]] {
             assert_eq!(Epoch::parse(other.as_bytes()), None, "{other:?}");
         }
+    }
+
+    #[test]
+    fn g5_what_was_promised_in_this_epoch_counts_as_seen_and_no_other() {
+        let promises = Promises::default();
+        promises.add(epoch(1, 5000), b"5000-1");
+        let remembered = |now, last: Option<&str>| {
+            let mut seen = Seen { epoch: Some(now), last_id: last.map(str::to_owned), ..Seen::default() };
+            seen.remember(&promises);
+            seen.last_id
+        };
+        assert_eq!(remembered(epoch(1, 5000), None).as_deref(), Some("5000-1"));
+        assert_eq!(remembered(epoch(1, 5000), Some("5000-0")).as_deref(), Some("5000-1"));
+        assert_eq!(remembered(epoch(1, 5000), Some("5000-2")).as_deref(), Some("5000-2"));
+        assert_eq!(remembered(epoch(2, 6000), None), None);
     }
 
     #[test]
