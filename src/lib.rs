@@ -5,6 +5,7 @@
 //! | | |
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
+//! | [`KeySet`], [`Jwks`] | its keys, of one party or of several, replaced without a restart and published; `RemoteKeys` fetches them |
 //! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
@@ -50,11 +51,15 @@
 //!
 //! # What is decided, in this order
 //!
-//! 1. The request carries exactly one bearer token, else 401 (none) or 400 (not one).
+//! 1. The request carries exactly one bearer token, in its `Authorization` header or where else [`Carriers`] says, else 401 (none,
+//!    unless that is [optional](JwtBlocklistLayer::optional)) or 400 (not one). One in a cookie was not sent by another site's page,
+//!    else 403.
 //! 2. Its form, `alg`, `kid` and `typ` are known (RFC 8725), and its signature is right for the one algorithm of the key.
 //! 3. Its claims say what they must, each once (RFC 7519 §4.1), and it is of the kind the layer asks for.
 //! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503
 //!    ([`OutagePolicy`]).
+//! 5. It is all that the route [requires](Require), and [conditions](JwtBlocklistLayer::allow_if) of the application hold, else 403; or
+//!    401 where a new login helps.
 //!
 //! Nothing of the payload is acted on before the signature is proven, and the blocklist is asked only about genuine tokens.
 //!
@@ -68,7 +73,7 @@
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
 //! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
-//! `tls` for where it is. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
+//! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -86,6 +91,7 @@ mod meter;
 mod middleware;
 mod outage;
 mod rejection;
+mod require;
 mod token;
 
 pub use blocklist::{
@@ -100,18 +106,22 @@ pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
-pub use extract::MissingLayer;
+pub use extract::{AuthenticatedRejection, MissingLayer};
 pub use guard::{Authenticated, Guard, RevocationCheck};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
 pub use logout::{LoggingOut, Revocable};
 pub use middleware::{
-    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
-    Rfc6750,
+    Carriers, GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody,
+    ResponseFuture, Rfc6750, SameSite, TokenCookie,
 };
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
+pub use require::{ClaimList, Require};
+#[cfg(feature = "jwks")]
+pub use token::RemoteKeys;
 pub use token::{
-    Algorithm, KindSource, OptionalClaim, SigningKey, TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
+    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenIdSource, Verifier,
+    VerifierBuilder, VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

@@ -5,7 +5,7 @@
 //!
 //! | name | kind | labels | what |
 //! |---|---|---|---|
-//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), or the `Rejection::reason` |
+//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), `anonymous` and `preflight` (let through without a token), or the `Rejection::reason` |
 //! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
 //! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |
 //! | `jwt_blocklist_redials_total` | counter | | connections to Redis that were made in the background, after a loss or a lazy start |
@@ -21,6 +21,7 @@
 //! | `jwt_blocklist_mirror_put_back_total` | counter | | revocations that were missing in Redis, and that the mirror has written again |
 //! | `jwt_blocklist_mirror_propagation_seconds` | histogram | | how long a test entry took through Redis, at start and each minute |
 //! | `jwt_blocklist_revocations_total` | counter | `scope`, `outcome` | revocations: `stored`, or why not: `full`, or the reason of the outage |
+//! | `jwt_blocklist_key_fetches_total` | counter | `outcome` | fetches of published keys: `changed`, `unchanged`, or why not: `connection`, `timed_out`, `status`, `too_long`, `content`, `issuer`, `no_key` |
 
 /// A request was decided, by a layer or by a guard alone.
 pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
@@ -109,6 +110,12 @@ pub(crate) fn mirror(
 /// A revocation was stored, or was not.
 pub(crate) fn revoked(scope: &'static str, outcome: &'static str) {
     count("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)]);
+}
+
+/// Somebody else's keys were fetched, or could not be.
+#[cfg(feature = "jwks")]
+pub(crate) fn keys_fetched(outcome: &'static str) {
+    count("jwt_blocklist_key_fetches_total", [("outcome", outcome)]);
 }
 
 /// When something began. Nothing at all without the feature.

@@ -624,3 +624,24 @@ async fn g3_a_token_named_by_its_hash_never_lives_again() {
     house.issuer().logout(&user).await.unwrap();
     stays_refused("by hash", &houses.each_ref(), TokenKind::Access, &nameless, NOW * 1000, (NOW + 60) * 1000).await;
 }
+
+#[tokio::test]
+async fn every_revocation_of_an_issuer_with_a_reason_has_it() {
+    let clock = clock();
+    let (log, _recording) = support::log::record();
+    let list = MemoryBlocklist::with_capacity_and_clock(100, clock.as_fn());
+    let verifier = support::verifier(&clock);
+    let issuer = Issuer::builder(verifier.clone(), signing_key(), list.clone()).build().unwrap();
+    let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
+    let user = Guard::new(TokenKind::Access, verifier, list).authenticate::<NoClaims>(pair.access.as_str()).await;
+    let (user, told) = (user.unwrap(), issuer.because("told_to"));
+    told.logout(&user).await.unwrap();
+    told.logout_others(&user).await.unwrap();
+    told.logout_everywhere("user-1").await.unwrap();
+    told.revoke_session("s").await.unwrap();
+    told.revoke_token("t", user.expires_at()).await.unwrap();
+    told.revoke_all().await.unwrap();
+    assert_eq!(log.text().matches("reason=\"told_to\"").count(), 6, "{}", log.text());
+    issuer.logout_everywhere("user-1").await.unwrap();
+    assert_eq!(log.text().matches("reason=").count(), 6);
+}

@@ -12,7 +12,7 @@ use serde_json::json;
 use support::{NOW, clock, good_token, metrics::count, token, verifier};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Blocklist, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Revocation,
+    Blocklist, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
     RevocationId, Revoke, Scope, Status, Timestamp, TokenIds, TokenKind, danger,
 };
 
@@ -133,6 +133,26 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
 }
 
 #[tokio::test]
+async fn r77_what_a_route_asks_for_is_counted_once_too() {
+    let layer = || JwtBlocklistLayer::access(verifier(&clock()), Fixed(CLEAR, Pace::AtOnce));
+    let good = [format!("Bearer {}", good_token())];
+    let scope = Require::new().scopes(["a"]).unwrap();
+    let rows = [
+        (layer().optional(), &[][..], "anonymous"),
+        (layer().optional(), &good[..], "admitted"),
+        (layer().require(scope), &good[..], "scope"),
+        (layer().require(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
+        (layer().allow_if(|_| false), &good[..], "condition"),
+    ];
+    let (counted, _recording) = count();
+    for (layer, lines, outcome) in rows {
+        ask(layer, lines).await;
+        let expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
+        assert_eq!(counted.take(), expected);
+    }
+}
+
+#[tokio::test]
 async fn revocations_are_counted_by_scope_and_by_what_became_of_them() {
     let (counted, _recording) = count();
     let until = Timestamp::from(clock().now()) + Duration::from_secs(60);
@@ -201,7 +221,10 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
 
     seen.extend(again);
     let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-    let documented = names(&mut TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next()));
+    // Fetches of keys are counted in `tests/jwks.rs`.
+    let elsewhere = |name: &&str| *name != "jwt_blocklist_key_fetches_total";
+    let documented = TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
+    let documented = names(&mut documented.filter(elsewhere));
     assert_eq!(names(&mut seen.keys().map(|name| name.split('{').next().unwrap())), documented);
 }
 

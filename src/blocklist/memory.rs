@@ -205,7 +205,7 @@ impl Revoke for MemoryBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move {
             let now = self.0.now();
-            revocation.counted(self.0.store(&mut self.0.swept(now), revocation, now))
+            revocation.reported(self.0.store(&mut self.0.swept(now), revocation, now))
         })
     }
 

@@ -108,6 +108,7 @@ pub struct Revocation {
     until: Timestamp,
     /// The presented token's own id, and when that can be forgotten: for who looks for nothing else.
     bare: Option<(BareId, Timestamp)>,
+    reason: Option<&'static str>,
 }
 
 impl Revocation {
@@ -115,7 +116,15 @@ impl Revocation {
     /// instant at which a token that it is for could be accepted, leeway and clock differences included.
     /// [`Authenticated::revocation`](crate::Authenticated::revocation) and [`Issuer`](crate::Issuer) compute it.
     pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
-        Self { scope, id, cut_off: CutOff::ALWAYS, until, bare: None }
+        Self { scope, id, cut_off: CutOff::ALWAYS, until, bare: None, reason: None }
+    }
+
+    /// Why: a word of the application, such as `password_changed`. It ends up in the log of the program (INFO) and in that of Redis,
+    /// beside the entry; no text of a user or a token ever does.
+    #[must_use]
+    pub fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
     }
 
     /// And this token by its bare id, where the store keeps such entries.
@@ -154,8 +163,12 @@ impl Revocation {
     }
 
     /// For backends: what became of it, passed on.
-    fn counted(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
-        meter::revoked(self.scope.as_str(), outcome.map_or_else(RevokeError::as_str, |()| "stored"));
+    fn reported(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
+        let (scope, outcome_name) = (self.scope.as_str(), outcome.map_or_else(RevokeError::as_str, |()| "stored"));
+        meter::revoked(scope, outcome_name);
+        if let Some(reason) = self.reason {
+            tracing::info!(scope, reason, outcome = outcome_name, "revoked");
+        }
         outcome
     }
 }

@@ -1,10 +1,10 @@
-//! Finds the one bearer token of a request (RFC 6750 §2.1).
+//! Finds the one bearer token of an `Authorization` header (RFC 6750 §2.1).
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
 use crate::{rejection::Reason, token::VerifyError};
 
-/// The text after `Bearer`. Nothing else of the request is looked at: no cookie, no query, no body.
+/// The text after `Bearer`.
 ///
 /// One `Authorization` line, the scheme in any case, one or more spaces, one word. A token must look like one
 /// (RFC 9110's `token68`), so that what reaches the verifier is ASCII without blanks, quotes or commas; of one that is longer
@@ -27,11 +27,18 @@ pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&str, Reaso
         });
     }
     let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
-    let token = &rest[blanks..];
-    if blanks > 0 && token.len() > max_bytes {
+    if blanks == 0 {
+        return Err(Reason::NotOneToken);
+    }
+    word(&rest[blanks..], max_bytes)
+}
+
+/// Text that looks like a token, wherever it was found.
+pub(super) fn word(token: &[u8], max_bytes: usize) -> Result<&str, Reason> {
+    if token.len() > max_bytes {
         return Err(Reason::Unacceptable(VerifyError::TooLong));
     }
-    if blanks == 0 || token.is_empty() || !token.iter().all(|byte| TOKEN68[usize::from(*byte)]) {
+    if token.is_empty() || !token.iter().all(|byte| TOKEN68[usize::from(*byte)]) {
         return Err(Reason::NotOneToken);
     }
     std::str::from_utf8(token).map_err(|_| Reason::NotOneToken)

@@ -4,22 +4,40 @@ mod algorithm;
 mod builder;
 mod header;
 mod json;
+mod jwk;
+mod jwks;
 mod key_format;
+mod key_set;
 mod keys;
 mod kind;
+mod payload;
 mod provider;
+#[cfg(feature = "jwks")]
+mod remote;
+mod roca;
 mod rules;
 mod secret;
 mod signer;
+mod swap;
+mod trust;
 mod tutorial;
 mod verifier;
+#[cfg(test)]
+mod wycheproof;
 
 pub use algorithm::Algorithm;
 pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
+pub use jwk::KeyRule;
+pub use jwks::{Jwks, RejectedKey};
+pub use key_set::KeySet;
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
+pub(crate) use payload::Payload;
+#[cfg(feature = "jwks")]
+pub use remote::RemoteKeys;
 pub(crate) use signer::Signer;
+pub(crate) use swap::Swap;
 pub use verifier::Verifier;
 pub(crate) use verifier::{RegisteredClaims, Verified};
 

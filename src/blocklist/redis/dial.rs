@@ -6,12 +6,12 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::Mul
 use tokio::time::timeout;
 
 use super::{
-    epoch::{self, Epoch, Holders, Loss, Seen},
+    epoch::{self, Epoch, Holders, Loss, Promises, Seen},
     exchange::Failure,
     host::{Connector, Host},
     keys::Keys,
+    policy::{Eviction, OnLoss},
     route::Route,
-    settings::{Eviction, OnLoss},
 };
 use crate::clock::{Clock, Timestamp};
 
@@ -27,6 +27,7 @@ pub(super) struct Dialler {
     pub(super) eviction: Eviction,
     pub(super) on_loss: OnLoss,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) promises: Arc<Promises>,
     pub(super) holders: Arc<Holders>,
 }
 
@@ -47,6 +48,7 @@ pub(super) enum DialError {
     NotPermitted,
     NotMaster,
     Loading,
+    TakesNoWrites,
     Evicts,
     EvictionUnknown,
     Lost(Loss),
@@ -73,8 +75,9 @@ impl Dialler {
         let dialling = async {
             let (host, mut connection) = self.connect().await?;
             self.check_eviction(&mut connection).await?;
-            let epoch =
-                epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, &self.holders, || self.now()).await?;
+            seen.remember(&self.promises);
+            let now = || self.now();
+            let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, &self.holders, now).await?;
             Ok(Connected { connection, epoch, host })
         };
         timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
@@ -101,6 +104,7 @@ impl Dialler {
     /// Asks a connection that has been silent for its role, and for what the store holds.
     pub(super) async fn heartbeat(&self, connected: &mut Connected, seen: &mut Seen) -> Result<(), DialError> {
         let beat = async {
+            seen.remember(&self.promises);
             let mut pipeline = redis::pipe();
             pipeline.cmd("HELLO");
             epoch::ask(&mut pipeline, &self.keys, seen);
@@ -170,6 +174,7 @@ impl DialError {
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
             (ErrorKind::Server(ServerErrorKind::Moved), _) => Self::OfACluster,
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
+            (_, Some("OOM" | "MISCONF" | "NOREPLICAS")) => Self::TakesNoWrites,
             (ErrorKind::Io, _) => Self::Unreachable,
             (_, Some(_)) => Self::Rejected,
             _ => Self::Other,
@@ -185,10 +190,13 @@ impl DialError {
             }
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange`, and `+xread` for a mirror"
+                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+xread` for a mirror, `+cluster|keyslot +cluster|slots` in a cluster"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
+            Self::TakesNoWrites => {
+                "it takes no writes: is it out of memory, unable to save, or without the replicas that its settings ask for?"
+            }
             Self::Evicts => {
                 "its maxmemory-policy is not noeviction, so it may forget logouts: `CONFIG SET maxmemory-policy noeviction`"
             }

@@ -13,7 +13,8 @@ use crate::{
 ///
 /// `read` takes an entry apart, and gives nothing for what is none. `revoke` merges an entry with what is stored, as
 /// `CutOff::merge` does, gives it the longer of the two lives, and appends to the log; one that lives for ever (`PTTL` is -1) stays
-/// so. It answers with the log's id of it, or with nothing where nothing changed and it need not be written `always`. What comes
+/// so. It answers with the log's id of it, or with nothing where nothing changed (but for a second of its life,
+/// which is not worth an entry) and it need not be written `always`. What comes
 /// from the log itself (an empty `packed`) is not appended again. It fails on what is no entry: `GET` on a key of another type, which
 /// `MGET` would not see.
 ///
@@ -30,8 +31,10 @@ local function read(stored)
   local all, others, except = string.match(stored, '^(%d+) (%d+) (%x*)$')
   if all and (#except == 0 or #except == 32) then return all, others, except end
 end
-local function append(packed, ttl)
-  local id = redis.call('XADD', log, 'NOMKSTREAM', '*', 'd', packed)
+local function append(packed, ttl, reason)
+  local fields = {'d', packed}
+  if reason ~= '' then fields[3], fields[4] = 'r', reason end
+  local id = redis.call('XADD', log, 'NOMKSTREAM', '*', unpack(fields))
   if not id then return redis.error_reply('LOST the log is gone') end
   if tonumber(ttl) > tonumber(longest) then
     longest = ttl
@@ -40,7 +43,7 @@ local function append(packed, ttl)
   redis.call('XTRIM', log, 'MINID', '~', string.format('%.0f', math.max(0, string.match(id, '^%d+') - longest)))
   return id
 end
-local function revoke(key, all, others, except, ttl, packed, always)
+local function revoke(key, all, others, except, ttl, packed, always, reason)
   local stored = redis.call('GET', key)
   local left = -2
   if stored then
@@ -57,10 +60,10 @@ local function revoke(key, all, others, except, ttl, packed, always)
     left = redis.call('PTTL', key)
   end
   local entry = all .. ' ' .. others .. ' ' .. except
-  if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
+  if entry == stored and (left == -1 or left + 1000 >= tonumber(ttl)) and always == '' then return '' end
   local id = 'in the log already'
   if packed ~= '' then
-    id = append(packed, ttl)
+    id = append(packed, ttl, reason)
     if type(id) ~= 'string' then return id end
   end
   if left == -1 then
@@ -75,12 +78,12 @@ end
 /// The entry's key, and one that others look for, where there is one: it is set to nothing, and lives as long as it has to.
 const REVOKE: &str = r"
 local entry_key, bare_key = KEYS[4], KEYS[5]
-local all, others, except, ttl, packed, always, bare_ttl = unpack(ARGV, 2)
+local all, others, except, ttl, packed, always, reason, bare_ttl = unpack(ARGV, 2)
 if bare_key then
   local left = redis.call('PTTL', bare_key)
   if left ~= -1 and left < tonumber(bare_ttl) then redis.call('SET', bare_key, '', 'PX', bare_ttl) end
 end
-return revoke(entry_key, all, others, except, ttl, packed, always)
+return revoke(entry_key, all, others, except, ttl, packed, always, reason)
 ";
 
 /// The code of the scripts' error when this is not the store that was written to.

@@ -10,13 +10,16 @@
 //! open yet (`… restoring`), put everything back, and open it with the floor of before. See `mirror/restore.rs`.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use redis::{Script, Value, aio::MultiplexedConnection};
 
-use super::{dial::DialError, keys::Keys, settings::OnLoss};
+use super::{dial::DialError, keys::Keys, policy::OnLoss};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
@@ -66,6 +69,11 @@ impl Epoch {
         Self::parse(text.strip_suffix(RESTORING.as_bytes())?)
     }
 
+    /// The floor of an epoch that is written so, whether it is open or not; zero for anything else.
+    fn floor_of(text: &[u8]) -> Timestamp {
+        Self::parse(text).or_else(|| Self::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
+    }
+
     /// Whether this is how the epoch is written.
     pub(super) fn is_written(&self, text: &[u8]) -> bool {
         Self::parse(text) == Some(*self)
@@ -85,6 +93,51 @@ impl Epoch {
     }
 }
 
+/// The last entry of the log that this process was told is stored, over all its connections: it has to be there, also where the
+/// store was lost before the next heartbeat.
+#[derive(Debug, Default)]
+pub(super) struct Promises {
+    last: Mutex<Option<Promise>>,
+    /// Whether a mirror of this process sees to it that they are kept in whatever epoch comes.
+    are_mirrored: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    epoch: RevocationId,
+    /// Milliseconds and number.
+    id: (u64, u64),
+    /// How long the entry has to live, in milliseconds.
+    lives_for: u64,
+}
+
+impl Promises {
+    /// `id` as the script answered it; what is no id was in the log already.
+    pub(super) fn add(&self, epoch: Epoch, id: &[u8], lives_for: Duration) {
+        let Some(id) = std::str::from_utf8(id).ok().and_then(parse_id) else { return };
+        let promise = Promise { epoch: epoch.id, id, lives_for: super::millis(lives_for) };
+        // One store of one value cannot leave it half-way, so a poisoned lock is as good as a whole one.
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.epoch != promise.epoch || last.id < promise.id) {
+            *last = Some(promise);
+        }
+    }
+
+    fn last(&self) -> Option<Promise> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be told that there is a mirror.
+    pub(super) fn mirror(&self) {
+        self.are_mirrored.store(true, Ordering::Relaxed);
+    }
+}
+
+fn parse_id(id: &str) -> Option<(u64, u64)> {
+    let (millis, number) = id.split_once('-')?;
+    Some((millis.parse().ok()?, number.parse().ok()?))
+}
+
 /// What one process has seen of the store, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -93,6 +146,8 @@ pub(super) struct Seen {
     at: Timestamp,
     /// The id of the last entry of the log.
     pub(super) last_id: Option<String>,
+    /// What was the longest life of an entry then, in milliseconds.
+    longest: u64,
     /// When a loss was noticed that is not mended yet.
     loss_noticed: Option<Instant>,
 }
@@ -102,9 +157,10 @@ pub(super) struct Seen {
 pub(super) struct Found {
     /// As it is written.
     pub(super) epoch: Option<Vec<u8>>,
-    longest_is_there: bool,
+    /// In milliseconds.
+    longest: Option<u64>,
     pub(super) last_id: Option<String>,
-    /// Whether the last entry of the log that was seen before is still there, or was trimmed with all that are older.
+    /// Whether the last entry of the log that was seen before is still there.
     seen_is_there: bool,
     /// Whether somebody holds the revocations in memory.
     is_mirrored: bool,
@@ -167,16 +223,34 @@ impl Seen {
             let is_empty = self.epoch.is_none() && found.epoch.is_none() && found.last_id.is_none();
             return Err(if is_empty { Loss::Empty } else { Loss::Gone });
         };
-        if found.last_id.is_none() || !found.longest_is_there {
-            return Err(Loss::LogGone);
-        }
+        let (Some(last_id), Some(_)) = (&found.last_id, found.longest) else { return Err(Loss::LogGone) };
         match self.epoch {
             // Whoever noticed the loss began a new epoch since; one that is older than what we last saw is of another store.
             Some(known) if known.id != epoch.id && epoch.began_at + CLOCKS_DIFFER_BY < self.at => {
                 Err(Loss::AnotherEpoch)
             }
-            Some(known) if known.id == epoch.id && !found.seen_is_there => Err(Loss::TailGone),
+            // What had its time may have been trimmed.
+            Some(known)
+                if known.id == epoch.id
+                    && !found.seen_is_there
+                    && self.last_id.as_deref().map(millis_of).unwrap_or_default().saturating_add(self.longest)
+                        >= millis_of(last_id) =>
+            {
+                Err(Loss::TailGone)
+            }
             _ => Ok(epoch),
+        }
+    }
+
+    /// What was promised since counts as seen; of an earlier epoch only where no mirror puts it back.
+    pub(super) fn remember(&mut self, promises: &Promises) {
+        let is_ours = |last: &Promise| {
+            !promises.are_mirrored.load(Ordering::Relaxed) || self.epoch.is_some_and(|epoch| epoch.id == last.epoch)
+        };
+        let is_later = |last: &Promise| self.last_id.as_deref().and_then(parse_id) < Some(last.id);
+        if let Some(promise) = promises.last().filter(|last| is_ours(last) && is_later(last)) {
+            self.last_id = Some(format!("{}-{}", promise.id.0, promise.id.1));
+            self.longest = self.longest.max(promise.lives_for);
         }
     }
 
@@ -198,7 +272,8 @@ impl Seen {
     }
 
     pub(super) fn update(&mut self, epoch: Epoch, found: Found, asked_at: Timestamp) {
-        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id, loss_noticed: None };
+        let longest = found.longest.unwrap_or_default();
+        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id, longest, loss_noticed: None };
     }
 
     /// When the loss was first noticed.
@@ -222,9 +297,13 @@ impl Found {
 
     /// The floor of whatever epoch there is.
     pub(super) fn floor(&self) -> Timestamp {
-        let text = self.epoch.as_deref().unwrap_or_default();
-        Epoch::parse(text).or_else(|| Epoch::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
+        Epoch::floor_of(self.epoch.as_deref().unwrap_or_default())
     }
+}
+
+/// When an entry of the log was made, by the server's clock: the first part of its id.
+fn millis_of(id: &str) -> u64 {
+    parse_id(id).unwrap_or_default().0
 }
 
 /// Replies to [`ask`].
@@ -234,8 +313,9 @@ pub(super) const REPLIES: usize = 6;
 pub(super) fn ask(pipeline: &mut redis::Pipeline, keys: &Keys, seen: &Seen) {
     // An id that no entry has, for who has seen none.
     let last_seen = seen.last_id.as_deref().unwrap_or("0-1");
+    // Before the last one: what is trimmed in between is not missed.
+    pipeline.cmd("XRANGE").arg(keys.log()).arg(last_seen).arg(last_seen);
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-").arg("COUNT").arg(1);
-    pipeline.cmd("XREVRANGE").arg(keys.log()).arg(last_seen).arg("-").arg("COUNT").arg(1);
     for key in [keys.longest(), keys.mirrored(), keys.claim(), keys.epoch()] {
         pipeline.cmd("GET").arg(key);
     }
@@ -243,32 +323,27 @@ pub(super) fn ask(pipeline: &mut redis::Pipeline, keys: &Keys, seen: &Seen) {
 
 /// Reads the replies to [`ask`].
 pub(super) fn read(seen: &Seen, replies: &[Value]) -> Option<Found> {
-    let [last, up_to_seen, longest, mirrored, claim, epoch] = replies else { return None };
+    let [Value::Array(seen_entry), Value::Array(last), longest, mirrored, claim, epoch] = replies else { return None };
     let epoch = match epoch {
         Value::BulkString(text) => Some(text.clone()),
         _ => None,
     };
-    let up_to_seen = id_of_first(up_to_seen)?;
+    let last_id = match last.first() {
+        None => None,
+        Some(Value::Array(entry)) => match entry.first() {
+            Some(Value::BulkString(id)) => Some(String::from_utf8(id.clone()).ok()?),
+            _ => return None,
+        },
+        Some(_) => return None,
+    };
     Some(Found {
         epoch,
-        longest_is_there: *longest != Value::Nil,
-        last_id: id_of_first(last)?,
-        seen_is_there: seen.last_id.is_none() || up_to_seen.is_none() || up_to_seen == seen.last_id,
+        longest: redis::from_redis_value_ref(longest).ok()?,
+        last_id,
+        seen_is_there: seen.last_id.is_none() || !seen_entry.is_empty(),
         is_mirrored: *mirrored != Value::Nil,
         is_claimed: *claim != Value::Nil,
     })
-}
-
-fn id_of_first(entries: &Value) -> Option<Option<String>> {
-    let Value::Array(entries) = entries else { return None };
-    match entries.first() {
-        None => Some(None),
-        Some(Value::Array(entry)) => match entry.first() {
-            Some(Value::BulkString(id)) => Some(Some(String::from_utf8(id.clone()).ok()?)),
-            _ => None,
-        },
-        Some(_) => None,
-    }
 }
 
 /// Begins an epoch, if the one that is there is still the one expected (`''`: none), and claims it for so many milliseconds, unless
@@ -295,7 +370,7 @@ async fn replace(
     let script = Script::new(BEGIN);
     let mut call = script.key(keys.epoch());
     call.key(keys.log()).key(keys.longest()).key(keys.claim());
-    call.arg(expected).arg(text).arg(claim.as_millis().to_string());
+    call.arg(expected).arg(text).arg(super::millis(claim));
     call.invoke_async(connection).await.map_err(|error| DialError::of(&error))
 }
 
@@ -312,8 +387,7 @@ pub(super) async fn begin_closed(
 
 /// Says that the revocations are still being put back.
 pub(super) fn renew_claim(pipeline: &mut redis::Pipeline, keys: &Keys) {
-    let millis = CLAIM.as_millis().to_string();
-    pipeline.cmd("SET").arg(keys.claim()).arg("").arg("PX").arg(millis).ignore();
+    pipeline.cmd("SET").arg(keys.claim()).arg("").arg("PX").arg(super::millis(CLAIM)).ignore();
 }
 
 /// Opens an epoch that was kept closed. Whether it was still there.
@@ -322,10 +396,11 @@ pub(super) async fn open(connection: &mut MultiplexedConnection, keys: &Keys, ep
     Ok(replace(connection, keys, closed.as_bytes(), &text, Duration::ZERO).await? == text.as_bytes())
 }
 
-/// Begins a new epoch, whatever is there.
+/// Begins a new epoch, whatever is there. A floor that is there already is not lowered.
 pub(super) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<(), DialError> {
     let mut there = Vec::new();
     for _ in 0..ATTEMPTS {
+        let epoch = Epoch { floor: Epoch::floor_of(&there).max(epoch.floor), ..epoch };
         there = replace(connection, keys, &there, &epoch.to_text(), Duration::ZERO).await?;
         if epoch.is_written(&there) {
             return Ok(());
@@ -386,4 +461,113 @@ pub(super) async fn reconcile(
         }
     }
     Err(DialError::Other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: u64 = 1_000_000_000;
+
+    fn epoch(name: u8, began_at: u64) -> Epoch {
+        let began_at = Timestamp::from_millis(began_at);
+        Epoch { id: RevocationId::from_bytes([name; 16]), began_at, floor: Timestamp::from_millis(7) }
+    }
+
+    fn found(epoch: Option<Epoch>, last: Option<u64>, seen_is_there: bool) -> Found {
+        let epoch = epoch.map(|epoch| epoch.to_text().into_bytes());
+        let last_id = last.map(|millis| format!("{millis}-3"));
+        Found { epoch, longest: Some(1000), last_id, seen_is_there, is_mirrored: false, is_claimed: false }
+    }
+
+    #[test]
+    fn g5_every_row_of_the_judgement() {
+        let ours = epoch(1, 5000);
+        let seen = Seen {
+            epoch: Some(ours),
+            at: Timestamp::from_millis(NOW),
+            last_id: Some(format!("{NOW}-0")),
+            longest: 1000,
+            loss_noticed: None,
+        };
+        let nothing = Seen::default();
+        let skew = u64::try_from(CLOCKS_DIFFER_BY.as_millis()).unwrap();
+        let (younger, older) = (epoch(2, NOW - skew), epoch(2, NOW - skew - 1));
+        let later_longer = Found { longest: Some(999_999), ..found(Some(ours), Some(NOW + 1001), false) };
+        let without_longest = Found { longest: None, ..found(Some(ours), Some(NOW), true) };
+        let closed = Found { epoch: Some(younger.to_closed_text().into()), ..found(None, Some(NOW), true) };
+        let closed_too = closed.clone();
+        let garbage = Found { epoch: Some(b"garbage".to_vec()), ..found(None, Some(NOW), true) };
+        let rows = [
+            ("nothing is known, nothing is there", &nothing, found(None, None, true), Err(Loss::Empty)),
+            ("nothing is known, a log without an epoch", &nothing, found(None, Some(NOW), true), Err(Loss::Gone)),
+            ("nothing is known, all is there", &nothing, found(Some(older), Some(9), true), Ok(older)),
+            ("all as before", &seen, found(Some(ours), Some(NOW), true), Ok(ours)),
+            ("more than before", &seen, found(Some(ours), Some(NOW + 500), true), Ok(ours)),
+            ("emptied", &seen, found(None, None, false), Err(Loss::Gone)),
+            ("another epoch, begun since", &seen, found(Some(younger), Some(NOW), false), Ok(younger)),
+            ("another epoch, of before", &seen, found(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
+            ("the log gone", &seen, found(Some(ours), None, false), Err(Loss::LogGone)),
+            ("the longest life gone", &seen, without_longest, Err(Loss::LogGone)),
+            ("another epoch, not open yet", &seen, closed, Err(Loss::Restoring)),
+            ("the same, and nothing is known", &nothing, closed_too, Err(Loss::Restoring)),
+            ("an unreadable epoch", &seen, garbage, Err(Loss::Gone)),
+            (
+                "the last entry gone, an older one last",
+                &seen,
+                found(Some(ours), Some(NOW - 9), false),
+                Err(Loss::TailGone),
+            ),
+            (
+                "the last entry gone, newer ones there",
+                &seen,
+                found(Some(ours), Some(NOW + 1000), false),
+                Err(Loss::TailGone),
+            ),
+            ("the same, and a longer life since", &seen, later_longer, Ok(ours)),
+            ("the last entry trimmed, its time over", &seen, found(Some(ours), Some(NOW + 1001), false), Ok(ours)),
+        ];
+        for (name, seen, found, expected) in rows {
+            assert_eq!(seen.judge(&found), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_read_as_it_is_written_and_nothing_else_is() {
+        let ours = epoch(1, 5000);
+        assert_eq!(Epoch::parse(ours.to_text().as_bytes()), Some(ours));
+        assert!(ours.is_written(ours.to_text().as_bytes()) && !epoch(2, 5000).is_written(ours.to_text().as_bytes()));
+        let text = ours.to_text();
+        for other in ["", "x", &text[1..], &format!("{text} "), &text.replace("5000", "-5"), &text[..34]] {
+            assert_eq!(Epoch::parse(other.as_bytes()), None, "{other:?}");
+        }
+        let closed = ours.to_closed_text();
+        assert_eq!(Epoch::parse_closed(closed.as_bytes()), Some(ours));
+        assert_eq!((Epoch::parse(closed.as_bytes()), Epoch::parse_closed(text.as_bytes())), (None, None));
+        let floors = [&*text, &closed, "", "x"].map(|text| Epoch::floor_of(text.as_bytes()).as_millis());
+        assert_eq!(floors, [7, 7, 0, 0]);
+    }
+
+    #[test]
+    fn g5_a_promise_of_an_earlier_epoch_is_missed_unless_a_mirror_sees_to_it() {
+        let promises = Promises::default();
+        let remembers = |promises: &Promises, now: Epoch| {
+            let mut seen = Seen { epoch: Some(now), ..Seen::default() };
+            seen.remember(promises);
+            seen.last_id.is_some()
+        };
+        promises.add(epoch(1, 5000), b"5000-1", Duration::from_secs(1));
+        assert!(remembers(&promises, epoch(1, 5000)) && remembers(&promises, epoch(2, 6000)));
+        promises.mirror();
+        assert!(remembers(&promises, epoch(1, 5000)) && !remembers(&promises, epoch(2, 6000)));
+    }
+
+    #[test]
+    fn g5_a_floor_refuses_what_began_up_to_it_and_zero_refuses_nothing() {
+        let token = |millis| TokenIds::new(None, "t", None).with_issued_at(Timestamp::from_millis(millis));
+        let ours = epoch(1, 5000);
+        assert!(ours.refuses(&token(7)) && !ours.refuses(&token(8)) && ours.refuses(&TokenIds::new(None, "t", None)));
+        let open = Epoch { floor: Timestamp::default(), ..ours };
+        assert!(!open.refuses(&token(0)) && !open.refuses(&TokenIds::new(None, "t", None)));
+    }
 }

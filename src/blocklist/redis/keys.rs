@@ -1,6 +1,6 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
-use crate::blocklist::{BareId, RevocationId, Scope, TokenIds};
+use crate::blocklist::{BareId, RevocationId, Scope};
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]
@@ -24,11 +24,6 @@ impl Keys {
 
     pub(super) fn tutorial(&self) -> TutorialEntries {
         self.tutorial
-    }
-
-    /// How many entries there can be for a token.
-    pub(super) fn count(&self, token: &TokenIds) -> usize {
-        token.each().count() + usize::from(self.tutorial == TutorialEntries::Shared && token.bare().is_some())
     }
 
     /// The key of the tutorial's entry, where those count.

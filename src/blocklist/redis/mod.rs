@@ -1,5 +1,6 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod acks;
 mod audit;
 mod batch;
 mod check;
@@ -13,6 +14,7 @@ mod host;
 mod keys;
 mod log;
 mod mirror;
+mod policy;
 mod rotate;
 mod route;
 #[cfg(feature = "sentinel")]
@@ -34,15 +36,16 @@ use std::{
 use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
+use acks::Acks;
 use batch::Batcher;
-use check::Reply;
+use check::{Checks, Question};
 use dial::{DialError, Dialler};
-use epoch::Seen;
+use epoch::{Promises, Seen};
 use exchange::{Failure, Patience, Request};
 use mirror::Told;
 pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
-use settings::Replicas;
-pub use settings::{Eviction, OnLoss, RedisSettings};
+pub use policy::{Eviction, OnLoss};
+pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
 
 use super::{Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds};
@@ -81,11 +84,13 @@ struct Shared {
     keys: keys::Keys,
     revoke_script: Script,
     rotate_script: Script,
-    batcher: Batcher,
-    dialler: Dialler,
-    mirrors: mirror::Mirrors,
+    checks_together: Batcher<check::Checks>,
+    acks: Batcher<acks::Acks>,
     /// Checks under way.
     checks: AtomicUsize,
+    promises: Arc<Promises>,
+    dialler: Dialler,
+    mirrors: mirror::Mirrors,
     auditor: JoinHandle<()>,
     runtime: Handle,
 }
@@ -148,7 +153,7 @@ impl RedisBlocklist {
         first: Option<dial::Connected>,
         runtime: Handle,
     ) -> Self {
-        let keys = settings.keys();
+        let (keys, promises) = (settings.keys(), Arc::clone(&dialler.promises));
         let second = settings.replicas.map(|_| dialler.clone());
         let reader = Supervisor::start(dialler.clone(), seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
@@ -160,10 +165,12 @@ impl RedisBlocklist {
             keys,
             revoke_script: entry::script(),
             rotate_script: rotate::script(),
-            batcher: Batcher::default(),
+            checks_together: Batcher::default(),
+            acks: Batcher::default(),
+            checks: AtomicUsize::new(0),
+            promises,
             dialler,
             mirrors: mirror::Mirrors::default(),
-            checks: AtomicUsize::new(0),
             runtime,
         }))
     }
@@ -178,11 +185,10 @@ impl Shared {
     async fn ask(&self, tokens: &[TokenIds], deadline: Instant) -> Result<Vec<Result<Status, Outage>>, Failure> {
         let mut live = self.reader.live()?;
         meter::batched(tokens.len());
-        let command = check::command(&self.keys, tokens);
-        let answer = self.reader.send(&mut live, Request::Command(&command), deadline).await?;
-        let reply = Reply::read(&answer, tokens, &live.connected.epoch, &self.keys);
-        let mut reply = reply.map_err(|failure| self.reader.heed(&live, failure))?;
-        Ok(tokens.iter().map(|token| reply.status(token)).collect())
+        let question = Question::new(&self.keys, tokens);
+        let answer = self.reader.send(&mut live, Request::Command(&question.command()), deadline).await?;
+        let reply = question.read(&answer, live.connected.epoch);
+        Ok(question.statuses(&reply.map_err(|failure| self.reader.heed(&live, failure))?))
     }
 
     async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
@@ -190,7 +196,7 @@ impl Shared {
         let deadline = Instant::now() + self.settings.check_deadline;
         let mut patience = Patience::new(deadline);
         loop {
-            match batch::ask(&self, token, deadline).await {
+            match batch::ask::<Checks>(&self, token, deadline).await.unwrap_or(Err(Outage::TimedOut.into())) {
                 Ok(status) => return Ok(status),
                 Err(failure) => patience.outlast(failure, &self.reader).await?,
             }
@@ -199,35 +205,25 @@ impl Shared {
 
     async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
         let tokens = [*token];
-        let command = check::command(&self.keys, &tokens);
-        let read = |live: &Live, answer: &Value| {
-            Ok(Reply::read(answer, &tokens, &live.connected.epoch, &self.keys)?.cut_off(token)?)
-        };
+        let question = Question::new(&self.keys, &tokens);
+        let command = question.command();
+        let read = |live: &Live, answer: &Value| Ok(question.cut_off(&question.read(answer, live.connected.epoch)?)?);
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
         Ok(cut_off)
     }
 
-    async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    async fn revoke(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
-        let Some((_, mut live)) = self.store(revocation, &log::pack(revocation), deadline).await? else {
+        let Some(live) = self.store(revocation, &log::pack(revocation), deadline).await? else { return Ok(()) };
+        if self.settings.replicas.is_none() {
             return Ok(());
-        };
-        let Some(Replicas { count, within }) = self.settings.replicas else { return Ok(()) };
-        // Counts those that have all that this connection has written, so it is the same connection.
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(count.get()).arg(millis(within));
-        match self.writer().send(&mut live, Request::Command(&wait), deadline).await {
-            Ok(Value::Int(acks)) if acks >= i64::from(count.get()) => Ok(()),
-            Ok(_) | Err(_) => {
-                meter::ack_missed();
-                Err(RevokeError::NotReplicated)
-            }
         }
+        batch::ask::<Acks>(self, live, deadline).await.unwrap_or(Err(RevokeError::NotReplicated))
     }
 
     /// And has the mirrors of this process know it at once.
-    async fn revoke_and_tell(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    async fn revoke_and_tell(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
         for _ in 0..3 {
             let restorations = self.mirrors.restorations();
             self.revoke(revocation).await?;
@@ -240,12 +236,7 @@ impl Shared {
 
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
-    async fn store(
-        &self,
-        revocation: &Revocation,
-        packed: &[u8],
-        deadline: Instant,
-    ) -> Result<Option<((), Live)>, Outage> {
+    async fn store(&self, revocation: &Revocation, packed: &[u8], deadline: Instant) -> Result<Option<Live>, Outage> {
         let live_for = revocation.until.since(self.now());
         if live_for.is_zero() {
             return Ok(None);
@@ -256,10 +247,12 @@ impl Shared {
             Request::Script(self.revoking(revocation, packed, &live.connected.epoch.to_text(), live_for, always))
         };
         let read = |_: &Live, answer: &Value| match answer {
-            Value::BulkString(_) => Ok(()),
+            Value::BulkString(id) => Ok(id.clone()),
             _ => Err(Outage::UnexpectedReply.into()),
         };
-        self.writer().insist(deadline, call, read).await.map(Some)
+        let (id, live) = self.writer().insist(deadline, call, read).await?;
+        self.promises.add(live.connected.epoch, &id, live_for);
+        Ok(Some(live))
     }
 
     /// The script that stores an entry, in the epoch that is written so.
@@ -278,6 +271,7 @@ impl Shared {
             call.arg(argument);
         }
         call.arg(millis(live_for)).arg(packed).arg(if always { "always" } else { "" });
+        call.arg(revocation.reason.unwrap_or_default());
         if let Some((key, live_for)) = bare.filter(|(_, live_for)| !live_for.is_zero()) {
             call.key(key).arg(millis(live_for));
         }
@@ -335,10 +329,7 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move {
-            let outcome = self.0.revoke_and_tell(revocation).await;
-            revocation.counted(outcome)
-        })
+        Box::pin(async move { revocation.reported(self.0.revoke_and_tell(revocation).await) })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

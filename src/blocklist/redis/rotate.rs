@@ -3,6 +3,8 @@
 //! A session's newest refresh token is in `{ns}:r:<session>`: `<number> <minted at> <token id>`, the time in milliseconds since the
 //! Unix epoch and the id in hexadecimal digits.
 
+use std::sync::Arc;
+
 use redis::{Script, ScriptInvocation, Value};
 use tokio::time::Instant;
 
@@ -43,7 +45,7 @@ if stored then
   local is_previous = presented + 1 == number
   if presented < number and not (is_previous and token_id == successor) then
     if is_previous and math.max(now - minted_at, 0) < grace then return {'repeated', number, minted_at, token_id} end
-    local revoked = revoke(session_key, ever, '0', '', revoked_for, theft, '')
+    local revoked = revoke(session_key, ever, '0', '', revoked_for, theft, '', 'replayed')
     if type(revoked) ~= 'string' then return revoked end
     return {'replayed'}
   end
@@ -59,7 +61,7 @@ pub(super) fn script() -> Script {
 }
 
 impl Shared {
-    async fn rotate(&self, redemption: &Redemption) -> Result<Rotation, RevokeError> {
+    async fn rotate(self: &Arc<Self>, redemption: &Redemption) -> Result<Rotation, RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let clock = redis::cmd("TIME");
         let (time, _) = self.reader.insist(deadline, |_| Request::Command(&clock), |_, time| read_time(time)).await?;

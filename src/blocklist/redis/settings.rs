@@ -8,6 +8,7 @@ use super::{
     dial::Dialler,
     host::{Connector, Host},
     keys::{Keys, TutorialEntries},
+    policy::{Eviction, OnLoss, Replicas},
     route::Route,
     tls::Tls,
     url::{self, Security, Topology},
@@ -46,40 +47,6 @@ pub struct RedisSettings {
     tutorial: TutorialEntries,
     eviction: Eviction,
     on_loss: OnLoss,
-}
-
-/// How many replicas have to acknowledge a revocation, and how long that may take.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Replicas {
-    pub(super) count: NonZeroU8,
-    pub(super) within: Duration,
-}
-
-/// What to do about a Redis that has lost revocations: it was emptied (`FLUSHALL`), came back without its data, is another database, or a
-/// replica that was promoted before it had everything.
-///
-/// The first start on an empty Redis looks the same, and is treated the same, unless
-/// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise) was called before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnLoss {
-    /// Refuse every token that was issued until the loss was noticed: any of them could have been revoked. People log in again, and
-    /// all is well within seconds. Where it is a token's session that counts, its login must be later. The default.
-    #[default]
-    Floor,
-    /// Answer [`Outage::Lost`](crate::Outage::Lost) (503) until somebody has restored the data or called
-    /// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise).
-    Deny,
-}
-
-/// What to do about a Redis whose `maxmemory-policy` is not `noeviction`: short of memory it may forget a logout, after it has
-/// said that it is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Eviction {
-    /// Use it, and warn in the log at each connection. The default, for a Redis that others share and configure.
-    #[default]
-    Warned,
-    /// Do not use it, nor one whose policy cannot be asked (the user needs `+info`).
-    Refused,
 }
 
 impl RedisSettings {
@@ -263,8 +230,8 @@ impl RedisSettings {
     /// [`revoke_deadline`](Self::revoke_deadline). Else it is [`RevokeError::NotReplicated`](crate::RevokeError::NotReplicated). By
     /// default none is waited for, and a failover loses what was confirmed in the moments before it.
     ///
-    /// Revocations then have a connection of their own. An acknowledgement means that the replica has received it; to be sure that one that
-    /// has is promoted, set `min-replicas-to-write` too.
+    /// Revocations then have a connection of their own. Only where **every** replica that can be promoted has to acknowledge does no
+    /// failover lose what was confirmed: of two, with a count of one, the other may be promoted.
     #[must_use]
     pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
         self.replicas = Some(Replicas { count, within });
@@ -329,6 +296,7 @@ impl RedisSettings {
             eviction: self.eviction,
             on_loss: self.on_loss,
             clock: Arc::clone(&self.clock),
+            promises: Arc::default(),
             holders: Arc::default(),
         })
     }

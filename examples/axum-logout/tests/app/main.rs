@@ -7,4 +7,5 @@ mod outage;
 mod server;
 mod settings;
 mod shutdown;
+mod topologies;
 mod two_processes;

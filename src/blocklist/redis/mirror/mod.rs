@@ -97,6 +97,7 @@ impl MirrorBlocklist {
         }
         let holding = Arc::new(Holding::new(&settings, Arc::clone(&redis.0.settings.clock)));
         redis.0.mirrors.attach(&holding);
+        redis.0.promises.mirror();
         let feed = Feed::new(Arc::clone(&holding), Arc::clone(&redis.0), settings.pace());
         let feed = redis.0.runtime.spawn(feed.run());
         Ok(Self(Arc::new(Owner { holding, redis, feed })))

@@ -1,5 +1,7 @@
 //! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
 
+mod watch;
+
 use std::{
     fmt,
     sync::Arc,
@@ -15,7 +17,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, Verifier},
+    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, Verifier},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -73,36 +75,27 @@ impl Guard {
     /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
         let Check { candidate, lookup } = self.check(token)?;
-        self.decide(candidate, lookup.await)
-    }
-
-    /// The decision about what a request carries, if it needs no waiting.
-    pub(crate) fn decide_at_once<X: DeserializeOwned>(&self, token: Result<&str, Reason>) -> Decision<X> {
-        let token = token.map_err(|reason| self.reject(reason));
-        match token.and_then(|token| self.check(token)) {
-            Err(rejection) => Decision::Now(Err(rejection)),
-            Ok(check) => match check.lookup.answer() {
-                Some(answer) => Decision::Now(self.decide(check.candidate, answer)),
-                None => Decision::Later(check),
-            },
-        }
+        let authenticated = self.decide(candidate, lookup.await)?;
+        self.count_admitted(&authenticated);
+        Ok(authenticated)
     }
 
     /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind.
-    fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
+    pub(crate) fn check<X: DeserializeOwned>(&self, token: &str) -> Result<Check<X>, Rejection> {
         let now = self.verifier.now();
-        let Verified { kind, claims, application } =
+        let Verified { kind, claims, application, payload } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
         let ids = names(&claims);
         let kept_for = self.verifier.revocations_kept_for();
-        let candidate = Arc::new(Facts { kind, claims, application, ids, kept_for });
+        let candidate = Arc::new(Facts { kind, claims, application, payload, ids, kept_for });
         Ok(Check { candidate, lookup: self.blocklist.check(&ids) })
     }
 
-    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to.
+    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
+    /// request through [counts](Self::count_admitted) it.
     pub(crate) fn decide<X>(
         &self,
         candidate: Arc<Facts<X>>,
@@ -119,8 +112,22 @@ impl Guard {
             Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
-        meter::checked(self.expected.as_str(), revocation.outcome());
         Ok(Authenticated(candidate, revocation))
+    }
+
+    /// Called once for each request that is let through with a token.
+    pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
+        meter::checked(self.expected.as_str(), authenticated.1.outcome());
+    }
+
+    /// The time, by the verifier's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.verifier.now()
+    }
+
+    /// The latest moment that a token may name as past.
+    pub(crate) fn latest_past(&self) -> Timestamp {
+        self.verifier.latest_issue()
     }
 
     /// The longest token, in bytes, that is looked at.
@@ -129,7 +136,7 @@ impl Guard {
     }
 
     /// Called once for each request that is refused.
-    fn reject(&self, reason: Reason) -> Rejection {
+    pub(crate) fn reject(&self, reason: Reason) -> Rejection {
         let rejection = Rejection::new(self.expected, reason);
         meter::checked(self.expected.as_str(), rejection.reason());
         rejection
@@ -150,14 +157,6 @@ impl fmt::Debug for Guard {
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<Facts<X>>,
     pub(crate) lookup: Lookup,
-}
-
-/// What a guard has come to, at once.
-pub(crate) enum Decision<X> {
-    /// It needed nobody, or the blocklist knew its answer.
-    Now(Result<Authenticated<X>, Rejection>),
-    /// The blocklist has to be waited for.
-    Later(Check<X>),
 }
 
 /// Proof that a request carried a genuine token of the kind asked for, which nobody has revoked. Only a [`Guard`] makes one.
@@ -193,6 +192,7 @@ pub(crate) struct Facts<X> {
     kind: TokenKind,
     claims: RegisteredClaims,
     application: X,
+    payload: Payload,
     ids: TokenIds,
     /// How long a revocation of more than this token has to be remembered.
     kept_for: Duration,
@@ -232,6 +232,17 @@ impl<X> Authenticated<X> {
     /// When the login was that the token comes of, as exactly as the token tells.
     pub(crate) fn session_began(&self) -> Option<Timestamp> {
         self.0.ids.issued_at()
+    }
+
+    /// When the user proved who they are: `auth_time` (OpenID Connect), else what tokens of the [`Issuer`](crate::Issuer) say of
+    /// their login.
+    pub(crate) fn logged_in_at(&self) -> Option<Timestamp> {
+        self.0.payload.date("auth_time").ok()?.or(self.0.claims.session_began)
+    }
+
+    /// All that the token says.
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.0.payload
     }
 
     /// How many refresh tokens of the session were redeemed before this one.
@@ -301,7 +312,8 @@ pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Dura
     match ids.session() {
         // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
         Some(session) => {
-            let revocation = Revocation::new(Scope::Session, session, now + kept_for);
+            // By the hour, so that logging out again and again is one entry.
+            let revocation = Revocation::new(Scope::Session, session, (now + kept_for).next_hour());
             revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
         }
         None => end_of_token(ids, expires_at),
