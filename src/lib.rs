@@ -6,7 +6,7 @@
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
 //! | [`KeySet`], [`Jwks`] | its keys, of one party or of several, replaced without a restart and published; `RemoteKeys` fetches them |
-//! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
+//! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many, `MirrorBlocklist` before it: all of it in memory |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
 //! | [`LogoutLayer`] | stands before the logout: takes expired tokens too, and proves nothing else |
@@ -75,7 +75,7 @@
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
-//! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
+//! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`, `MirrorBlocklist`; `sentinel`, `cluster` and
 //! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 

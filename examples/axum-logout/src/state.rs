@@ -4,7 +4,8 @@ use std::{error, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tower_jwt_blocklist::{
-    Blocklist, Issuer, JwtBlocklistLayer, LogoutLayer, MemoryBlocklist, RedisBlocklist, Rotate, SigningKey, Verifier,
+    Blocklist, Issuer, JwtBlocklistLayer, LogoutLayer, MemoryBlocklist, MirrorBlocklist, MirrorSettings,
+    RedisBlocklist, Rotate, SigningKey, Verifier,
 };
 
 use crate::{
@@ -33,6 +34,8 @@ pub struct AppState {
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) blocklist: Arc<dyn Blocklist>,
+    /// The same, where it is one.
+    pub(crate) mirror: Option<MirrorBlocklist>,
 }
 
 impl AppState {
@@ -46,16 +49,18 @@ impl AppState {
         let verifier = Verifier::builder().key(key).issuer("axum-logout").audience("axum-logout").build();
         let verifier = Arc::new(verifier.map_err(StartError::of("the verifier of tokens"))?);
 
-        // One store, asked by the layers and told by the issuer.
-        let (blocklist, store): (Arc<dyn Blocklist>, Arc<dyn Rotate>) = match &settings.store {
+        // One store, asked by the layers and told by the issuer. Of Redis there is a mirror in memory, which is asked in its place.
+        let (blocklist, mirror, store): (Arc<dyn Blocklist>, _, Arc<dyn Rotate>) = match &settings.store {
             Store::Memory => {
                 let memory = MemoryBlocklist::new();
-                (Arc::new(memory.clone()), Arc::new(memory))
+                (Arc::new(memory.clone()), None, Arc::new(memory))
             }
             Store::Redis(redis) => {
                 let redis = RedisBlocklist::connect((**redis).clone()).await;
                 let redis = redis.map_err(StartError::of("Redis (REDIS_URL, or REDIS_HOST and REDIS_PORT)"))?;
-                (Arc::new(redis.clone()), Arc::new(redis))
+                let mirror = MirrorBlocklist::start(redis.clone(), MirrorSettings::new());
+                let mirror = mirror.map_err(StartError::of("the mirror of Redis"))?;
+                (Arc::new(mirror.clone()), Some(mirror), Arc::new(redis))
             }
         };
         // An access token for 1 hour, a refresh token for 2 days and a session for 30, unless told otherwise.
@@ -65,7 +70,7 @@ impl AppState {
         let database = format!("{} (DATABASE_URL)", settings.database);
         let pool = settings.database.connect().await.map_err(StartError::of(database))?;
         let passwords = Passwords::new().map_err(StartError::of("password hashing"))?;
-        Ok(Self { users: Users::new(pool), passwords, issuer, verifier, blocklist })
+        Ok(Self { users: Users::new(pool), passwords, issuer, verifier, blocklist, mirror })
     }
 
     /// Lets requests with an access token through.

@@ -14,6 +14,9 @@ pub(super) struct Replicas {
 ///
 /// The first start on an empty Redis looks the same, and is treated the same, unless
 /// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise) was called before.
+///
+/// Where processes with a [`MirrorBlocklist`](crate::MirrorBlocklist) are alive, neither comes about: they put everything back. For up to two
+/// seconds they are waited for, where it is known that there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnLoss {
     /// Refuse every token that was issued until the loss was noticed: any of them could have been revoked. People log in again, and

@@ -12,7 +12,7 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::{join, time::timeout};
-use tower_jwt_blocklist::TokenIds;
+use tower_jwt_blocklist::{MirrorState, TokenIds};
 
 use crate::state::AppState;
 
@@ -24,6 +24,24 @@ pub(super) struct Health {
     status: &'static str,
     database: &'static str,
     blocklist: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mirror: Option<Mirror>,
+}
+
+/// The blocklist's copy in memory.
+#[derive(Serialize)]
+struct Mirror {
+    state: &'static str,
+    /// How long ago it was last proven to be whole, in milliseconds; null before it was.
+    age_ms: Option<u128>,
+    entries: usize,
+}
+
+impl From<MirrorState> for Mirror {
+    fn from(state: MirrorState) -> Self {
+        let age_ms = state.age().map(|age| age.as_millis());
+        Self { state: state.phase().as_str(), age_ms, entries: state.entries() }
+    }
 }
 
 pub(super) async fn healthz(
@@ -36,7 +54,9 @@ pub(super) async fn healthz(
     let (database, blocklist) = (matches!(database, Ok(Ok(()))), matches!(blocklist, Ok(Ok(_))));
 
     let word = |good| if good { "ok" } else { "unavailable" };
-    let health = Health { status: word(database && blocklist), database: word(database), blocklist: word(blocklist) };
+    let mirror = state.mirror.as_ref().map(|mirror| mirror.state().into());
+    let status = word(database && blocklist);
+    let health = Health { status, database: word(database), blocklist: word(blocklist), mirror };
     if database && blocklist {
         (StatusCode::OK, [(CACHE_CONTROL, HeaderValue::from_static("no-store"))], Json(health))
     } else {

@@ -65,6 +65,12 @@ impl Client {
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("/healthz never answered {status}"))
     }
 
+    /// Asks until the token is refused.
+    pub(crate) async fn wait_for_refusal(&self, path: &str, token: &str) {
+        let asking = async { while self.get(path, token).await.status == StatusCode::OK {} };
+        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path} never refused the token"));
+    }
+
     pub(crate) async fn sign_up(&self, email: &str) -> Answer {
         self.post("/signup", &json!({ "email": email, "password": PASSWORD })).await
     }

@@ -13,15 +13,19 @@ async fn a_stalled_redis_is_an_outage_until_it_goes_on() {
     client.sign_up("ann@example.com").await;
     let (tokens, gone) = (client.log_in("ann@example.com").await, client.log_in("ann@example.com").await);
     assert_eq!(client.get("/logout", &gone.access).await.status, 200);
-    assert_eq!(client.health().await.status, 200);
+    let health = client.health().await;
+    assert_eq!(health.status, 200);
+    assert!(health.body["mirror"]["age_ms"].is_u64() && health.body["mirror"]["entries"] == 1, "{}", health.body);
 
     redis.pause();
     let health = client.wait_for_health(503).await;
     assert_eq!((&health.body["database"], &health.body["blocklist"]), (&"ok".into(), &"unavailable".into()));
+    assert_eq!(health.body["mirror"]["state"], "stale");
     for path in ["/me", "/logout"] {
         client.get(path, &tokens.access).await.is_unavailable();
-        client.get(path, &gone.access).await.is_unavailable();
     }
+    client.get("/logout", &gone.access).await.is_unavailable();
+    client.get("/me", &gone.access).await.is_refused("revoked");
     client.get("/refresh_token", &tokens.refresh).await.is_unavailable();
 
     redis.resume();

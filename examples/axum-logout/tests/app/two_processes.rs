@@ -26,6 +26,9 @@ async fn a_logout_at_one_is_a_logout_at_the_other() {
     assert_eq!(other.client.get("/me", &tokens.access).await.status, 200);
 
     assert_eq!(one.client.get("/logout", &tokens.access).await.status, 200);
+    // At once where it was done, and within a moment at the other.
+    one.client.get("/me", &tokens.access).await.is_refused("revoked");
+    other.client.wait_for_refusal("/me", &tokens.access).await;
     for client in [&one.client, &other.client] {
         client.get("/me", &tokens.access).await.is_refused("revoked");
         client.get("/refresh_token", &tokens.refresh).await.is_refused("revoked");
