@@ -222,6 +222,9 @@ async fn g7_what_is_confirmed_while_redis_is_restored_is_stored() {
         epoch != before && epoch.ends_with(" 0") && !confirmed.is_empty()
     })
     .await;
+    for node in &nodes {
+        node.catches_up().await;
+    }
     let confirmed: Vec<_> = confirmed.iter().map(String::as_str).collect();
     goes_on(&nodes.each_ref(), &[&OUT[..], &confirmed].concat()).await;
 }

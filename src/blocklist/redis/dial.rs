@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::Mul
 use tokio::time::timeout;
 
 use super::{
+    beginning,
     epoch::{self, Epoch, Holders, Loss, Promises, Seen},
     exchange::Failure,
     host::{Connector, Host},
@@ -77,7 +78,8 @@ impl Dialler {
             self.check_eviction(&mut connection).await?;
             seen.remember(&self.promises);
             let now = || self.now();
-            let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, &self.holders, now).await?;
+            let epoch =
+                beginning::reconcile(&mut connection, &self.keys, seen, self.on_loss, &self.holders, now).await?;
             Ok(Connected { connection, epoch, host })
         };
         timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
@@ -88,7 +90,7 @@ impl Dialler {
         let writing = async {
             let (_, mut connection) = self.connect().await?;
             let begun = Epoch::begin(self.now(), floor)?;
-            epoch::begin(&mut connection, &self.keys, begun).await
+            beginning::begin(&mut connection, &self.keys, begun).await
         };
         timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
     }

@@ -17,13 +17,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{Script, Value, aio::MultiplexedConnection};
+use redis::Value;
 
-use super::{dial::DialError, keys::Keys, policy::OnLoss};
+use super::{dial::DialError, keys::Keys};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
-    meter,
 };
 
 /// How far two clocks may be apart: that of the process that begins an epoch, and ours.
@@ -31,13 +30,9 @@ const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 /// How long those who hold the revocations in memory have to begin putting them back.
 const HOLDERS_MAY_TAKE: Duration = Duration::from_secs(2);
 /// The same, where nobody is known to hold them: whoever has just started on an empty store does not know everybody.
-const STRANGERS_MAY_TAKE: Duration = Duration::from_millis(250);
-/// For how long the word of one who puts them back counts.
-const CLAIM: Duration = Duration::from_secs(3);
+pub(super) const STRANGERS_MAY_TAKE: Duration = Duration::from_millis(250);
 
 const RESTORING: &str = " restoring";
-
-const ATTEMPTS: usize = 10;
 
 /// `<id> <began at> <floor>`: 32 hexadecimal digits, and milliseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +50,10 @@ impl Epoch {
         Ok(Self { id, began_at: now, floor })
     }
 
+    pub(super) fn with_floor(self, floor: Timestamp) -> Self {
+        Self { floor, ..self }
+    }
+
     pub(super) fn to_text(self) -> String {
         format!("{} {} {}", self.id, self.began_at.as_millis(), self.floor.as_millis())
     }
@@ -67,6 +66,11 @@ impl Epoch {
     /// The other way round.
     fn parse_closed(text: &[u8]) -> Option<Self> {
         Self::parse(text.strip_suffix(RESTORING.as_bytes())?)
+    }
+
+    /// The floor of an epoch that is written so, whether it is open or not; zero for anything else.
+    pub(super) fn floor_of(text: &[u8]) -> Timestamp {
+        Self::parse(text).or_else(|| Self::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
     }
 
     /// Whether this is how the epoch is written.
@@ -159,7 +163,7 @@ impl Holders {
     }
 
     /// How long to wait for them.
-    fn may_take(&self, seen: &Seen) -> Duration {
+    pub(super) fn may_take(&self, seen: &Seen) -> Duration {
         match seen.epoch {
             _ if self.0.load(Ordering::Relaxed) => HOLDERS_MAY_TAKE,
             None => STRANGERS_MAY_TAKE,
@@ -257,7 +261,7 @@ impl Seen {
 
 impl Found {
     /// To be called where nothing was lost.
-    fn tell(&self, holders: &Holders) {
+    pub(super) fn tell(&self, holders: &Holders) {
         if self.is_mirrored {
             holders.exist();
         }
@@ -270,8 +274,7 @@ impl Found {
 
     /// The floor of whatever epoch there is.
     pub(super) fn floor(&self) -> Timestamp {
-        let text = self.epoch.as_deref().unwrap_or_default();
-        Epoch::parse(text).or_else(|| Epoch::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
+        Epoch::floor_of(self.epoch.as_deref().unwrap_or_default())
     }
 }
 
@@ -317,125 +320,6 @@ fn id_of_first(entries: &Value) -> Option<Option<String>> {
         },
         Some(_) => None,
     }
-}
-
-/// Begins an epoch, if the one that is there is still the one expected (`''`: none), and claims it for so many milliseconds, unless
-/// that is zero. Answers with the one that is there then.
-const BEGIN: &str = r"
-local epoch = redis.call('GET', KEYS[1]) or ''
-if epoch ~= ARGV[1] then return epoch end
-redis.call('SET', KEYS[1], ARGV[2])
-redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
-redis.call('SET', KEYS[3], '0', 'NX')
-if ARGV[3] ~= '0' then redis.call('SET', KEYS[4], '', 'PX', ARGV[3]) end
-return ARGV[2]
-";
-
-/// Writes an epoch in place of the one that is expected. Answers with the one that is there then: another process can have been
-/// faster.
-async fn replace(
-    connection: &mut MultiplexedConnection,
-    keys: &Keys,
-    expected: &[u8],
-    text: &str,
-    claim: Duration,
-) -> Result<Vec<u8>, DialError> {
-    let script = Script::new(BEGIN);
-    let mut call = script.key(keys.epoch());
-    call.key(keys.log()).key(keys.longest()).key(keys.claim());
-    call.arg(expected).arg(text).arg(claim.as_millis().to_string());
-    call.invoke_async(connection).await.map_err(|error| DialError::of(&error))
-}
-
-/// Begins an epoch in place of the one that is expected, and keeps it closed. Whether it was begun.
-pub(super) async fn begin_closed(
-    connection: &mut MultiplexedConnection,
-    keys: &Keys,
-    expected: &[u8],
-    epoch: Epoch,
-) -> Result<bool, DialError> {
-    let text = epoch.to_closed_text();
-    Ok(replace(connection, keys, expected, &text, CLAIM).await? == text.as_bytes())
-}
-
-/// Says that the revocations are still being put back.
-pub(super) fn renew_claim(pipeline: &mut redis::Pipeline, keys: &Keys) {
-    let millis = CLAIM.as_millis().to_string();
-    pipeline.cmd("SET").arg(keys.claim()).arg("").arg("PX").arg(millis).ignore();
-}
-
-/// Opens an epoch that was kept closed. Whether it was still there.
-pub(super) async fn open(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<bool, DialError> {
-    let (closed, text) = (epoch.to_closed_text(), epoch.to_text());
-    Ok(replace(connection, keys, closed.as_bytes(), &text, Duration::ZERO).await? == text.as_bytes())
-}
-
-/// Begins a new epoch, whatever is there. A floor that is there already is not lowered.
-pub(super) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<(), DialError> {
-    let mut there = Vec::new();
-    for _ in 0..ATTEMPTS {
-        let floor = Epoch::parse(&there).map_or(epoch.floor, |earlier| earlier.floor.max(epoch.floor));
-        let epoch = Epoch { floor, ..epoch };
-        there = replace(connection, keys, &there, &epoch.to_text(), Duration::ZERO).await?;
-        if epoch.is_written(&there) {
-            return Ok(());
-        }
-    }
-    Err(DialError::Other)
-}
-
-/// Finds out whether the store is whole, and mends what a loss has left, as far as the policy lets it.
-pub(super) async fn reconcile(
-    connection: &mut MultiplexedConnection,
-    keys: &Keys,
-    seen: &mut Seen,
-    on_loss: OnLoss,
-    holders: &Holders,
-    now: impl Fn() -> Timestamp,
-) -> Result<Epoch, DialError> {
-    // Twice when there is a loss; more often only while others mend it at the same time.
-    for _ in 0..ATTEMPTS {
-        let mut pipeline = redis::pipe();
-        ask(&mut pipeline, keys, seen);
-        let started = now();
-        let replies: Vec<Value> = pipeline.query_async(connection).await.map_err(|error| DialError::of(&error))?;
-        let found = read(seen, &replies).ok_or(DialError::Other)?;
-        let loss = match seen.judge(&found) {
-            Ok(epoch) => {
-                found.tell(holders);
-                seen.update(epoch, found, started);
-                return Ok(epoch);
-            }
-            Err(loss) => loss,
-        };
-        if found.closed_epoch().is_some() && found.is_claimed {
-            return Err(DialError::Restoring);
-        }
-        match on_loss {
-            OnLoss::Deny => return Err(DialError::Lost(loss)),
-            OnLoss::Floor => {
-                let wait = holders.may_take(seen).saturating_sub(seen.notice_loss().elapsed());
-                if wait > STRANGERS_MAY_TAKE {
-                    return Err(DialError::Restoring);
-                }
-                if !wait.is_zero() {
-                    tokio::time::sleep(wait).await;
-                    continue;
-                }
-                let now = now();
-                let (expected, begun) = (found.epoch.as_deref().unwrap_or_default(), Epoch::begin(now, now)?);
-                replace(connection, keys, expected, &begun.to_text(), Duration::ZERO).await?;
-                meter::lost();
-                tracing::warn!(
-                    reason = loss.as_str(),
-                    "Redis does not hold the revocations: tokens issued until now are refused"
-                );
-                // Only the epoch counts from here on: what the log had is covered by the floor.
-                seen.last_id = None;
-            }
-        }
-    }
-    Err(DialError::Other)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod acks;
 mod audit;
 mod batch;
+mod beginning;
 mod check;
 #[cfg(feature = "cluster")]
 mod cluster;

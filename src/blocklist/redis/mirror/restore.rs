@@ -11,9 +11,10 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     super::{
+        beginning,
         dial::DialError,
         entry,
-        epoch::{self, Epoch, Found, Loss},
+        epoch::{Epoch, Found, Loss},
         log,
     },
     feed::Feed,
@@ -91,7 +92,7 @@ impl Feed {
         let keys = &self.shared.keys;
         let begun = Epoch::begin(self.holding.time(), known.floor.max(found.floor()))?;
         let there = found.epoch.as_deref().unwrap_or_default();
-        if !epoch::begin_closed(connection, keys, there, begun).await? {
+        if !beginning::begin_closed(connection, keys, there, begun).await? {
             return Ok(());
         }
         meter::lost();
@@ -102,7 +103,7 @@ impl Feed {
         while began.elapsed() < OTHERS_MAY_TAKE || self.others_help(connection).await? {
             sleep(PAUSE).await;
         }
-        if epoch::open(connection, &self.shared.keys, begun).await? {
+        if beginning::open(connection, &self.shared.keys, begun).await? {
             tracing::warn!(entries = self.holding.set.len(), written, "Redis holds the revocations again");
             self.helped = Some(begun);
         }
@@ -139,7 +140,7 @@ impl Feed {
         let keys = &self.shared.keys;
         let mut pipeline = redis::pipe();
         match into {
-            Into::Own(_) => epoch::renew_claim(&mut pipeline, keys),
+            Into::Own(_) => beginning::renew_claim(&mut pipeline, keys),
             Into::Others(_) => {
                 pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(super::super::millis(HELPS)).ignore();
             }
@@ -150,7 +151,7 @@ impl Feed {
     async fn others_help(&self, connection: &mut MultiplexedConnection) -> Result<bool, DialError> {
         let keys = &self.shared.keys;
         let mut pipeline = redis::pipe();
-        epoch::renew_claim(&mut pipeline, keys);
+        beginning::renew_claim(&mut pipeline, keys);
         pipeline.cmd("GET").arg(keys.helpers());
         let (helpers,): (Value,) = within(PAGE_DEADLINE, pipeline.query_async(connection)).await?;
         Ok(helpers != Value::Nil)
