@@ -64,7 +64,8 @@ async fn r48_every_scope_and_cut_off_is_mirrored() {
 #[tokio::test]
 async fn r68_what_is_revoked_while_all_is_read_is_not_missed() {
     let server = redis().await;
-    let writer = Arc::new(RedisBlocklist::connect(to(&server)).await.unwrap());
+    let patient = to(&server).revoke_deadline(10 * MINUTE);
+    let writer = Arc::new(RedisBlocklist::connect(patient).await.unwrap());
     let write = async |numbers: std::ops::Range<u32>| {
         let tasks = numbers.map(|number| {
             let writer = Arc::clone(&writer);
