@@ -21,6 +21,9 @@ fn problem_details(rejection: &Rejection) -> Response<Bytes> {
         RejectionKind::Missing => (StatusCode::UNAUTHORIZED, "Log in, please"),
         RejectionKind::Expired => (StatusCode::UNAUTHORIZED, "You have been away for a while: log in again, please"),
         RejectionKind::Revoked => (StatusCode::UNAUTHORIZED, "You have logged out"),
+        RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => {
+            (StatusCode::FORBIDDEN, "You may not do this")
+        }
         // Never a 401: clients would throw a good token away.
         RejectionKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "We cannot tell at the moment: try again"),
         _ => (StatusCode::UNAUTHORIZED, "This token is not valid here"),

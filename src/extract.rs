@@ -1,7 +1,7 @@
 //! For axum: `Authenticated` and `LoggingOut` as extractors, and `Rejection` as a response.
 
 use axum_core::{
-    extract::FromRequestParts,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{Method, StatusCode, request::Parts};
@@ -9,7 +9,7 @@ use http::{Method, StatusCode, request::Parts};
 use crate::{
     guard::Authenticated,
     logout::LoggingOut,
-    middleware::{self, Rfc6750},
+    middleware::{self, Nobody, Rfc6750},
     rejection::Rejection,
 };
 
@@ -37,16 +37,63 @@ impl IntoResponse for MissingLayer {
     }
 }
 
+/// Why a handler that asks for an [`Authenticated`] was not called.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum AuthenticatedRejection {
+    /// The layer did not run.
+    MissingLayer(MissingLayer),
+    /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through as nobody's. This is its answer to a
+    /// request without a token.
+    Nobody(Box<Response>),
+}
+
+impl IntoResponse for AuthenticatedRejection {
+    fn into_response(self) -> Response {
+        match self {
+            Self::MissingLayer(missing) => missing.into_response(),
+            Self::Nobody(response) => *response,
+        }
+    }
+}
+
 /// Hands out what the layer found. It checks nothing itself: without the layer there is nothing to hand out.
 impl<S, X> FromRequestParts<S> for Authenticated<X>
 where
     S: Sync,
     X: Send + Sync + 'static,
 {
-    type Rejection = MissingLayer;
+    type Rejection = AuthenticatedRejection;
 
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, MissingLayer> {
-        parts.extensions.get::<Self>().cloned().ok_or(MissingLayer)
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AuthenticatedRejection> {
+        found(parts)?.map_err(|nobody: Nobody<X>| {
+            AuthenticatedRejection::Nobody(Box::new(nobody.refuse(&parts.method).map(Into::into)))
+        })
+    }
+}
+
+/// `None` where an [optional](crate::JwtBlocklistLayer::optional) layer let the request through as nobody's. Without any layer it is
+/// an error still.
+impl<S, X> OptionalFromRequestParts<S> for Authenticated<X>
+where
+    S: Sync,
+    X: Send + Sync + 'static,
+{
+    type Rejection = AuthenticatedRejection;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, AuthenticatedRejection> {
+        found::<X>(parts).map(Result::ok)
+    }
+}
+
+fn found<X: Send + Sync + 'static>(
+    parts: &Parts,
+) -> Result<Result<Authenticated<X>, Nobody<X>>, AuthenticatedRejection> {
+    let extensions = &parts.extensions;
+    match (extensions.get::<Authenticated<X>>(), extensions.get::<Nobody<X>>()) {
+        (Some(user), _) => Ok(Ok(user.clone())),
+        (None, Some(nobody)) => Ok(Err(nobody.clone())),
+        (None, None) => Err(AuthenticatedRejection::MissingLayer(MissingLayer)),
     }
 }
 

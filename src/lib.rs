@@ -50,11 +50,15 @@
 //!
 //! # What is decided, in this order
 //!
-//! 1. The request carries exactly one bearer token, else 401 (none) or 400 (not one).
+//! 1. The request carries exactly one bearer token, in its `Authorization` header or where else [`Carriers`] says, else 401 (none,
+//!    unless that is [optional](JwtBlocklistLayer::optional)) or 400 (not one). One in a cookie was not sent by another site's page,
+//!    else 403.
 //! 2. Its form, `alg`, `kid` and `typ` are known (RFC 8725), and its signature is right for the one algorithm of the key.
 //! 3. Its claims say what they must, each once (RFC 7519 §4.1), and it is of the kind the layer asks for.
 //! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503
 //!    ([`OutagePolicy`]).
+//! 5. It is all that the route [requires](Require), and [conditions](JwtBlocklistLayer::allow_if) of the application hold, else 403; or
+//!    401 where a new login helps.
 //!
 //! Of an access token that a layer has seen before, 2 and the unchanging part of 3 are known
 //! ([token cache](JwtBlocklistLayer#token-cache)); times and revocation are checked with each request.
@@ -89,6 +93,7 @@ mod meter;
 mod middleware;
 mod outage;
 mod rejection;
+mod require;
 mod token;
 
 pub use blocklist::{
@@ -101,16 +106,17 @@ pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
-pub use extract::MissingLayer;
+pub use extract::{AuthenticatedRejection, MissingLayer};
 pub use guard::{Authenticated, Guard, RevocationCheck};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
 pub use logout::{LoggingOut, Revocable};
 pub use middleware::{
-    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
-    Rfc6750,
+    Carriers, GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody,
+    ResponseFuture, Rfc6750, SameSite, TokenCookie,
 };
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
+pub use require::{ClaimList, Require};
 pub use token::{
     Algorithm, KindSource, OptionalClaim, SigningKey, TokenCache, TokenIdSource, Verifier, VerifierBuilder,
     VerifyingKey,

@@ -5,7 +5,7 @@
 //!
 //! | name | kind | labels | what |
 //! |---|---|---|---|
-//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), or the `Rejection::reason` |
+//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), `anonymous` and `preflight` (let through without a token), or the `Rejection::reason` |
 //! | `jwt_blocklist_token_cache_total` | counter | `outcome` | genuine tokens at a layer with a token cache: `hit`, seen before, or `miss`, verified in full |
 //! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
 //! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |

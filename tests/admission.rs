@@ -9,6 +9,7 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,8 +20,8 @@ use support::{AUDIENCE, NOW, SECRET, clock, good_token, header as token_header, 
 use testkit::tokens;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, GrpcStatus, JwtBlocklistLayer, Lookup, NoClaims, Outage, RejectionKind, Rfc6750, Scope,
-    Status, TokenIds,
+    Authenticated, Blocklist, Carriers, GrpcStatus, JwtBlocklistLayer, Lookup, NoClaims, Outage, RejectionKind,
+    Require, Rfc6750, Scope, Status, TokenCookie, TokenIds,
 };
 
 type Answer = Result<Status, Outage>;
@@ -94,7 +95,10 @@ async fn ask(layer: JwtBlocklistLayer, method: Method, lines: &[String]) -> Outc
     });
     let mut request = Request::builder().method(method).uri("/");
     for line in lines {
-        request = request.header(header::AUTHORIZATION, line);
+        // A line of another header is written with its name.
+        let (name, value) =
+            line.strip_prefix("Cookie: ").map_or((header::AUTHORIZATION, &**line), |cookie| (header::COOKIE, cookie));
+        request = request.header(name, value);
     }
     let response = layer.layer(inner).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
@@ -138,6 +142,10 @@ fn refresh_token() -> String {
 #[tokio::test]
 async fn the_table_in_the_readme_is_what_is_answered() {
     let good = good_token();
+    let scope = Require::new().scopes(["orders:write"]).unwrap();
+    let login = Require::new().max_login_age(Duration::from_secs(300));
+    let cookie = Carriers::header().cookie(TokenCookie::access());
+    let in_cookie = vec![format!("Cookie: __Host-access_token={good}")];
     let rows = [
         ("no `Authorization` header", access(CLEAR), vec![]),
         ("another scheme, such as `Basic`", access(CLEAR), vec!["Basic dXNlcjpwYXNz".into()]),
@@ -148,14 +156,19 @@ async fn the_table_in_the_readme_is_what_is_answered() {
         ("an access token where refresh is asked for", refresh(CLEAR), bearer(&good)),
         ("a token that was logged out", access(REVOKED), bearer(&good)),
         ("a good token, and Redis cannot be asked", access(DOWN), bearer(&good)),
+        ("a good token without the scope that the route requires", access(CLEAR).require(scope), bearer(&good)),
+        ("a good token of a login longer ago than the route requires", access(CLEAR).require(login), bearer(&good)),
+        ("a good token for which a condition of yours does not hold", access(CLEAR).allow_if(|_| false), bearer(&good)),
+        ("a token in the cookie, and may come from another site", access(CLEAR).carriers(cookie), in_cookie),
     ];
     let mut table = String::from(
         "| The request has | Status | `WWW-Authenticate: Bearer realm=\"api\"` | `error` | `resolution` |\n|---|---|---|---|---|\n",
     );
     for (case, layer, lines) in rows {
-        let outcome = ask(layer, Method::GET, &lines).await;
+        let outcome = ask(layer, Method::POST, &lines).await;
         let challenge = match outcome.header(header::WWW_AUTHENTICATE) {
-            None => "not sent; `Retry-After: 1`".to_owned(),
+            None if outcome.header(header::RETRY_AFTER) == Some("1") => "not sent; `Retry-After: 1`".to_owned(),
+            None => "not sent".to_owned(),
             Some("Bearer realm=\"api\"") => "alone".to_owned(),
             Some(challenge) => format!("`{}`", challenge.strip_prefix("Bearer realm=\"api\", ").unwrap()),
         };

@@ -74,3 +74,44 @@ async fn behind_axum_head_gets_the_headers_of_get_and_no_body() {
     assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
     assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
 }
+
+#[tokio::test]
+async fn behind_an_optional_layer_the_handler_says_whether_it_needs_somebody() {
+    async fn greet(user: Option<Authenticated>) -> String {
+        user.map_or_else(|| "nobody".to_owned(), |user| user.subject().unwrap_or_default().to_owned())
+    }
+    let app = Router::new().route("/me", get(greet)).route("/strict", get(whoami)).layer(layer().optional());
+    let ask = async |path: &str, header: Option<String>| {
+        let mut request = Request::get(path);
+        if let Some(header) = header {
+            request = request.header(header::AUTHORIZATION, header);
+        }
+        let response = app.clone().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let (status, challenge) = (response.status(), response.headers().contains_key(header::WWW_AUTHENTICATE));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, challenge, String::from_utf8(body.to_vec()).unwrap())
+    };
+    let good = || Some(format!("Bearer {}", good_token()));
+    assert_eq!(ask("/me", None).await, (StatusCode::OK, false, "nobody".into()));
+    assert_eq!(ask("/me", good()).await, (StatusCode::OK, false, "user-1".into()));
+    assert_eq!(ask("/me", Some("Bearer bad".into())).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(ask("/strict", good()).await, (StatusCode::OK, false, "user-1".into()));
+    let (status, challenge, body) = ask("/strict", None).await;
+    assert_eq!((status, challenge), (StatusCode::UNAUTHORIZED, true));
+    assert!(body.contains("missing_token"), "{body}");
+}
+
+#[tokio::test]
+async fn an_optional_extractor_without_the_layer_is_a_500_that_names_it() {
+    #[derive(Deserialize)]
+    struct Mine {}
+    let app = Router::new().route("/me", get(async |_: Option<Authenticated>| "reached"));
+    for (app, token) in [(app.clone(), good_token()), (app.clone(), String::new())] {
+        let (status, body) = get_me(app, &token).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(body.contains("`JwtBlocklistLayer`"), "{body}");
+    }
+    let other_claims = app.layer(layer().claims::<Mine>().optional());
+    let request = Request::get("/me").body(axum::body::Body::empty()).unwrap();
+    assert_eq!(other_claims.oneshot(request).await.unwrap().status(), StatusCode::INTERNAL_SERVER_ERROR);
+}

@@ -12,8 +12,8 @@ use serde_json::json;
 use support::{NOW, clock, good_token, metrics::count, token, verifier};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{
-    Blocklist, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Revocation,
-    RevocationId, Revoke, Scope, Status, Timestamp, TokenIds, TokenKind, danger,
+    Blocklist, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
+    RevocationId, Revoke, Scope, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
 };
 
 type Answer = Result<Status, Outage>;
@@ -137,6 +137,27 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
         "jwt_blocklist_outages_total{reason=timed_out}",
     ];
     assert_eq!(counted.take(), once(expected.map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn r77_what_a_route_asks_for_is_counted_once_too() {
+    let layer =
+        || JwtBlocklistLayer::access(verifier(&clock()), Fixed(CLEAR, Pace::AtOnce)).token_cache(TokenCache::Off);
+    let good = [format!("Bearer {}", good_token())];
+    let scope = Require::new().scopes(["a"]).unwrap();
+    let rows = [
+        (layer().optional(), &[][..], "anonymous"),
+        (layer().optional(), &good[..], "admitted"),
+        (layer().require(scope), &good[..], "scope"),
+        (layer().require(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
+        (layer().allow_if(|_| false), &good[..], "condition"),
+    ];
+    let (counted, _recording) = count();
+    for (layer, lines, outcome) in rows {
+        ask(layer, lines).await;
+        let expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
+        assert_eq!(counted.take(), expected);
+    }
 }
 
 #[tokio::test]

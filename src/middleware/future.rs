@@ -13,7 +13,11 @@ use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{body::ResponseBody, layer::Policy, service::admit};
+use super::{
+    body::ResponseBody,
+    carriers::Finish,
+    policy::{Policy, identify},
+};
 use crate::{blocklist::Lookup, guard::Facts};
 
 pin_project! {
@@ -24,6 +28,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, X, B, S::Future>,
+        finish: Finish,
     }
 }
 
@@ -44,23 +49,23 @@ pub(super) struct Waiting<S, X, B> {
     pub(super) candidate: Arc<Facts<X>>,
     pub(super) request: Request<B>,
     pub(super) inner: S,
-    pub(super) policy: Policy,
+    pub(super) policy: Arc<Policy<X>>,
 }
 
 impl<S, X, B> ResponseFuture<S, X, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>) -> Self {
-        Self { state: State::Checking { lookup, waiting: Some(waiting) } }
+    pub(super) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: Finish) -> Self {
+        Self { state: State::Checking { lookup, waiting: Some(waiting) }, finish }
     }
 
-    pub(super) fn calling(future: S::Future) -> Self {
-        Self { state: State::Calling { future } }
+    pub(super) fn calling(future: S::Future, finish: Finish) -> Self {
+        Self { state: State::Calling { future }, finish }
     }
 
-    pub(super) fn refused(response: Response<Bytes>) -> Self {
-        Self { state: State::Refused { response: Some(response) } }
+    pub(super) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
+        Self { state: State::Refused { response: Some(response) }, finish }
     }
 }
 
@@ -80,25 +85,26 @@ where
         reason = "the options are taken once, on the way to `Ready`; no request changes that"
     )]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.project().state;
+        let this = self.project();
+        let (mut state, finish) = (this.state, *this.finish);
         loop {
             let next = match state.as_mut().project() {
                 StateProj::Checking { lookup, waiting } => {
                     let answer = ready!(Pin::new(lookup).poll(context));
                     let Waiting { candidate, request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
-                    match policy.guard.decide(candidate, answer) {
-                        Ok(authenticated) => State::Calling { future: inner.call(admit(request, authenticated)) },
+                    match policy.demands.decide(&policy.guard, candidate, answer) {
+                        Ok(user) => State::Calling { future: inner.call(identify(&policy, request, Some(user))) },
                         Err(rejection) => {
                             State::Refused { response: Some(policy.refuse(&rejection, request.method())) }
                         }
                     }
                 }
                 StateProj::Calling { future } => {
-                    return future.poll(context).map_ok(|response| response.map(ResponseBody::inner));
+                    return future.poll(context).map_ok(|response| finish.apply(response.map(ResponseBody::inner)));
                 }
                 StateProj::Refused { response } => {
                     let response = response.take().expect(POLLED_AGAIN);
-                    return Poll::Ready(Ok(response.map(ResponseBody::refusal)));
+                    return Poll::Ready(Ok(finish.apply(response.map(ResponseBody::refusal))));
                 }
             };
             state.set(next);

@@ -6,8 +6,8 @@ use http::{HeaderValue, Response, header};
 use super::{render::RenderRejection, rfc6750::Words};
 use crate::rejection::{Rejection, RejectionKind};
 
-/// Answers as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and `grpc-status` 16 (`UNAUTHENTICATED`), or
-/// 14 (`UNAVAILABLE`, which clients retry) when the blocklist cannot tell. For tonic and other gRPC servers, whose clients
+/// Answers as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and `grpc-status` 16 (`UNAUTHENTICATED`),
+/// 7 (`PERMISSION_DENIED`) where HTTP has 403, or 14 (`UNAVAILABLE`, which clients retry) when the blocklist cannot tell. For tonic and other gRPC servers, whose clients
 /// read a JSON body as a broken message.
 ///
 /// ```
@@ -26,6 +26,7 @@ impl RenderRejection for GrpcStatus {
     fn render(&self, rejection: &Rejection) -> Response<Bytes> {
         let code = match rejection.kind() {
             RejectionKind::Unavailable => "14",
+            RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => "7",
             _ => "16",
         };
         // Our own words are plain ASCII, so the percent-encoding of `grpc-message` leaves them as they are.

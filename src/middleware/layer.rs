@@ -1,20 +1,33 @@
 use std::{fmt, sync::Arc};
 
+use http::HeaderName;
 use tower_layer::Layer;
 
-use super::{render::RenderRejection, rfc6750::Rfc6750, service::JwtBlocklist};
+use super::{
+    carriers::Carriers,
+    policy::{Absence, Front, Policy, Preflights},
+    render::RenderRejection,
+    rfc6750::Rfc6750,
+    service::JwtBlocklist,
+};
 use crate::{
     blocklist::Blocklist,
     claims::{NoClaims, TokenKind},
-    guard::{Facts, Guard},
+    guard::{Authenticated, Guard},
     outage::OutagePolicy,
+    require::{Demands, Require},
     token::{TokenCache, VerifiedTokens, Verifier},
 };
 
 /// Lets a request through to the inner service only with a genuine token of the right kind that nobody has revoked.
 ///
-/// The inner service finds an [`Authenticated`](crate::Authenticated) in the request's extensions. Cloning is cheap: one layer
-/// serves any number of services. See the [crate's documentation](crate) for an example.
+/// The inner service finds an [`Authenticated`] in the request's extensions, in place of any that was there before. Cloning is
+/// cheap: one layer serves any number of services, and a clone with [requirements](Self::require) of its own serves one route. See
+/// the [crate's documentation](crate) for an example.
+///
+/// Which answer a request gets that has several faults: what is wrong with its carriers (400, or 403 for a cookie from another site),
+/// then with its token (401), then that the token was revoked or that nobody can tell (401, 503), then what is [required](Require)
+/// beyond (401, 403), then the [conditions](Self::allow_if) of the application (403).
 ///
 /// # Token cache
 ///
@@ -42,19 +55,7 @@ use crate::{
 /// let without = JwtBlocklistLayer::access(verifier, blocklist).token_cache(TokenCache::Off);
 /// # }
 /// ```
-pub struct JwtBlocklistLayer<X = NoClaims> {
-    policy: Policy,
-    token_cache: TokenCache,
-    /// Shared by clones: kind, verifier and `X` are the same in all of them, and no setting changes one without a new cache.
-    seen: VerifiedTokens<Facts<X>>,
-}
-
-/// What the layer and all its services share.
-#[derive(Clone)]
-pub(super) struct Policy {
-    pub(super) guard: Guard,
-    pub(super) renderer: Arc<dyn RenderRejection>,
-}
+pub struct JwtBlocklistLayer<X = NoClaims>(Policy<X>);
 
 impl JwtBlocklistLayer {
     /// Asks for access tokens: for every route that does the application's work. Logout has a layer of its own,
@@ -70,46 +71,116 @@ impl JwtBlocklistLayer {
 
     /// Asks for what this guard lets through.
     pub fn new(guard: Guard) -> Self {
+        let front = Front {
+            renderer: Arc::new(Rfc6750::new()),
+            carriers: Carriers::header(),
+            absence: Absence::Refused,
+            preflights: Preflights::Checked,
+            removed_headers: Vec::new(),
+        };
         let token_cache = match guard.expected() {
             TokenKind::Access => TokenCache::default(),
             // It is used once: to keep it would spare nothing.
             TokenKind::Refresh => TokenCache::Off,
         };
-        Self::of(Policy { guard, renderer: Arc::new(Rfc6750::new()) }, token_cache)
+        Self(Policy { guard, seen: VerifiedTokens::new(token_cache), demands: Demands::default(), front })
     }
 }
 
 impl<X> JwtBlocklistLayer<X> {
-    fn of(policy: Policy, token_cache: TokenCache) -> Self {
-        Self { policy, token_cache, seen: VerifiedTokens::new(token_cache) }
-    }
-
     /// Reads the application's own claims into a `Y`, which the inner service gets as `Authenticated<Y>`. A token whose claims
     /// do not fit is refused as invalid.
+    ///
+    /// Call it before [`allow_if`](Self::allow_if): a condition on other claims can be asked no more, and then nothing passes.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
-        JwtBlocklistLayer::of(self.policy, self.token_cache)
+        let Policy { guard, seen, demands, front } = self.0;
+        JwtBlocklistLayer(Policy { guard, seen: seen.for_others(), demands: demands.for_claims(), front })
     }
 
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
     /// services share what they know of an outage.
     #[must_use]
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
-        self.policy.guard = self.policy.guard.outage_policy(policy);
+        self.0.guard = self.0.guard.outage_policy(policy);
         self
     }
 
     /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
     /// refresh token, for that is used once. See [Token cache](#token-cache).
     #[must_use]
-    pub fn token_cache(self, token_cache: TokenCache) -> Self {
-        Self::of(self.policy, token_cache)
+    pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
+        self.0.seen = VerifiedTokens::new(token_cache);
+        self
+    }
+
+    /// Where a request may carry its token; [`Carriers::header`] by default.
+    #[must_use]
+    pub fn carriers(mut self, carriers: Carriers) -> Self {
+        self.0.front.carriers = carriers;
+        self
+    }
+
+    /// Lets requests without a token through as nobody's: then there is no [`Authenticated`], and with axum `Option<Authenticated>`
+    /// is `None`. By default they are refused. A token that is there and not good is refused all the same, and requirements hold for
+    /// whoever has one. A handler that takes `Authenticated` itself refuses nobodies with the layer's own 401.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.0.front.absence = Absence::Anonymous;
+        self
+    }
+
+    /// Asks more of a token: scopes, roles, how old it or its login may be. Called again, it adds to what was asked before.
+    #[must_use]
+    pub fn require(mut self, require: Require) -> Self {
+        self.0.demands.require.push(require);
+        self
+    }
+
+    /// Lets through only for whom this holds, else 403. It is asked last, about a token that is good in every other way, and must not
+    /// block. Called again, it adds a condition.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use serde::Deserialize;
+    /// # use tower_jwt_blocklist::{Blocklist, JwtBlocklistLayer, Verifier};
+    /// #[derive(Deserialize)]
+    /// struct Shop {
+    ///     plan: String,
+    /// }
+    ///
+    /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
+    /// let layer =
+    ///     JwtBlocklistLayer::access(verifier, blocklist).claims::<Shop>().allow_if(|user| user.claims().plan == "paid");
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn allow_if(mut self, condition: impl Fn(&Authenticated<X>) -> bool + Send + Sync + 'static) -> Self {
+        self.0.demands.conditions.push(Arc::new(condition));
+        self
+    }
+
+    /// Lets CORS preflights through as nobody's: `OPTIONS` with `Origin` and `Access-Control-Request-Method`, and without
+    /// `Authorization`, `Cookie` or any token. By default they are asked for a token like everything else: better put a `CorsLayer`
+    /// outside of this one, which answers them.
+    #[must_use]
+    pub fn exempt_preflights(mut self) -> Self {
+        self.0.front.preflights = Preflights::Exempt;
+        self
+    }
+
+    /// Removes these headers from every request: those in which an inner service would believe who the user is, such as
+    /// `x-forwarded-user`, and which a client could make up. None by default. Called again, it adds to them.
+    #[must_use]
+    pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.0.front.removed_headers.extend(names);
+        self
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
     #[must_use]
     pub fn render_with(mut self, renderer: impl RenderRejection) -> Self {
-        self.policy.renderer = Arc::new(renderer);
+        self.0.front.renderer = Arc::new(renderer);
         self
     }
 }
@@ -118,18 +189,18 @@ impl<S, X> Layer<S> for JwtBlocklistLayer<X> {
     type Service = JwtBlocklist<S, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        JwtBlocklist::new(inner, self.policy.clone(), self.seen.clone())
+        JwtBlocklist::new(inner, self.0.clone())
     }
 }
 
 impl<X> Clone for JwtBlocklistLayer<X> {
     fn clone(&self) -> Self {
-        Self { policy: self.policy.clone(), token_cache: self.token_cache, seen: self.seen.clone() }
+        Self(self.0.clone())
     }
 }
 
 impl<X> fmt::Debug for JwtBlocklistLayer<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBlocklistLayer").field("guard", &self.policy.guard).finish_non_exhaustive()
+        f.debug_tuple("JwtBlocklistLayer").field(&self.0).finish()
     }
 }

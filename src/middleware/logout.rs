@@ -13,14 +13,18 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{
-    bearer,
     body::ResponseBody,
+    carriers::Carriers,
     future::ResponseFuture,
     render::{RenderRejection, refuse},
     rfc6750::Rfc6750,
-    service::hide_credentials,
 };
-use crate::{claims::NoClaims, logout::LoggingOut, token::Verifier};
+use crate::{
+    claims::NoClaims,
+    logout::LoggingOut,
+    rejection::Reason,
+    token::{Verifier, token68},
+};
 
 /// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has
 /// expired or was logged out before. The inner service finds a [`LoggingOut`] in the request's extensions, which
@@ -40,13 +44,22 @@ use crate::{claims::NoClaims, logout::LoggingOut, token::Verifier};
 #[derive(Clone)]
 pub struct LogoutLayer {
     verifier: Arc<Verifier>,
+    carriers: Carriers,
     renderer: Arc<dyn RenderRejection>,
 }
 
 impl LogoutLayer {
     /// Takes the tokens that this verifier accepts, and those it has accepted.
     pub fn new(verifier: Arc<Verifier>) -> Self {
-        Self { verifier, renderer: Arc::new(Rfc6750::new()) }
+        Self { verifier, carriers: Carriers::header(), renderer: Arc::new(Rfc6750::new()) }
+    }
+
+    /// Where a request may carry its token; [`Carriers::header`] by default. With a cookie, log out by `POST`: a `GET` may come from
+    /// another site.
+    #[must_use]
+    pub fn carriers(mut self, carriers: Carriers) -> Self {
+        self.carriers = carriers;
+        self
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
@@ -86,15 +99,21 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        hide_credentials(&mut request);
-        let LogoutLayer { verifier, renderer } = &self.layer;
-        let token = bearer::token(request.headers(), verifier.max_token_bytes()).map_err(LoggingOut::reject);
-        match token.and_then(|token| LoggingOut::verify(verifier, token)) {
+        let LogoutLayer { verifier, carriers, renderer } = &self.layer;
+        let found = carriers.find(&request, verifier.max_token_bytes()).map_err(LoggingOut::reject);
+        let carrier = found.as_ref().ok().map(|(_, carrier)| *carrier);
+        let proof = found.and_then(|(token, _)| {
+            let text = token68(token).ok_or_else(|| LoggingOut::reject(Reason::NotOneToken))?;
+            LoggingOut::verify(verifier, text)
+        });
+        carriers.hide(&mut request, carrier);
+        let finish = carriers.finish(carrier);
+        match proof {
             Ok(proof) => {
                 request.extensions_mut().insert(proof);
-                ResponseFuture::calling(self.inner.call(request))
+                ResponseFuture::calling(self.inner.call(request), finish)
             }
-            Err(rejection) => ResponseFuture::refused(refuse(&**renderer, &rejection, request.method())),
+            Err(rejection) => ResponseFuture::refused(refuse(&**renderer, &rejection, request.method()), finish),
         }
     }
 }

@@ -22,6 +22,9 @@ use crate::{
 /// | `Malformed` | 400 | `error="invalid_request"` |
 /// | `Invalid`, `Expired`, `WrongKind`, `Revoked` | 401 | `error="invalid_token"` and a description |
 /// | `Unavailable` | 503, `Retry-After: 1` | none |
+/// | `InsufficientScope` | 403 | `error="insufficient_scope"`, and `scope` where scopes are missing |
+/// | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` with `max_age`, `acr_values` (RFC 9470) |
+/// | `Forbidden`, `CrossSite` | 403 | none |
 ///
 /// No header and no body holds a byte of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,17 +79,27 @@ impl Rfc6750 {
         self
     }
 
-    fn challenge(&self, kind: RejectionKind, words: &Words) -> Option<String> {
+    fn challenge(&self, kind: RejectionKind, words: &Words, rejection: &Rejection) -> Option<String> {
         let realm = &self.realm;
         match kind {
-            RejectionKind::Unavailable => None,
+            RejectionKind::Unavailable | RejectionKind::Forbidden | RejectionKind::CrossSite => None,
             RejectionKind::Missing => Some(format!("Bearer realm=\"{realm}\"")),
             _ => Some(format!(
-                "Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"",
-                words.error, words.description
+                "Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"{}",
+                words.error,
+                words.description,
+                wanted(rejection)
             )),
         }
     }
+}
+
+/// What the token would need: settings of the program, checked when they were set.
+fn wanted(rejection: &Rejection) -> String {
+    let scope = rejection.scope().map(|scope| format!(", scope=\"{scope}\""));
+    let acr_values = rejection.acr_values().map(|values| format!(", acr_values=\"{values}\""));
+    let max_age = rejection.max_age().map(|age| format!(", max_age=\"{}\"", age.as_secs()));
+    [scope, acr_values, max_age].into_iter().flatten().collect()
 }
 
 impl RenderRejection for Rfc6750 {
@@ -104,6 +117,9 @@ impl RenderRejection for Rfc6750 {
         *response.status_mut() = match kind {
             RejectionKind::Malformed => StatusCode::BAD_REQUEST,
             RejectionKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => {
+                StatusCode::FORBIDDEN
+            }
             _ => StatusCode::UNAUTHORIZED,
         };
         let headers = response.headers_mut();
@@ -111,8 +127,10 @@ impl RenderRejection for Rfc6750 {
         if kind == RejectionKind::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        // The realm was checked when it was set, and the words are ours: the value is always one a header can hold.
-        if let Some(challenge) = self.challenge(kind, &words).and_then(|text| HeaderValue::try_from(text).ok()) {
+        // The realm and what is wanted were checked when they were set, and the words are ours: a header can hold them.
+        if let Some(challenge) =
+            self.challenge(kind, &words, rejection).and_then(|text| HeaderValue::try_from(text).ok())
+        {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
@@ -134,7 +152,7 @@ impl Words {
             ),
             (RejectionKind::Malformed, _) => (
                 "invalid_request",
-                "The Authorization header does not hold exactly one bearer token",
+                "The request does not hold exactly one bearer token",
                 "Send one header `Authorization: Bearer <token>`",
             ),
             (RejectionKind::Expired, TokenKind::Access) => (
@@ -154,6 +172,24 @@ impl Words {
                 "temporarily_unavailable",
                 "Whether the token was revoked cannot be found out at the moment",
                 "Keep the token and try again after the time given in Retry-After",
+            ),
+            (RejectionKind::InsufficientScope, _) => (
+                "insufficient_scope",
+                "The token does not give access to this",
+                "Get a token with the scope that is asked for, if you may",
+            ),
+            (RejectionKind::InsufficientAuthentication, _) => (
+                "insufficient_user_authentication",
+                "The login is too long ago or not strong enough for this",
+                "Log in again, in the way that is asked for",
+            ),
+            (RejectionKind::Forbidden, _) => {
+                ("forbidden", "The token does not give access to this", "Use an account that may do this")
+            }
+            (RejectionKind::CrossSite, _) => (
+                "cross_site_request",
+                "The cookie came with a request that another site may have caused",
+                "Send the request from an allowed origin, or the token in the header `Authorization: Bearer <token>`",
             ),
             (RejectionKind::Invalid, TokenKind::Access) => {
                 ("invalid_token", "The access token is not valid", "Get a new access token")

@@ -1,41 +1,31 @@
 use std::{
     fmt, mem,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
-use http::{
-    Method, Request, Response,
-    header::{AUTHORIZATION, Entry},
-};
+use http::{Request, Response};
 use http_body::Body;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
 use super::{
-    bearer,
     body::ResponseBody,
     future::{ResponseFuture, Waiting},
-    layer::Policy,
-    render,
+    policy::{Policy, Verdict, identify},
 };
-use crate::{
-    claims::NoClaims,
-    guard::{Authenticated, Check, Decision, Facts},
-    rejection::Rejection,
-    token::VerifiedTokens,
-};
+use crate::{claims::NoClaims, guard::Check};
 
 /// The service that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) puts around another.
 pub struct JwtBlocklist<S, X = NoClaims> {
     inner: S,
-    policy: Policy,
-    seen: VerifiedTokens<Facts<X>>,
+    policy: Arc<Policy<X>>,
 }
 
 impl<S, X> JwtBlocklist<S, X> {
-    pub(super) fn new(inner: S, policy: Policy, seen: VerifiedTokens<Facts<X>>) -> Self {
-        Self { inner, policy, seen }
+    pub(super) fn new(inner: S, policy: Policy<X>) -> Self {
+        Self { inner, policy: Arc::new(policy) }
     }
 
     /// The service inside.
@@ -69,55 +59,32 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        hide_credentials(&mut request);
-        let guard = &self.policy.guard;
-        match guard.decide_at_once(bearer::token(request.headers(), guard.max_token_bytes()), &self.seen) {
-            Decision::Now(Ok(authenticated)) => ResponseFuture::calling(self.inner.call(admit(request, authenticated))),
-            Decision::Now(Err(rejection)) => ResponseFuture::refused(self.policy.refuse(&rejection, request.method())),
-            Decision::Later(Check { candidate, lookup }) => {
+        let policy = &self.policy;
+        let (verdict, carrier) = policy.judge(&request);
+        policy.clean(&mut request, carrier);
+        let finish = policy.front.carriers.finish(carrier);
+        match verdict {
+            Verdict::Admit(user) => ResponseFuture::calling(self.inner.call(identify(policy, request, user)), finish),
+            Verdict::Refuse(rejection) => ResponseFuture::refused(policy.refuse(&rejection, request.method()), finish),
+            Verdict::Ask(Check { candidate, lookup }) => {
                 // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.
                 let clone = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, clone);
-                let policy = self.policy.clone();
-                ResponseFuture::checking(lookup, Waiting { candidate, request, inner, policy })
+                let policy = Arc::clone(policy);
+                ResponseFuture::checking(lookup, Waiting { candidate, request, inner, policy }, finish)
             }
         }
     }
 }
 
-/// Hands the proof to the inner service, in place of any that was there before.
-pub(super) fn admit<B, X: Send + Sync + 'static>(
-    mut request: Request<B>,
-    authenticated: Authenticated<X>,
-) -> Request<B> {
-    request.extensions_mut().insert(authenticated);
-    request
-}
-
-/// Marks the token so that `Debug` of the headers, in whatever layer or handler, does not show it.
-pub(super) fn hide_credentials<B>(request: &mut Request<B>) {
-    if let Entry::Occupied(mut entry) = request.headers_mut().entry(AUTHORIZATION) {
-        entry.iter_mut().for_each(|value| value.set_sensitive(true));
-    }
-}
-
-impl Policy {
-    pub(super) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
-        render::refuse(&*self.renderer, rejection, method)
-    }
-}
-
 impl<S: Clone, X> Clone for JwtBlocklist<S, X> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), policy: self.policy.clone(), seen: self.seen.clone() }
+        Self { inner: self.inner.clone(), policy: Arc::clone(&self.policy) }
     }
 }
 
 impl<S: fmt::Debug, X> fmt::Debug for JwtBlocklist<S, X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JwtBlocklist")
-            .field("inner", &self.inner)
-            .field("guard", &self.policy.guard)
-            .finish_non_exhaustive()
+        f.debug_struct("JwtBlocklist").field("inner", &self.inner).field("policy", &self.policy).finish()
     }
 }

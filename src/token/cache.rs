@@ -15,8 +15,8 @@ use crate::meter;
 /// Set it with [`JwtBlocklistLayer::token_cache`](crate::JwtBlocklistLayer::token_cache), which says what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCache {
-    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted twice a token's length
-    /// and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
+    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted three times a token's
+    /// length and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
     /// is counted. The default for access tokens, with [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
     UpTo(usize),
     /// Every token is verified each time, and none is kept. The default for refresh tokens.
@@ -24,7 +24,7 @@ pub enum TokenCache {
 }
 
 impl TokenCache {
-    /// 8 MiB a layer: some 6,000 tokens of 430 bytes. It is what a server may take unasked; who has more users at a time than
+    /// 8 MiB a layer: some 4,500 tokens of 430 bytes. It is what a server may take unasked; who has more users at a time than
     /// that sets more.
     pub const DEFAULT_BYTES: usize = 8 << 20;
 }
@@ -38,7 +38,12 @@ impl Default for TokenCache {
 /// Verified tokens of one policy, each with a `T` that was made of it. Clones share them.
 ///
 /// A token is found by comparing all of it. The hash only says where to look, and is keyed at random.
-pub(crate) struct VerifiedTokens<T>(Option<Arc<Cache<Box<str>, Kept<T>, ByBytes, RandomState>>>);
+pub(crate) struct VerifiedTokens<T> {
+    setting: TokenCache,
+    cache: Option<Arc<ByToken<T>>>,
+}
+
+type ByToken<T> = Cache<Box<[u8]>, Kept<T>, ByBytes, RandomState>;
 
 struct Kept<T> {
     facts: Arc<T>,
@@ -48,23 +53,27 @@ struct Kept<T> {
 
 impl<T> VerifiedTokens<T> {
     pub(crate) fn new(setting: TokenCache) -> Self {
-        let TokenCache::UpTo(bytes) = setting else { return Self::off() };
-        Self(Some(Arc::new(Cache::with(
-            bytes / TYPICAL_BYTES,
-            bytes as u64,
-            ByBytes,
-            RandomState::default(),
-            DefaultLifecycle::default(),
-        ))))
+        let cache = match setting {
+            TokenCache::UpTo(bytes) => Some(Arc::new(ByToken::with(
+                bytes / TYPICAL_BYTES,
+                bytes as u64,
+                ByBytes,
+                RandomState::default(),
+                DefaultLifecycle::default(),
+            ))),
+            TokenCache::Off => None,
+        };
+        Self { setting, cache }
     }
 
-    pub(crate) const fn off() -> Self {
-        Self(None)
+    /// An empty one of another type, with the same setting.
+    pub(crate) fn for_others<U>(&self) -> VerifiedTokens<U> {
+        VerifiedTokens::new(self.setting)
     }
 
     /// What was made of this very token, if it was verified with the present keys.
-    pub(crate) fn get(&self, token: &str, generation: u64) -> Option<Arc<T>> {
-        let kept = self.0.as_ref()?.get(token)?;
+    pub(crate) fn get(&self, token: &[u8], generation: u64) -> Option<Arc<T>> {
+        let kept = self.cache.as_ref()?.get(token)?;
         if kept.generation == generation {
             meter::token_cache("hit");
             return Some(kept.facts);
@@ -74,15 +83,15 @@ impl<T> VerifiedTokens<T> {
     }
 
     /// Keeps a token that was verified with the keys of this generation. It may push out others, or not be kept at all.
-    pub(crate) fn keep(&self, token: &str, generation: u64, facts: &Arc<T>) {
-        if let Some(cache) = &self.0 {
+    pub(crate) fn keep(&self, token: &[u8], generation: u64, facts: &Arc<T>) {
+        if let Some(cache) = &self.cache {
             meter::token_cache("miss");
             cache.insert(token.into(), Kept { facts: Arc::clone(facts), generation });
         }
     }
 
-    pub(crate) fn forget(&self, token: &str) {
-        if let Some(cache) = &self.0 {
+    pub(crate) fn forget(&self, token: &[u8]) {
+        if let Some(cache) = &self.cache {
             cache.remove(token);
         }
     }
@@ -90,7 +99,7 @@ impl<T> VerifiedTokens<T> {
 
 impl<T> Clone for VerifiedTokens<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { setting: self.setting, cache: self.cache.clone() }
     }
 }
 
@@ -104,14 +113,14 @@ impl<T> Clone for Kept<T> {
 impl<T> fmt::Debug for VerifiedTokens<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VerifiedTokens");
-        if let Some(cache) = &self.0 {
+        if let Some(cache) = &self.cache {
             shown.field("len", &cache.len()).field("bytes", &cache.weight()).field("capacity", &cache.capacity());
         }
         shown.finish()
     }
 }
 
-/// What an entry takes: the token, about as much again for what was read out of it, the `T`, and what stands around it.
+/// What an entry takes: the token, about twice as much again for its payload and what was read out of it, the `T`, and what stands around it.
 #[derive(Clone)]
 struct ByBytes;
 
@@ -122,9 +131,9 @@ const AROUND: usize = 256;
 /// Some number to begin with: it sizes the memory of what was pushed out, and how many locks the entries are spread over.
 const TYPICAL_BYTES: usize = 1024;
 
-impl<T> Weighter<Box<str>, Kept<T>> for ByBytes {
-    fn weight(&self, token: &Box<str>, _: &Kept<T>) -> u64 {
-        (2 * token.len() + size_of::<T>() + AROUND) as u64
+impl<T> Weighter<Box<[u8]>, Kept<T>> for ByBytes {
+    fn weight(&self, token: &Box<[u8]>, _: &Kept<T>) -> u64 {
+        (3 * token.len() + size_of::<T>() + AROUND) as u64
     }
 }
 
@@ -132,8 +141,8 @@ impl<T> Weighter<Box<str>, Kept<T>> for ByBytes {
 mod tests {
     use super::*;
 
-    fn token(number: usize) -> String {
-        format!("header.payload.signature-{number:0100}")
+    fn token(number: usize) -> Vec<u8> {
+        format!("header.payload.signature-{number:0100}").into_bytes()
     }
 
     #[test]
@@ -154,7 +163,7 @@ mod tests {
     fn r69_the_weight_never_exceeds_the_bytes_and_large_ones_are_not_kept() {
         for bytes in [0, 1, 500, 10_000, 1_000_000] {
             let seen = VerifiedTokens::new(TokenCache::UpTo(bytes));
-            let cache = seen.0.as_ref().unwrap();
+            let cache = seen.cache.as_ref().unwrap();
             for number in 0..3000 {
                 seen.keep(&token(number), 0, &Arc::new(number));
                 assert!(cache.weight() <= cache.capacity());
@@ -162,15 +171,15 @@ mod tests {
             assert_eq!(cache.is_empty(), bytes <= 500, "{bytes}");
             // The locks have a share each, rounded up by less than a byte.
             assert!(cache.capacity() < (bytes + cache.num_shards()) as u64, "{bytes}");
-            seen.keep(&"x".repeat(bytes), 0, &Arc::new(0));
-            assert_eq!(seen.get(&"x".repeat(bytes), 0), None, "{bytes}");
+            seen.keep(&vec![b'x'; bytes], 0, &Arc::new(0));
+            assert_eq!(seen.get(&vec![b'x'; bytes], 0), None, "{bytes}");
         }
     }
 
     #[test]
     fn r75_debug_shows_sizes_and_no_token() {
         let seen = VerifiedTokens::new(TokenCache::default());
-        seen.keep("canary", 0, &Arc::new("canary"));
+        seen.keep(b"canary", 0, &Arc::new("canary"));
         let shown = format!("{seen:?}");
         assert!(shown.contains("len: 1") && !shown.contains("canary"), "{shown}");
     }

@@ -8,10 +8,12 @@ mod json;
 mod key_format;
 mod keys;
 mod kind;
+mod payload;
 mod provider;
 mod rules;
 mod secret;
 mod signer;
+mod token68;
 mod tutorial;
 mod verifier;
 
@@ -22,7 +24,9 @@ pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;
 pub use keys::{SigningKey, VerifyingKey};
 pub use kind::KindSource;
+pub(crate) use payload::Payload;
 pub(crate) use signer::Signer;
+pub(crate) use token68::token68;
 pub use verifier::Verifier;
 pub(crate) use verifier::{RegisteredClaims, Verified};
 

@@ -184,7 +184,7 @@ fn text(value: Option<Value>, max_bytes: usize) -> Result<Option<Box<str>>, ()> 
 }
 
 /// A claim that, where it is present, is a `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, up to the year 9999.
-fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
+pub(super) fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
     let Some(value) = value else { return Ok(None) };
     let Value::Number(number) = value else { return Err(()) };
     let millis = match number.as_u64() {

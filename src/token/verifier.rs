@@ -20,6 +20,7 @@ use super::{
     header::{Header, Typ},
     keys::VerifyingKey,
     kind::KindSource,
+    payload::Payload,
     rules::{Issuers, Rules},
 };
 use crate::{
@@ -79,6 +80,8 @@ pub(crate) struct Verified<X> {
     pub(crate) kind: TokenKind,
     pub(crate) claims: RegisteredClaims,
     pub(crate) application: X,
+    /// All that it says.
+    pub(crate) payload: Payload,
 }
 
 /// The claims that this crate itself reads (RFC 7519 §4.1, and `sid`: one login, i.e. an access token, its refresh token and
@@ -139,7 +142,7 @@ impl Verifier {
         let rules = self.rules_for(header.typ);
         let (kind, claims) = rules.check(header.typ, &payload, || hash_of(signed), overtime, now)?;
         let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
-        Ok(Verified { kind, claims, application })
+        Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
     }
 
     /// What [`verify`](Self::verify) finds out that time can change, asked again of a token that it has accepted before.
@@ -205,6 +208,11 @@ impl Verifier {
         KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.rules.max_lifetime
     }
 
+    /// Whether a token with this `exp` is accepted no more.
+    pub(crate) fn is_over(&self, expires_at: Timestamp, now: Timestamp) -> bool {
+        now >= expires_at + self.rules.leeway
+    }
+
     /// The latest `iat` accepted now, or a second from now: that is as fine as `iat` can say it.
     pub(crate) fn latest_issue(&self) -> Timestamp {
         self.now() + self.rules.leeway.max(Duration::from_secs(1))
@@ -265,6 +273,7 @@ impl fmt::Debug for Verifier {
 }
 
 #[cfg(test)]
+#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 impl Verifier {
     /// As if there were other keys.
     pub(crate) fn next_key_generation(&self) {

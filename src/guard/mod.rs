@@ -1,5 +1,7 @@
 //! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
 
+mod watch;
+
 use std::{
     fmt,
     sync::Arc,
@@ -15,7 +17,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, RegisteredClaims, Verified, VerifiedTokens, Verifier},
+    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, VerifiedTokens, Verifier, token68},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -75,29 +77,20 @@ impl Guard {
     /// Each call verifies the token in full: a guard reads claims of any type, so the [token
     /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let Check { candidate, lookup } = self.check(token, &VerifiedTokens::off())?;
-        self.decide(candidate, lookup.await)
+        let facts = Arc::new(self.verify(token, self.verifier.now())?);
+        let answer = self.blocklist.check(&facts.ids).await;
+        let authenticated = self.decide(facts, answer)?;
+        self.count_admitted(&authenticated);
+        Ok(authenticated)
     }
 
-    /// The decision about what a request carries, if it needs no waiting.
-    pub(crate) fn decide_at_once<X: DeserializeOwned>(
+    /// Everything about what a request presents that needs no waiting: the blocklist is asked last, and only about genuine tokens of
+    /// the right kind. What `seen` spares is what neither time nor a revocation can change.
+    pub(crate) fn check<X: DeserializeOwned>(
         &self,
-        token: Result<&str, Reason>,
+        token: &[u8],
         seen: &VerifiedTokens<Facts<X>>,
-    ) -> Decision<X> {
-        let token = token.map_err(|reason| self.reject(reason));
-        match token.and_then(|token| self.check(token, seen)) {
-            Err(rejection) => Decision::Now(Err(rejection)),
-            Ok(check) => match check.lookup.answer() {
-                Some(answer) => Decision::Now(self.decide(check.candidate, answer)),
-                None => Decision::Later(check),
-            },
-        }
-    }
-
-    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind. What `seen`
-    /// spares is what neither time nor a revocation can change.
-    fn check<X: DeserializeOwned>(&self, token: &str, seen: &VerifiedTokens<Facts<X>>) -> Result<Check<X>, Rejection> {
+    ) -> Result<Check<X>, Rejection> {
         // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
         let (now, generation) = (self.verifier.now(), self.verifier.key_generation());
         let candidate = match seen.get(token, generation) {
@@ -109,7 +102,8 @@ impl Guard {
                 }
             },
             None => {
-                let facts = Arc::new(self.verify(token, now)?);
+                let text = token68(token).ok_or_else(|| self.reject(Reason::NotOneToken))?;
+                let facts = Arc::new(self.verify(text, now)?);
                 seen.keep(token, generation, &facts);
                 facts
             }
@@ -119,16 +113,17 @@ impl Guard {
     }
 
     fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Facts<X>, Rejection> {
-        let Verified { kind, claims, application } =
+        let Verified { kind, claims, application, payload } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
         let ids = names(&claims);
-        Ok(Facts { kind, claims, application, ids, kept_for: self.verifier.revocations_kept_for() })
+        Ok(Facts { kind, claims, application, payload, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
-    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to.
+    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
+    /// request through [counts](Self::count_admitted) it.
     pub(crate) fn decide<X>(
         &self,
         candidate: Arc<Facts<X>>,
@@ -145,8 +140,22 @@ impl Guard {
             Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
-        meter::checked(self.expected.as_str(), revocation.outcome());
         Ok(Authenticated(candidate, revocation))
+    }
+
+    /// Called once for each request that is let through with a token.
+    pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
+        meter::checked(self.expected.as_str(), authenticated.1.outcome());
+    }
+
+    /// The time, by the verifier's clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.verifier.now()
+    }
+
+    /// The latest moment that a token may name as past.
+    pub(crate) fn latest_past(&self) -> Timestamp {
+        self.verifier.latest_issue()
     }
 
     /// The longest token, in bytes, that is looked at.
@@ -155,7 +164,7 @@ impl Guard {
     }
 
     /// Called once for each request that is refused.
-    fn reject(&self, reason: Reason) -> Rejection {
+    pub(crate) fn reject(&self, reason: Reason) -> Rejection {
         let rejection = Rejection::new(self.expected, reason);
         meter::checked(self.expected.as_str(), rejection.reason());
         rejection
@@ -176,14 +185,6 @@ impl fmt::Debug for Guard {
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<Facts<X>>,
     pub(crate) lookup: Lookup,
-}
-
-/// What a guard has come to, at once.
-pub(crate) enum Decision<X> {
-    /// It needed nobody, or the blocklist knew its answer.
-    Now(Result<Authenticated<X>, Rejection>),
-    /// The blocklist has to be waited for.
-    Later(Check<X>),
 }
 
 /// Proof that a request carried a genuine token of the kind asked for, which nobody has revoked. Only a [`Guard`] makes one.
@@ -219,6 +220,7 @@ pub(crate) struct Facts<X> {
     kind: TokenKind,
     claims: RegisteredClaims,
     application: X,
+    payload: Payload,
     ids: TokenIds,
     /// How long a revocation of more than this token has to be remembered.
     kept_for: Duration,
@@ -258,6 +260,17 @@ impl<X> Authenticated<X> {
     /// When the login was that the token comes of, as exactly as the token tells.
     pub(crate) fn session_began(&self) -> Option<Timestamp> {
         self.0.ids.issued_at()
+    }
+
+    /// When the user proved who they are: `auth_time` (OpenID Connect), else what tokens of the [`Issuer`](crate::Issuer) say of
+    /// their login.
+    pub(crate) fn logged_in_at(&self) -> Option<Timestamp> {
+        self.0.payload.date("auth_time").ok()?.or(self.0.claims.session_began)
+    }
+
+    /// All that the token says.
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.0.payload
     }
 
     /// How many refresh tokens of the session were redeemed before this one.
@@ -360,7 +373,7 @@ impl<X> fmt::Debug for Authenticated<X> {
 }
 
 #[cfg(test)]
-#[cfg(feature = "aws_lc_rs")]
+#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 mod tests {
     use std::cell::Cell;
 
@@ -400,7 +413,7 @@ mod tests {
         let seen = VerifiedTokens::new(TokenCache::default());
         let times_verified = || {
             let before = VERIFIED.get();
-            assert!(matches!(guard.decide_at_once::<Counted>(Ok(&token), &seen), Decision::Now(Ok(_))));
+            assert!(guard.check::<Counted>(token.as_bytes(), &seen).is_ok());
             VERIFIED.get() - before
         };
         assert_eq!([times_verified(), times_verified()], [1, 0]);

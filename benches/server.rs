@@ -1,0 +1,131 @@
+//! An axum server over loopback, under wrk: without a layer, with the layer, and as the tutorial does it (decode, then one `EXISTS`
+//! for each request).
+//!
+//! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). The three take turns in short rounds; the figures are
+//! medians. wrk and the server share the machine: compare rows of one run only.
+
+use std::{process::Command, sync::Arc, time::SystemTime};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::get,
+};
+use redis::aio::MultiplexedConnection;
+use serde::Deserialize;
+use testkit::RedisServer;
+use tower_jwt_blocklist::{
+    Algorithm, Authenticated, Issuer, JwtBlocklistLayer, NoClaims, RedisBlocklist, RedisSettings, SigningKey, Verifier,
+};
+
+const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
+const ROUNDS: usize = 7;
+const SECONDS: &str = "2s";
+const CONNECTIONS: &str = "64";
+
+/// What a careful user of jsonwebtoken would read.
+#[derive(Clone, Deserialize)]
+struct Claims {
+    sub: String,
+    jti: String,
+}
+
+#[derive(Clone)]
+struct Tutorial {
+    key: Arc<jsonwebtoken::DecodingKey>,
+    validation: Arc<jsonwebtoken::Validation>,
+    redis: MultiplexedConnection,
+}
+
+/// The tutorial's `TokenBearer`, in Rust.
+async fn bearer(State(mut state): State<Tutorial>, mut request: Request, next: Next) -> Result<Response, StatusCode> {
+    let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
+    let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
+    let decoded = jsonwebtoken::decode::<Claims>(token, &state.key, &state.validation);
+    let claims = decoded.map_err(|_| StatusCode::UNAUTHORIZED)?.claims;
+    let blocked: bool = redis::cmd("EXISTS")
+        .arg(&claims.jti)
+        .query_async(&mut state.redis)
+        .await
+        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    if blocked {
+        return Err(StatusCode::UNAUTHORIZED);
+    }
+    request.extensions_mut().insert(claims);
+    Ok(next.run(request).await)
+}
+
+async fn serve(app: Router) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    format!("http://{addr}/")
+}
+
+/// Requests a second.
+async fn load(url: &str, token: &str) -> f64 {
+    let header = format!("Authorization: Bearer {token}");
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", "-c", CONNECTIONS, "-d", SECONDS, "-H", &header, url]);
+    let output = tokio::task::spawn_blocking(move || wrk.output()).await.expect("no panic");
+    let text = String::from_utf8(output.expect("`wrk` on the PATH: apt-get install wrk").stdout).expect("text");
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let rate = text.lines().find_map(|line| line.strip_prefix("Requests/sec:")).expect("a rate");
+    rate.trim().parse().expect("a number")
+}
+
+fn median(mut rates: Vec<f64>) -> f64 {
+    rates.sort_by(f64::total_cmp);
+    rates[rates.len() / 2]
+}
+
+#[tokio::main]
+async fn main() {
+    // jsonwebtoken's own `decode` needs a default provider when several are compiled in.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+    let server = RedisServer::start().await;
+    let settings = RedisSettings::from_url(&server.url()).expect("a good URL");
+    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
+    let blocklist = RedisBlocklist::connect(settings).await.expect("Redis runs");
+    let key = SigningKey::from_secret(Algorithm::HS256, SECRET).expect("a good secret");
+    let verifier = Verifier::builder().key(key.verifying_key().expect("a good key")).issuer("bench").audience("bench");
+    let verifier = Arc::new(verifier.build().expect("good settings"));
+    let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build().expect("good settings");
+    let token = issuer.login("user-1", &NoClaims {}).await.expect("a token").access.into_string();
+
+    let plain = Router::new().route("/", get(async || "hello"));
+    let greet = async |user: Authenticated| user.subject().map_or(0, str::len).to_string();
+    let over_redis = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone());
+    let layered = Router::new().route("/", get(greet)).route_layer(over_redis);
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
+    validation.set_audience(&["bench"]);
+    let client = redis::Client::open(server.url()).expect("a good URL");
+    let tutorial = Tutorial {
+        key: Arc::new(jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes())),
+        validation: Arc::new(validation),
+        redis: client.get_multiplexed_async_connection().await.expect("Redis runs"),
+    };
+    let greet = async |request: Request| request.extensions().get::<Claims>().map_or(0, |c| c.sub.len()).to_string();
+    let like_the_tutorial = Router::new().route("/", get(greet)).route_layer(from_fn_with_state(tutorial, bearer));
+
+    let servers = [
+        ("no layer", serve(plain).await),
+        ("the layer over Redis", serve(layered).await),
+        ("decode, then EXISTS", serve(like_the_tutorial).await),
+    ];
+    let mut rates = vec![Vec::new(); servers.len()];
+    for _ in 0..ROUNDS {
+        for ((_, url), rates) in servers.iter().zip(&mut rates) {
+            rates.push(load(url, &token).await);
+        }
+    }
+    println!("| server | requests/s | ratio to none |\n|---|---|---|");
+    let base = median(rates[0].clone());
+    for ((name, _), rates) in servers.iter().zip(rates) {
+        let rate = median(rates);
+        println!("| {name} | {rate:.0} | {:.2} |", rate / base);
+    }
+}

@@ -1,0 +1,185 @@
+//! What a layer and all its services share, and what they make of a request before anybody has to be waited for.
+
+use std::{fmt, sync::Arc};
+
+use bytes::Bytes;
+use http::{
+    HeaderName, Method, Request, Response,
+    header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, ORIGIN},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    carriers::{Carrier, Carriers},
+    render::{RenderRejection, refuse},
+};
+use crate::{
+    guard::{Authenticated, Check, Facts, Guard},
+    meter,
+    rejection::{Reason, Rejection},
+    require::Demands,
+    token::VerifiedTokens,
+};
+
+pub(super) struct Policy<X> {
+    pub(super) guard: Guard,
+    /// Shared by the clones of a layer: what they may differ in, no verified token depends on.
+    pub(super) seen: VerifiedTokens<Facts<X>>,
+    pub(super) demands: Demands<X>,
+    pub(super) front: Front,
+}
+
+/// What has to do with HTTP alone.
+#[derive(Clone)]
+pub(super) struct Front {
+    pub(super) renderer: Arc<dyn RenderRejection>,
+    pub(super) carriers: Carriers,
+    pub(super) absence: Absence,
+    pub(super) preflights: Preflights,
+    pub(super) removed_headers: Vec<HeaderName>,
+}
+
+/// What it means that a request carries no token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Absence {
+    Refused,
+    Anonymous,
+}
+
+/// Whether a CORS preflight needs a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Preflights {
+    Checked,
+    Exempt,
+}
+
+/// What becomes of a request.
+pub(super) enum Verdict<X> {
+    /// It goes on, with the proof of who sends it, or as nobody's.
+    Admit(Option<Authenticated<X>>),
+    Refuse(Rejection),
+    /// The blocklist has to be waited for; then [`Demands::decide`] takes its answer.
+    Ask(Check<X>),
+}
+
+/// In the extensions of a request that was let through as nobody's: the layer was there. It holds the layer's words for a handler
+/// that needs somebody all the same.
+pub(crate) struct Nobody<X>(Arc<Policy<X>>);
+
+impl<X: DeserializeOwned> Policy<X> {
+    /// The verdict, and what carried the token.
+    pub(super) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<Carrier>) {
+        match self.front.carriers.find(request, self.guard.max_token_bytes()) {
+            Err(Reason::NoToken) if self.front.absence == Absence::Anonymous => (self.nobody("anonymous"), None),
+            Err(Reason::NoToken) if self.front.preflights == Preflights::Exempt && is_preflight(request) => {
+                (self.nobody("preflight"), None)
+            }
+            Err(reason) => (Verdict::Refuse(self.guard.reject(reason)), None),
+            Ok((token, carrier)) => (self.judge_token(token), Some(carrier)),
+        }
+    }
+
+    fn judge_token(&self, token: &[u8]) -> Verdict<X> {
+        let check = match self.guard.check(token, &self.seen) {
+            Ok(check) => check,
+            Err(rejection) => return Verdict::Refuse(rejection),
+        };
+        match check.lookup.answer() {
+            None => Verdict::Ask(check),
+            Some(answer) => match self.demands.decide(&self.guard, check.candidate, answer) {
+                Ok(user) => Verdict::Admit(Some(user)),
+                Err(rejection) => Verdict::Refuse(rejection),
+            },
+        }
+    }
+
+    fn nobody(&self, outcome: &'static str) -> Verdict<X> {
+        meter::checked(self.guard.expected().as_str(), outcome);
+        Verdict::Admit(None)
+    }
+}
+
+impl<X> Policy<X> {
+    pub(super) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+        refuse(&*self.front.renderer, rejection, method)
+    }
+
+    /// Takes out of a request what the inner service must neither see nor believe.
+    pub(super) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+        for name in &self.front.removed_headers {
+            request.headers_mut().remove(name);
+        }
+        self.front.carriers.hide(request, carrier);
+    }
+}
+
+/// A true preflight (Fetch §3.2.2): it never carries credentials, so one that does is none.
+fn is_preflight<B>(request: &Request<B>) -> bool {
+    let has = |name| request.headers().contains_key(name);
+    request.method() == Method::OPTIONS
+        && has(ORIGIN)
+        && has(ACCESS_CONTROL_REQUEST_METHOD)
+        && !has(AUTHORIZATION)
+        && !has(COOKIE)
+}
+
+/// Puts who sends a request in place of any who was there before.
+pub(super) fn identify<B, X>(
+    policy: &Arc<Policy<X>>,
+    mut request: Request<B>,
+    user: Option<Authenticated<X>>,
+) -> Request<B>
+where
+    X: Send + Sync + 'static,
+{
+    let extensions = request.extensions_mut();
+    match user {
+        Some(user) => {
+            extensions.insert(user);
+        }
+        None => {
+            extensions.remove::<Authenticated<X>>();
+            extensions.insert(Nobody(Arc::clone(policy)));
+        }
+    }
+    request
+}
+
+impl<X> Nobody<X> {
+    /// The layer's answer to a request without a token.
+    #[cfg(feature = "axum")]
+    pub(crate) fn refuse(&self, method: &Method) -> Response<Bytes> {
+        self.0.refuse(&Rejection::new(self.0.guard.expected(), Reason::NoToken), method)
+    }
+}
+
+impl<X> Clone for Nobody<X> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<X> Clone for Policy<X> {
+    fn clone(&self) -> Self {
+        Self {
+            guard: self.guard.clone(),
+            seen: self.seen.clone(),
+            demands: self.demands.clone(),
+            front: self.front.clone(),
+        }
+    }
+}
+
+impl<X> fmt::Debug for Policy<X> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("guard", &self.guard)
+            .field("seen", &self.seen)
+            .field("demands", &self.demands)
+            .field("carriers", &self.front.carriers)
+            .field("absence", &self.front.absence)
+            .field("preflights", &self.front.preflights)
+            .field("removed_headers", &self.front.removed_headers)
+            .finish_non_exhaustive()
+    }
+}

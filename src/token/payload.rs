@@ -1,0 +1,30 @@
+//! The claims that only some routes ask about, read when they are asked for.
+
+use serde_json::Value;
+
+use super::{json, rules};
+use crate::clock::Timestamp;
+
+/// The payload of a genuine token, as its verifier has read it: one JSON object that says each thing once.
+pub(crate) struct Payload(String);
+
+impl Payload {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The value of a claim; `None` where it is absent.
+    pub(crate) fn claim(&self, name: &str) -> Option<Value> {
+        let [value] = json::members(&self.0, [name]).ok()?;
+        value
+    }
+
+    /// A `NumericDate`.
+    ///
+    /// # Errors
+    ///
+    /// When the claim is there and is none.
+    pub(crate) fn date(&self, name: &str) -> Result<Option<Timestamp>, ()> {
+        rules::date(self.claim(name))
+    }
+}
