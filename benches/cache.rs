@@ -19,7 +19,7 @@ use schnellru::{ByLength, LruMap};
 use sha2::{Digest, Sha256};
 
 /// As many tokens of this length as a layer keeps by default.
-const CAPACITY: u32 = 4500;
+const CAPACITY: u32 = 6000;
 const TOKEN_BYTES: usize = 430;
 /// Tokens that are used all the time.
 const HOT: usize = 1000;
@@ -54,7 +54,7 @@ impl Candidate for Quick {
     }
 }
 
-type Moka = moka::sync::Cache<Arc<str>, Value, RandomState>;
+type Moka = moka::sync::Cache<Box<str>, Value, RandomState>;
 
 impl Candidate for Moka {
     fn get(&self, token: &str) -> Option<Value> {
@@ -83,7 +83,10 @@ fn candidates() -> Vec<(&'static str, Box<dyn Candidate>)> {
         Quick::with(CAPACITY as usize, bytes, ByBytes, RandomState::default(), DefaultLifecycle::default());
     let moka: Moka = moka::sync::Cache::builder()
         .max_capacity(bytes)
-        .weigher(|token: &Arc<str>, _: &Value| u32::try_from(token.len()).expect("tokens are short"))
+        .weigher(
+            #[expect(clippy::borrowed_box, reason = "the key is a box")]
+            |token: &Box<str>, _: &Value| u32::try_from(token.len()).expect("tokens are short"),
+        )
         .build_with_hasher(RandomState::default());
     let lru: Lru = Mutex::new(LruMap::with_hasher(ByLength::new(CAPACITY), RandomState::default()));
     vec![("quick_cache", Box::new(quick)), ("moka::sync", Box::new(moka)), ("schnellru in a Mutex", Box::new(lru))]

@@ -72,6 +72,12 @@ impl Timestamp {
         Self(self.0 - self.0 % 1000)
     }
 
+    /// The same, up to the next full hour.
+    pub(crate) const fn next_hour(self) -> Self {
+        const HOUR: u64 = 3_600_000;
+        Self(self.0.saturating_add((HOUR - self.0 % HOUR) % HOUR))
+    }
+
     /// How long it is from `earlier` to here; zero when `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -5,6 +5,7 @@
 //! | | |
 //! |---|---|
 //! | [`Verifier`] | decides whether a token is genuine, and what it says |
+//! | [`KeySet`], [`Jwks`] | its keys, of one party or of several, replaced without a restart and published; `RemoteKeys` fetches them |
 //! | [`Blocklist`], [`Revoke`], [`Rotate`] | know what was taken back and redeemed: [`MemoryBlocklist`] for one process, `RedisBlocklist` for many |
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
@@ -75,7 +76,7 @@
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
 //! and [`LoggingOut`] as extractors, [`Rejection`] as a response. `redis` (default): `RedisBlocklist`; `sentinel`, `cluster` and
-//! `tls` for where it is. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
+//! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
@@ -101,7 +102,9 @@ pub use blocklist::{
     RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
 };
 #[cfg(feature = "redis")]
-pub use blocklist::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
+pub use blocklist::{
+    Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
+};
 pub use claims::{NoClaims, TokenKind};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use error::{ConfigError, ConfigErrorKind};
@@ -117,9 +120,11 @@ pub use middleware::{
 pub use outage::{OutagePolicy, danger};
 pub use rejection::{Rejection, RejectionKind};
 pub use require::{ClaimList, Require};
+#[cfg(feature = "jwks")]
+pub use token::RemoteKeys;
 pub use token::{
-    Algorithm, KindSource, OptionalClaim, SigningKey, TokenCache, TokenIdSource, Verifier, VerifierBuilder,
-    VerifyingKey,
+    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenCache, TokenIdSource,
+    Verifier, VerifierBuilder, VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

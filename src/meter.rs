@@ -14,7 +14,15 @@
 //! | `jwt_blocklist_losses_total` | counter | | times that Redis was found to have lost revocations |
 //! | `jwt_blocklist_batch_size` | histogram | | checks that shared one round trip to Redis |
 //! | `jwt_blocklist_acks_missed_total` | counter | | revocations that too few replicas of Redis confirmed |
+//! | `jwt_blocklist_mirror_state` | gauge | `state` | of `loading`, `fresh`, `stale`, `full` and `lost`, the one that the mirror is in is 1 |
+//! | `jwt_blocklist_mirror_age_seconds` | gauge | | how long ago it was last proven that the mirror holds everything |
+//! | `jwt_blocklist_mirror_entries` | gauge | | revocations that the mirror holds |
+//! | `jwt_blocklist_mirror_bypassed_total` | counter | | checks that the mirror did not answer by itself, and that went to Redis |
+//! | `jwt_blocklist_mirror_resyncs_total` | counter | | times that the mirror began to read everything, the first included |
+//! | `jwt_blocklist_mirror_put_back_total` | counter | | revocations that were missing in Redis, and that the mirror has written again |
+//! | `jwt_blocklist_mirror_propagation_seconds` | histogram | | how long a test entry took through Redis, at start and each minute |
 //! | `jwt_blocklist_revocations_total` | counter | `scope`, `outcome` | revocations: `stored`, or why not: `full`, or the reason of the outage |
+//! | `jwt_blocklist_key_fetches_total` | counter | `outcome` | fetches of published keys: `changed`, `unchanged`, or why not: `connection`, `timed_out`, `status`, `too_long`, `content`, `issuer`, `no_key` |
 
 /// A request was decided, by a layer or by a guard alone.
 pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
@@ -56,7 +64,7 @@ pub(crate) fn lost() {
 /// So many checks shared a round trip.
 #[cfg(feature = "redis")]
 pub(crate) fn batched(checks: usize) {
-    record("jwt_blocklist_batch_size", checks);
+    record("jwt_blocklist_batch_size", checks as f64);
 }
 
 /// Too few replicas confirmed a revocation.
@@ -65,9 +73,55 @@ pub(crate) fn ack_missed() {
     count("jwt_blocklist_acks_missed_total", []);
 }
 
+/// A mirror could not answer by itself.
+#[cfg(feature = "redis")]
+pub(crate) fn bypassed() {
+    count("jwt_blocklist_mirror_bypassed_total", []);
+}
+
+/// A mirror begins to read everything.
+#[cfg(feature = "redis")]
+pub(crate) fn resynced() {
+    count("jwt_blocklist_mirror_resyncs_total", []);
+}
+
+/// A mirror has written what Redis had lost.
+#[cfg(feature = "redis")]
+pub(crate) fn put_back(entries: usize) {
+    add("jwt_blocklist_mirror_put_back_total", entries);
+}
+
+/// A test entry has come back.
+#[cfg(feature = "redis")]
+pub(crate) fn propagated(within: std::time::Duration) {
+    record("jwt_blocklist_mirror_propagation_seconds", within.as_secs_f64());
+}
+
+/// How a mirror is: of all phases, the present one is 1.
+#[cfg(feature = "redis")]
+pub(crate) fn mirror(
+    phases: impl IntoIterator<Item = (&'static str, bool)>,
+    age: Option<std::time::Duration>,
+    entries: usize,
+) {
+    for (phase, is_present) in phases {
+        set("jwt_blocklist_mirror_state", [("state", phase)], f64::from(u8::from(is_present)));
+    }
+    if let Some(age) = age {
+        set("jwt_blocklist_mirror_age_seconds", [], age.as_secs_f64());
+    }
+    set("jwt_blocklist_mirror_entries", [], entries as f64);
+}
+
 /// A revocation was stored, or was not.
 pub(crate) fn revoked(scope: &'static str, outcome: &'static str) {
     count("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)]);
+}
+
+/// Somebody else's keys were fetched, or could not be.
+#[cfg(feature = "jwks")]
+pub(crate) fn keys_fetched(outcome: &'static str) {
+    count("jwt_blocklist_key_fetches_total", [("outcome", outcome)]);
 }
 
 /// When something began. Nothing at all without the feature.
@@ -96,12 +150,28 @@ fn observe(name: &'static str, since: Stopwatch) {
 }
 
 #[cfg(all(feature = "metrics", feature = "redis"))]
-fn record(name: &'static str, amount: usize) {
-    metrics::histogram!(name).record(amount as f64);
+fn record(name: &'static str, amount: f64) {
+    metrics::histogram!(name).record(amount);
 }
 
 #[cfg(all(not(feature = "metrics"), feature = "redis"))]
-fn record(_: &'static str, _: usize) {}
+fn record(_: &'static str, _: f64) {}
+
+#[cfg(all(feature = "metrics", feature = "redis"))]
+fn add(name: &'static str, amount: usize) {
+    metrics::counter!(name).increment(amount as u64);
+}
+
+#[cfg(all(not(feature = "metrics"), feature = "redis"))]
+fn add(_: &'static str, _: usize) {}
+
+#[cfg(all(feature = "metrics", feature = "redis"))]
+fn set<const N: usize>(name: &'static str, labels: [Label; N], value: f64) {
+    metrics::gauge!(name, &labels).set(value);
+}
+
+#[cfg(all(not(feature = "metrics"), feature = "redis"))]
+fn set<const N: usize>(_: &'static str, _: [Label; N], _: f64) {}
 
 #[cfg(not(feature = "metrics"))]
 fn count<const N: usize>(_: &'static str, _: [Label; N]) {}

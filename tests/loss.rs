@@ -137,20 +137,51 @@ async fn g7_a_revocation_that_finds_the_log_gone_is_stored_in_the_new_epoch_or_a
     }
 }
 
+impl Store {
+    /// What a promoted replica looks like that missed the last entry, or a server that went down before it was saved: the same
+    /// epoch, a shorter log, another connection.
+    async fn lose_the_last_entry(&self) {
+        let last = self.server.cli(&["XREVRANGE", "{jwt}:log", "+", "-", "COUNT", "1"]).await;
+        assert_eq!(self.server.cli(&["XDEL", "{jwt}:log", last.lines().next().unwrap()]).await, "1");
+        self.server.cli(&["DEL", &format!("{{jwt}}:s:{}", logout("out").id())]).await;
+        self.server.cli(&["CLIENT", "KILL", "TYPE", "normal"]).await;
+    }
+
+    async fn notices(&self) {
+        let refused = async || self.node.check(&self.earlier("out")).await == Ok(Status::BeforeLoss);
+        eventually("it is noticed", refused).await;
+        self.refuses_the_earlier_and_heals().await;
+    }
+}
+
+/// By the process that was told that it is stored.
+#[tokio::test]
+async fn g5_a_logout_that_was_lost_right_after_it_was_confirmed_is_missed() {
+    let store = Store::start(OnLoss::Floor).await;
+    store.lose_the_last_entry().await;
+    store.notices().await;
+}
+
+/// By another process, which has seen that it was there.
 #[tokio::test]
 async fn g5_a_replica_that_was_behind_is_a_loss() {
-    let store = Store::start(OnLoss::Floor).await;
-    let mut stale = store.server.cli(&["XREVRANGE", "{jwt}:log", "+", "-", "COUNT", "1"]).await;
-    stale.truncate(stale.find('\n').unwrap());
-    // What a promoted replica looks like that missed the last entry: the same epoch, a shorter log, another connection.
+    let mut store = Store::start(OnLoss::Floor).await;
+    store.node = RedisBlocklist::connect(store.settings.clone()).await.unwrap();
     let heartbeats = async || store.server.calls("xrevrange").await;
     let before = heartbeats().await;
-    eventually("the last entry was seen", async || heartbeats().await > before + 1).await;
-    store.server.cli(&["XDEL", "{jwt}:log", &stale]).await;
-    store.server.cli(&["DEL", &format!("{{jwt}}:s:{}", logout("out").id())]).await;
-    store.server.cli(&["CLIENT", "KILL", "TYPE", "normal"]).await;
-    eventually("it is noticed", async || store.node.check(&store.earlier("out")).await == Ok(Status::BeforeLoss)).await;
-    store.refuses_the_earlier_and_heals().await;
+    eventually("the last entry was seen", async || heartbeats().await > before + 3).await;
+    store.lose_the_last_entry().await;
+    store.notices().await;
+}
+
+#[tokio::test]
+async fn initialising_does_not_lower_a_floor() {
+    let store = Store::start(OnLoss::Floor).await;
+    store.server.cli(&["FLUSHALL"]).await;
+    store.notices().await;
+    RedisBlocklist::initialise(store.settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+    let other = RedisBlocklist::connect(store.settings.clone()).await.unwrap();
+    assert_eq!(other.check(&store.earlier("in")).await, Ok(Status::BeforeLoss));
 }
 
 #[tokio::test]
@@ -161,6 +192,14 @@ async fn g5_denying_waits_for_a_person() {
     assert_eq!(store.node.revoke(&logout("x")).await, Err(RevokeError::Outage(Outage::Lost)));
     let error = RedisBlocklist::connect(store.settings.clone()).await.unwrap_err();
     assert!(error.to_string().contains("first start"), "{error}");
+
+    // That it is out as well does not make it an ordinary outage.
+    store.server.pause();
+    for _ in 0..5 {
+        assert_eq!(soon(store.node.check(&store.earlier("in"))).await, Err(Outage::Lost));
+        tokio::task::yield_now().await;
+    }
+    store.server.resume();
 
     RedisBlocklist::initialise(store.settings.clone(), SystemTime::now()).await.unwrap();
     eventually("the person is heard", async || {

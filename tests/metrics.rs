@@ -214,6 +214,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     soon(list.revoke(&revocation)).await.unwrap_err();
     replay(&list).await;
     let again = counted.take();
+    seen.extend(mirrored(&counted).await);
     for name in [
         "jwt_blocklist_redials_total{}",
         "jwt_blocklist_checks_total{expected=access,outcome=not_connected}",
@@ -229,8 +230,41 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
 
     seen.extend(again);
     let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
-    let documented = names(&mut TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next()));
+    // Fetches of keys are counted in `tests/jwks.rs`.
+    let elsewhere = |name: &&str| *name != "jwt_blocklist_key_fetches_total";
+    let documented = TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
+    let documented = names(&mut documented.filter(elsewhere));
     assert_eq!(names(&mut seen.keys().map(|name| name.split('{').next().unwrap())), documented);
+}
+
+/// All that is counted of a mirror: it loads, follows, and puts back what Redis has lost.
+#[cfg(feature = "redis")]
+async fn mirrored(counted: &support::metrics::Counted) -> BTreeMap<String, u64> {
+    use std::time::UNIX_EPOCH;
+    use support::wait::{eventually, soon};
+    use testkit::RedisServer;
+    use tower_jwt_blocklist::{
+        Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, RedisBlocklist, RedisSettings, SystemClock,
+    };
+
+    let server = RedisServer::start().await;
+    let settings = RedisSettings::from_url(&server.url()).unwrap();
+    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    let redis = RedisBlocklist::connect(settings).await.unwrap();
+    let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
+    redis.revoke(&Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "a"), until)).await.unwrap();
+    let mirror = MirrorBlocklist::start(redis, MirrorSettings::new()).unwrap();
+    assert_eq!(mirror.check(&TokenIds::new(None, "b", None)).await, Ok(Status::NotRevoked), "asked of Redis");
+    soon(mirror.ready()).await;
+    eventually("a test entry comes back", async || mirror.state().propagation().is_some()).await;
+    server.cli(&["FLUSHALL"]).await;
+    eventually("the loss is noticed", async || mirror.state().phase() == MirrorPhase::Lost).await;
+    eventually("it is mended", async || mirror.state().phase() == MirrorPhase::Fresh).await;
+    let seen = counted.take();
+    assert_eq!(seen["jwt_blocklist_mirror_bypassed_total{}"], 1, "{seen:?}");
+    assert_eq!(seen["jwt_blocklist_mirror_put_back_total{}"], 1, "{seen:?}");
+    assert_eq!(seen["jwt_blocklist_mirror_propagation_seconds{}"], 1, "{seen:?}");
+    seen
 }
 
 /// A refresh token is used a second time.

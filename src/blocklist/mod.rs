@@ -17,7 +17,9 @@ pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
 #[cfg(feature = "redis")]
-pub use redis::{Eviction, OnLoss, RedisBlocklist, RedisSettings};
+pub use redis::{
+    Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
+};
 pub use rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation};
 
 use crate::{clock::Timestamp, meter};

@@ -92,7 +92,7 @@ impl Guard {
         seen: &VerifiedTokens<Facts<X>>,
     ) -> Result<Check<X>, Rejection> {
         // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
-        let (now, generation) = (self.verifier.now(), self.verifier.key_generation());
+        let (now, generation) = (self.verifier.now(), self.verifier.generation());
         let candidate = match seen.get(token, generation) {
             Some(facts) => match self.verifier.check_times(&facts.claims, now) {
                 Ok(()) => facts,
@@ -343,7 +343,8 @@ pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Dura
     match ids.session() {
         // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
         Some(session) => {
-            let revocation = Revocation::new(Scope::Session, session, now + kept_for);
+            // By the hour, so that logging out again and again is one entry.
+            let revocation = Revocation::new(Scope::Session, session, (now + kept_for).next_hour());
             revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
         }
         None => end_of_token(ids, expires_at),
@@ -373,7 +374,7 @@ impl<X> fmt::Debug for Authenticated<X> {
 }
 
 #[cfg(test)]
-#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
+#[cfg(feature = "aws_lc_rs")]
 mod tests {
     use std::cell::Cell;
 
@@ -383,7 +384,7 @@ mod tests {
     use crate::{
         blocklist::MemoryBlocklist,
         issuer::Issuer,
-        token::{Algorithm, SigningKey, TokenCache},
+        token::{Algorithm, KeySet, SigningKey, TokenCache},
     };
 
     thread_local! {
@@ -403,11 +404,14 @@ mod tests {
 
     #[tokio::test]
     async fn r72_a_token_is_verified_again_when_the_keys_have_changed() {
-        let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586").unwrap();
-        let verifier = Verifier::builder().key(key.verifying_key().unwrap()).issuer("i").audience("a").build().unwrap();
+        let secret = |secret: &str| SigningKey::from_secret(Algorithm::HS256, secret).unwrap();
+        let (key, other) = (secret("3f9a7c02b1d84e65a0c7f1e2d3b49586"), secret("68594b3d2e1f7c0a56e48d1b20c7a9f3"));
+        let public = |key: &SigningKey| [key.verifying_key().unwrap()];
+        let keys = KeySet::new(public(&key)).unwrap();
+        let verifier = Verifier::builder().keys(keys.clone()).issuer("i").audience("a").build().unwrap();
         let verifier = Arc::new(verifier);
         let list = MemoryBlocklist::new();
-        let issuer = Issuer::builder(verifier.clone(), key, list.clone()).build().unwrap();
+        let issuer = Issuer::builder(verifier.clone(), key.clone(), list.clone()).build().unwrap();
         let token = issuer.login("user-1", &NoClaims {}).await.unwrap().access.into_string();
         let guard = Guard::new(TokenKind::Access, verifier.clone(), list);
         let seen = VerifiedTokens::new(TokenCache::default());
@@ -417,7 +421,10 @@ mod tests {
             VERIFIED.get() - before
         };
         assert_eq!([times_verified(), times_verified()], [1, 0]);
-        verifier.next_key_generation();
+        keys.replace(public(&key)).unwrap();
         assert_eq!([times_verified(), times_verified()], [1, 0]);
+        keys.replace(public(&other)).unwrap();
+        let refused = guard.check::<Counted>(token.as_bytes(), &seen).err().unwrap();
+        assert_eq!(refused.kind(), crate::RejectionKind::Invalid, "its key was removed");
     }
 }

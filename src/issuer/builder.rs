@@ -7,7 +7,7 @@ use crate::{
     blocklist::Rotate,
     claims::NoClaims,
     error::ConfigError,
-    token::{Signer, SigningKey, Verifier},
+    token::{Signer, SigningKey, Swap, Verifier},
 };
 
 /// Settings of an [`Issuer`].
@@ -85,7 +85,7 @@ impl IssuerBuilder {
                 "`session_lifetime` (30 days by default) is under `refresh_lifetime`: a refresh token never outlives its session",
             ));
         }
-        let signer = Signer::new(self.key, &self.verifier);
+        let signer = Swap::new(Signer::new(self.key, &self.verifier));
         let mint = Mint {
             verifier: self.verifier,
             signer,
@@ -99,7 +99,7 @@ impl IssuerBuilder {
 }
 
 /// The verifier accepts a token of each kind.
-fn self_test(mint: &Mint) -> Result<(), ConfigError> {
+pub(super) fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
         ConfigError::setting(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \

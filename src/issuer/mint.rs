@@ -15,7 +15,7 @@ use crate::{
     blocklist::Generation,
     claims::TokenKind,
     clock::Timestamp,
-    token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, Verifier},
+    token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, SigningKey, Swap, Verifier},
 };
 
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
@@ -49,13 +49,19 @@ pub(super) struct Session<'a> {
 /// What mints: the key, and the verifier that will read what it signs.
 pub(super) struct Mint {
     pub(super) verifier: Arc<Verifier>,
-    pub(super) signer: Signer,
+    pub(super) signer: Swap<Signer>,
     pub(super) access_lifetime: Duration,
     pub(super) refresh_lifetime: Duration,
     pub(super) session_lifetime: Duration,
 }
 
 impl Mint {
+    /// The same with another key.
+    pub(super) fn with_key(&self, key: SigningKey) -> Self {
+        let signer = Swap::new(Signer::new(key, &self.verifier));
+        Self { verifier: Arc::clone(&self.verifier), signer, ..*self }
+    }
+
     /// The first tokens of a new session.
     pub(super) fn first_pair<X: Serialize>(
         &self,
@@ -158,7 +164,7 @@ impl Mint {
             insert(name, value)?;
         }
 
-        let text = self.signer.sign(typ, &payload).map_err(|_| IssueError::Signing)?;
+        let text = self.signer.load().sign(typ, &payload).map_err(|_| IssueError::Signing)?;
         if text.len() > self.verifier.max_token_bytes() {
             return Err(IssueError::TooLong);
         }

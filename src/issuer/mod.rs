@@ -22,6 +22,7 @@ pub use refresh::Refreshed;
 use crate::{
     blocklist::{Revocation, RevocationId, RevokeError, Rotate, Scope, TokenIds},
     clock::Timestamp,
+    error::ConfigError,
     guard::Authenticated,
     logout::Revocable,
     token::{KEPT_AFTER_EXPIRY, SigningKey, Verifier},
@@ -70,6 +71,20 @@ impl Issuer {
         IssuerBuilder::new(verifier, key, store)
     }
 
+    /// Signs with this key from now on, in all clones, without a restart. The verifier has to know it already: put it into its
+    /// [`KeySet`](crate::KeySet) first, beside the old one, and take the old one out when the last of its tokens has ended.
+    ///
+    /// # Errors
+    ///
+    /// When the verifier does not accept what the key signs; then the old key goes on signing.
+    pub fn sign_with(&self, key: SigningKey) -> Result<(), ConfigError> {
+        let mint = &self.0.mint;
+        let trial = mint.with_key(key);
+        builder::self_test(&trial)?;
+        mint.signer.store(trial.signer);
+        Ok(())
+    }
+
     /// Begins a session for `subject`: an access and a refresh token. `claims` become members of both, beside the registered
     /// ones.
     ///
@@ -83,10 +98,11 @@ impl Issuer {
     /// When the claims or the subject cannot be put into a token, or the blocklist cannot tell up to when the subject's tokens
     /// are revoked; see [`IssueError`].
     pub async fn login<X: Serialize>(&self, subject: &str, claims: &X) -> Result<TokenPair, IssueError> {
+        // Before the question: of what is revoked while it is under way the answer may know nothing.
+        let now = self.now();
         let session_id = id_text(random_bits()?);
         let ids = TokenIds::new(self.0.mint.verifier.issuer(), &session_id, Some(&session_id)).with_subject(subject);
         let cut_off = self.0.store.cut_off(&ids).await.map_err(IssueError::Outage)?;
-        let now = self.now();
         let issued_at = cut_off.map_or(now, |cut_off| just_after(cut_off).max(now));
         if issued_at > self.0.mint.verifier.latest_issue() {
             return Err(IssueError::Revoked);
@@ -149,6 +165,9 @@ impl Issuer {
     /// Revokes every token issued up to now, whoever's: after tokens have leaked, say. Everybody can log in again at once. (After the
     /// signing key has leaked, change the key: whoever has it mints new tokens.)
     ///
+    /// Of the issuers that the verifier names: with [`any_issuer`](crate::VerifierBuilder::any_issuer) it names none, and this reaches only tokens
+    /// without `iss`. The same goes for `logout_everywhere`, `revoke_session` and `revoke_token`, and not for what takes a proof.
+    ///
     /// # Errors
     ///
     /// As for [`logout`](Self::logout).
@@ -174,13 +193,14 @@ impl Issuer {
         Ok(())
     }
 
-    /// Revokes one token by its `jti`. `expires_at` is its `exp`.
+    /// Revokes one token by its `jti`. `expires_at` is its `exp`; no token counts for longer than
+    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), so a later time is taken for that.
     ///
     /// # Errors
     ///
     /// As for [`logout`](Self::logout).
     pub async fn revoke_token(&self, token_id: &str, expires_at: SystemTime) -> Result<(), RevokeError> {
-        let until = Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY;
+        let until = (Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY).min(self.until(self.now()));
         for issuer in self.0.mint.verifier.issuers() {
             self.revoke(Revocation::new(Scope::Token, RevocationId::new(issuer, Scope::Token, token_id), until))
                 .await?;

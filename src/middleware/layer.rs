@@ -71,6 +71,11 @@ impl JwtBlocklistLayer {
 
     /// Asks for what this guard lets through.
     pub fn new(guard: Guard) -> Self {
+        let token_cache = match guard.expected() {
+            TokenKind::Access => TokenCache::default(),
+            // It is used once: to keep it would spare nothing.
+            TokenKind::Refresh => TokenCache::Off,
+        };
         let front = Front {
             renderer: Arc::new(Rfc6750::new()),
             carriers: Carriers::header(),
@@ -78,12 +83,8 @@ impl JwtBlocklistLayer {
             preflights: Preflights::Checked,
             removed_headers: Vec::new(),
         };
-        let token_cache = match guard.expected() {
-            TokenKind::Access => TokenCache::default(),
-            // It is used once: to keep it would spare nothing.
-            TokenKind::Refresh => TokenCache::Off,
-        };
-        Self(Policy { guard, seen: VerifiedTokens::new(token_cache), demands: Demands::default(), front })
+        let seen = VerifiedTokens::new(token_cache);
+        Self(Policy { guard, demands: Demands::default(), front, token_cache, seen })
     }
 }
 
@@ -94,8 +95,9 @@ impl<X> JwtBlocklistLayer<X> {
     /// Call it before [`allow_if`](Self::allow_if): a condition on other claims can be asked no more, and then nothing passes.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
-        let Policy { guard, seen, demands, front } = self.0;
-        JwtBlocklistLayer(Policy { guard, seen: seen.for_others(), demands: demands.for_claims(), front })
+        let Policy { guard, demands, front, token_cache, .. } = self.0;
+        let (demands, seen) = (demands.for_claims(), VerifiedTokens::new(token_cache));
+        JwtBlocklistLayer(Policy { guard, demands, front, token_cache, seen })
     }
 
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
@@ -103,14 +105,6 @@ impl<X> JwtBlocklistLayer<X> {
     #[must_use]
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.0.guard = self.0.guard.outage_policy(policy);
-        self
-    }
-
-    /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
-    /// refresh token, for that is used once. See [Token cache](#token-cache).
-    #[must_use]
-    pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
-        self.0.seen = VerifiedTokens::new(token_cache);
         self
     }
 
@@ -174,6 +168,14 @@ impl<X> JwtBlocklistLayer<X> {
     #[must_use]
     pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.0.front.removed_headers.extend(names);
+        self
+    }
+
+    /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
+    /// refresh token, for that is used once. See [Token cache](#token-cache).
+    #[must_use]
+    pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
+        (self.0.token_cache, self.0.seen) = (token_cache, VerifiedTokens::new(token_cache));
         self
     }
 

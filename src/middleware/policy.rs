@@ -18,15 +18,16 @@ use crate::{
     meter,
     rejection::{Reason, Rejection},
     require::Demands,
-    token::VerifiedTokens,
+    token::{TokenCache, VerifiedTokens},
 };
 
 pub(super) struct Policy<X> {
     pub(super) guard: Guard,
-    /// Shared by the clones of a layer: what they may differ in, no verified token depends on.
-    pub(super) seen: VerifiedTokens<Facts<X>>,
     pub(super) demands: Demands<X>,
     pub(super) front: Front,
+    pub(super) token_cache: TokenCache,
+    /// Shared by clones: guard and `X` are the same in all of them, and what a layer asks beyond is asked anew each time.
+    pub(super) seen: VerifiedTokens<Facts<X>>,
 }
 
 /// What has to do with HTTP alone.
@@ -163,9 +164,10 @@ impl<X> Clone for Policy<X> {
     fn clone(&self) -> Self {
         Self {
             guard: self.guard.clone(),
-            seen: self.seen.clone(),
             demands: self.demands.clone(),
             front: self.front.clone(),
+            token_cache: self.token_cache,
+            seen: self.seen.clone(),
         }
     }
 }
@@ -174,12 +176,12 @@ impl<X> fmt::Debug for Policy<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
             .field("guard", &self.guard)
-            .field("seen", &self.seen)
             .field("demands", &self.demands)
             .field("carriers", &self.front.carriers)
             .field("absence", &self.front.absence)
             .field("preflights", &self.front.preflights)
             .field("removed_headers", &self.front.removed_headers)
+            .field("seen", &self.seen)
             .finish_non_exhaustive()
     }
 }

@@ -1,19 +1,17 @@
 //! The settings of a verifier, checked against each other before the first token is seen.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use jsonwebtoken::crypto::CryptoProvider;
 
 use super::{
     TokenIdSource,
-    keys::{MAX_KEY_ID_BYTES, VerifyingKey},
+    key_set::KeySet,
+    keys::VerifyingKey,
     kind::KindSource,
     provider,
     rules::{Issuers, Presence, Rules},
+    trust::Parties,
     tutorial::Tutorial,
     verifier::Verifier,
 };
@@ -57,6 +55,8 @@ pub enum OptionalClaim {
 #[must_use = "nothing is built before `build`"]
 pub struct VerifierBuilder {
     keys: Vec<VerifyingKey>,
+    key_set: Option<KeySet>,
+    trusted: Vec<(Box<str>, KeySet)>,
     issuers: Expected,
     audiences: Expected,
     leeway: Duration,
@@ -82,6 +82,8 @@ impl VerifierBuilder {
     pub(super) fn new() -> Self {
         Self {
             keys: Vec::new(),
+            key_set: None,
+            trusted: Vec::new(),
             issuers: Expected::Unset,
             audiences: Expected::Unset,
             leeway: Duration::from_secs(30),
@@ -104,14 +106,32 @@ impl VerifierBuilder {
         self
     }
 
+    /// Takes its keys from a set, which can be replaced while it is used; instead of [`key`](Self::key).
+    pub fn keys(mut self, keys: KeySet) -> Self {
+        self.key_set = Some(keys);
+        self
+    }
+
+    /// Accepts tokens of another issuer too: those whose `iss` is this, byte for byte, and that a key of this set has signed. May be
+    /// called more than once; the same set for two names is one party, which speaks for both. At most 16 parties.
+    ///
+    /// Keys of one issuer never prove a token of another, and two may have keys of one id. Each key needs an id. All other settings
+    /// hold for everybody's tokens; an [`Issuer`](crate::Issuer) mints and revokes in the name of [`issuer`](Self::issuer) alone.
+    pub fn trust(mut self, issuer: impl Into<Box<str>>, keys: KeySet) -> Self {
+        self.trusted.push((issuer.into(), keys));
+        self
+    }
+
     /// Accepts tokens whose `iss` is this, byte for byte. May be called more than once: for one issuer under several names. Every
-    /// key speaks for every name, so two parties that do not trust each other get a verifier each.
+    /// key of [`key`](Self::key) and [`keys`](Self::keys) speaks for every such name; for another party there is
+    /// [`trust`](Self::trust).
     pub fn issuer(mut self, issuer: impl Into<Box<str>>) -> Self {
         self.issuers.add(issuer.into());
         self
     }
 
-    /// Accepts tokens of any issuer, also without `iss`: for keys that only one issuer can sign with.
+    /// Accepts tokens of any issuer, also without `iss`: for keys that only one issuer can sign with. An [`Issuer`](crate::Issuer) on
+    /// such a verifier can take back by name ([`logout_everywhere`](crate::Issuer::logout_everywhere) and the like) only tokens without `iss`.
     pub fn any_issuer(mut self) -> Self {
         self.issuers = Expected::Any;
         self
@@ -196,16 +216,28 @@ impl VerifierBuilder {
     /// # Errors
     ///
     /// Without a key, an issuer or an audience; with two keys of one id, a key without an id beside others, or secrets beside
-    /// public keys; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; with a kind
+    /// public keys in one set; with trusted issuers that have no name, are named twice or are more than 16, or beside
+    /// [`any_issuer`](Self::any_issuer) or the tutorial's tokens; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; with a kind
     /// source that cannot tell, or not beside the tutorial's tokens; when no cryptography is
     /// compiled in, or it refuses a key.
     pub fn build(self) -> Result<Verifier, ConfigError> {
-        let issuers =
-            self.issuers.list("no issuer is set: call `issuer(…)` with the `iss` of the tokens, or `any_issuer()`")?;
+        let own = match (self.key_set, self.keys.is_empty()) {
+            (Some(_), false) => {
+                return Err(ConfigError::setting("both `key` and `keys` are set: put all keys into the set"));
+            }
+            (Some(keys), true) => Some(keys),
+            (None, true) if !self.trusted.is_empty() => None,
+            (None, _) => Some(KeySet::new(self.keys)?),
+        };
+        let issuers = self.issuers.of(own.is_some(), &self.trusted)?;
+        if !self.trusted.is_empty() && self.tutorial == Tutorial::Beside {
+            return Err(ConfigError::setting(
+                "the tutorial's tokens name no issuer, so other issuers' keys could speak for them: use a verifier for each",
+            ));
+        }
         let audiences = self
             .audiences
             .list("no audience is set: call `audience(…)` with the `aud` of the tokens, or `any_audience()`")?;
-        check_key_set(&self.keys)?;
         if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::setting("the leeway is over 300 seconds: synchronise the clocks (NTP) instead"));
         }
@@ -219,7 +251,7 @@ impl VerifierBuilder {
             return Err(ConfigError::setting("access and refresh tokens must differ in the claim that tells the kind"));
         }
         let mut rules = Rules {
-            issuers: if issuers.is_empty() { Issuers::Any } else { Issuers::OneOf(issuers) },
+            issuers,
             audiences,
             audience: Presence::Required,
             leeway: self.leeway,
@@ -231,34 +263,16 @@ impl VerifierBuilder {
             kind: self.kind,
         };
         let verifier = Verifier {
-            keys: self.keys,
+            parties: Parties::new(own, self.trusted)?,
             rules_without_typ: self.tutorial.rules(&mut rules)?,
             rules,
             max_token_bytes: self.max_token_bytes,
             provider: self.provider.map_or_else(provider::compiled_in, Ok)?,
             clock: self.clock,
-            key_generation: AtomicU64::new(0),
         };
         verifier.self_test()?;
         Ok(verifier)
     }
-}
-
-fn check_key_set(keys: &[VerifyingKey]) -> Result<(), ConfigError> {
-    let complaint = if keys.is_empty() {
-        "no key is set: call `key(…)`"
-    } else if keys.len() > 1 && keys.iter().any(|key| key.id.is_none()) {
-        "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens"
-    } else if keys.iter().any(|key| key.id().is_some_and(|id| id.is_empty() || id.len() > MAX_KEY_ID_BYTES)) {
-        "a key's id is 1 to 256 bytes long"
-    } else if keys.iter().enumerate().any(|(index, key)| keys[..index].iter().any(|earlier| earlier.id == key.id)) {
-        "two keys have one id: a token could not say which it means"
-    } else if keys.iter().any(|key| key.algorithm.is_symmetric() != keys[0].algorithm.is_symmetric()) {
-        "secrets and public keys are in one set: use a verifier for each, or a public key may be taken for a secret"
-    } else {
-        return Ok(());
-    };
-    Err(ConfigError::setting(complaint))
 }
 
 impl Expected {
@@ -267,6 +281,28 @@ impl Expected {
             Self::OneOf(names) => names.push(name),
             Self::Unset | Self::Any => *self = Self::OneOf(vec![name]),
         }
+    }
+
+    /// Whose tokens the verifier's own keys speak for.
+    fn of(self, has_keys: bool, trusted: &[(Box<str>, KeySet)]) -> Result<Issuers, ConfigError> {
+        if !has_keys {
+            return match self {
+                Self::Unset => Ok(Issuers::OneOf(Vec::new())),
+                _ => Err(ConfigError::setting(
+                    "an issuer is set, and no key of it: call `key(…)`, or name it in `trust(…)` only",
+                )),
+            };
+        }
+        if matches!(self, Self::Any) && !trusted.is_empty() {
+            return Err(ConfigError::setting(
+                "`any_issuer` would let these keys speak for the trusted issuers too: call `issuer(…)` with their own `iss`",
+            ));
+        }
+        let names = self.list("no issuer is set: call `issuer(…)` with the `iss` of the tokens, or `any_issuer()`")?;
+        if names.iter().any(|name| trusted.iter().any(|(other, _)| other == name)) {
+            return Err(ConfigError::setting("one issuer is trusted with two sets of keys: put its keys into one"));
+        }
+        Ok(if names.is_empty() { Issuers::Any } else { Issuers::OneOf(names) })
     }
 
     fn list(self, unset: &'static str) -> Result<Vec<Box<str>>, ConfigError> {
@@ -283,6 +319,10 @@ impl Expected {
 
 impl fmt::Debug for VerifierBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerifierBuilder").field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("VerifierBuilder")
+            .field("keys", &self.keys)
+            .field("key_set", &self.key_set)
+            .field("trusted", &self.trusted)
+            .finish_non_exhaustive()
     }
 }

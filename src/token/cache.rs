@@ -15,8 +15,8 @@ use crate::meter;
 /// Set it with [`JwtBlocklistLayer::token_cache`](crate::JwtBlocklistLayer::token_cache), which says what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCache {
-    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted three times a token's
-    /// length and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
+    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted three times a token's length
+    /// and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
     /// is counted. The default for access tokens, with [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
     UpTo(usize),
     /// Every token is verified each time, and none is kept. The default for refresh tokens.
@@ -38,12 +38,9 @@ impl Default for TokenCache {
 /// Verified tokens of one policy, each with a `T` that was made of it. Clones share them.
 ///
 /// A token is found by comparing all of it. The hash only says where to look, and is keyed at random.
-pub(crate) struct VerifiedTokens<T> {
-    setting: TokenCache,
-    cache: Option<Arc<ByToken<T>>>,
-}
+pub(crate) struct VerifiedTokens<T>(Option<Arc<Tokens<T>>>);
 
-type ByToken<T> = Cache<Box<[u8]>, Kept<T>, ByBytes, RandomState>;
+type Tokens<T> = Cache<Box<[u8]>, Kept<T>, ByBytes, RandomState>;
 
 struct Kept<T> {
     facts: Arc<T>,
@@ -53,27 +50,19 @@ struct Kept<T> {
 
 impl<T> VerifiedTokens<T> {
     pub(crate) fn new(setting: TokenCache) -> Self {
-        let cache = match setting {
-            TokenCache::UpTo(bytes) => Some(Arc::new(ByToken::with(
-                bytes / TYPICAL_BYTES,
-                bytes as u64,
-                ByBytes,
-                RandomState::default(),
-                DefaultLifecycle::default(),
-            ))),
-            TokenCache::Off => None,
-        };
-        Self { setting, cache }
-    }
-
-    /// An empty one of another type, with the same setting.
-    pub(crate) fn for_others<U>(&self) -> VerifiedTokens<U> {
-        VerifiedTokens::new(self.setting)
+        let TokenCache::UpTo(bytes) = setting else { return Self(None) };
+        Self(Some(Arc::new(Cache::with(
+            bytes / TYPICAL_BYTES,
+            bytes as u64,
+            ByBytes,
+            RandomState::default(),
+            DefaultLifecycle::default(),
+        ))))
     }
 
     /// What was made of this very token, if it was verified with the present keys.
     pub(crate) fn get(&self, token: &[u8], generation: u64) -> Option<Arc<T>> {
-        let kept = self.cache.as_ref()?.get(token)?;
+        let kept = self.0.as_ref()?.get(token)?;
         if kept.generation == generation {
             meter::token_cache("hit");
             return Some(kept.facts);
@@ -84,14 +73,14 @@ impl<T> VerifiedTokens<T> {
 
     /// Keeps a token that was verified with the keys of this generation. It may push out others, or not be kept at all.
     pub(crate) fn keep(&self, token: &[u8], generation: u64, facts: &Arc<T>) {
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &self.0 {
             meter::token_cache("miss");
             cache.insert(token.into(), Kept { facts: Arc::clone(facts), generation });
         }
     }
 
     pub(crate) fn forget(&self, token: &[u8]) {
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &self.0 {
             cache.remove(token);
         }
     }
@@ -99,7 +88,7 @@ impl<T> VerifiedTokens<T> {
 
 impl<T> Clone for VerifiedTokens<T> {
     fn clone(&self) -> Self {
-        Self { setting: self.setting, cache: self.cache.clone() }
+        Self(self.0.clone())
     }
 }
 
@@ -113,7 +102,7 @@ impl<T> Clone for Kept<T> {
 impl<T> fmt::Debug for VerifiedTokens<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VerifiedTokens");
-        if let Some(cache) = &self.cache {
+        if let Some(cache) = &self.0 {
             shown.field("len", &cache.len()).field("bytes", &cache.weight()).field("capacity", &cache.capacity());
         }
         shown.finish()
@@ -163,7 +152,7 @@ mod tests {
     fn r69_the_weight_never_exceeds_the_bytes_and_large_ones_are_not_kept() {
         for bytes in [0, 1, 500, 10_000, 1_000_000] {
             let seen = VerifiedTokens::new(TokenCache::UpTo(bytes));
-            let cache = seen.cache.as_ref().unwrap();
+            let cache = seen.0.as_ref().unwrap();
             for number in 0..3000 {
                 seen.keep(&token(number), 0, &Arc::new(number));
                 assert!(cache.weight() <= cache.capacity());

@@ -7,7 +7,7 @@ use pkcs8::{
     spki::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef},
 };
 
-use super::algorithm::KeyFamily;
+use super::{algorithm::KeyFamily, roca};
 use crate::error::ConfigError;
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -16,9 +16,10 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// A public key that passed its checks.
+/// A public key that passed its checks. Numbers are big-endian, without leading zeros; an EC point is uncompressed.
+#[derive(Debug)]
 pub(super) enum PublicKey {
-    Rsa { pkcs1: Vec<u8> },
+    Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
     Ec { point: Vec<u8> },
     Ed25519 { point: Vec<u8> },
 }
@@ -57,23 +58,39 @@ impl PublicKey {
             KeyFamily::Rsa => {
                 let key =
                     pkcs1::RsaPublicKey::from_der(bits).map_err(|_| ConfigError::key("this RSA key is damaged"))?;
-                check_rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())?;
-                Ok(Self::Rsa { pkcs1: bits.to_vec() })
+                Self::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
             }
-            KeyFamily::P256 => ec_point(bits, 32),
-            KeyFamily::P384 => ec_point(bits, 48),
-            KeyFamily::Ed25519 => {
-                let point: [u8; 32] = bits
-                    .try_into()
-                    .map_err(|_| ConfigError::key("an Ed25519 public key has 32 bytes (RFC 8032 §5.1.5)"))?;
-                if is_small_order(point) {
-                    return Err(ConfigError::key(
-                        "this Ed25519 key is a point of small order: anybody could sign for it",
-                    ));
-                }
-                Ok(Self::Ed25519 { point: point.to_vec() })
-            }
+            KeyFamily::P256 => Self::ec(bits, 32),
+            KeyFamily::P384 => Self::ec(bits, 48),
+            KeyFamily::Ed25519 => Self::ed25519(bits),
         }
+    }
+
+    pub(super) fn rsa(modulus: &[u8], exponent: &[u8]) -> Result<Self, ConfigError> {
+        check_rsa(modulus, exponent)?;
+        Ok(Self::Rsa { modulus: strip_zeros(modulus).to_vec(), exponent: strip_zeros(exponent).to_vec() })
+    }
+
+    /// An uncompressed point of the curve (SEC 1 §2.3.3).
+    pub(super) fn ec(point: &[u8], coordinate_bytes: usize) -> Result<Self, ConfigError> {
+        if point.len() != 1 + 2 * coordinate_bytes || point[0] != 0x04 {
+            return Err(ConfigError::key(
+                "this EC key is not an uncompressed point: `openssl ec -pubin -conv_form uncompressed` converts it",
+            ));
+        }
+        if !is_on_curve(point) {
+            return Err(ConfigError::key("this EC key is not a point of its curve: the key is damaged or forged"));
+        }
+        Ok(Self::Ec { point: point.to_vec() })
+    }
+
+    pub(super) fn ed25519(point: &[u8]) -> Result<Self, ConfigError> {
+        let point: [u8; 32] =
+            point.try_into().map_err(|_| ConfigError::key("an Ed25519 public key has 32 bytes (RFC 8032 §5.1.5)"))?;
+        if is_small_order(point) {
+            return Err(ConfigError::key("this Ed25519 key is a point of small order: anybody could sign for it"));
+        }
+        Ok(Self::Ed25519 { point: point.to_vec() })
     }
 }
 
@@ -134,8 +151,8 @@ fn check_kind(family: KeyFamily, algorithm: &AlgorithmIdentifierRef<'_>) -> Resu
     }
 }
 
-/// 2048 to 4096 bits (RFC 7518 §3.3; the upper bound keeps one signature check cheap), exponent odd and at least 65537.
-/// Both in big-endian bytes.
+/// 2048 to 4096 bits (RFC 7518 §3.3; the upper bound keeps one signature check cheap), exponent odd and at least 65537,
+/// not of a faulty chip. Both in big-endian bytes.
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let modulus = strip_zeros(modulus);
     let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
@@ -147,29 +164,23 @@ fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let exponent = strip_zeros(exponent);
     let odd = exponent.last().is_some_and(|last| last & 1 == 1);
     let large = exponent.len() > 3 || (exponent.len() == 3 && exponent >= [1, 0, 1].as_slice());
-    if odd && large {
-        Ok(())
-    } else {
-        Err(ConfigError::key("the exponent of this RSA key is even or under 65537: make a key with the usual 65537"))
+    if !odd || !large {
+        return Err(ConfigError::key(
+            "the exponent of this RSA key is even or under 65537: make a key with the usual 65537",
+        ));
     }
+    if roca::has_fingerprint(modulus) {
+        return Err(ConfigError::key(
+            "this RSA key was made by a faulty chip, and its private half can be computed (ROCA, CVE-2017-15361): make \
+             another with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`",
+        ));
+    }
+    Ok(())
 }
 
 fn strip_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|byte| **byte == 0).count();
     &number[zeros..]
-}
-
-/// An uncompressed point of the curve (SEC 1 §2.3.3).
-fn ec_point(bits: &[u8], coordinate_bytes: usize) -> Result<PublicKey, ConfigError> {
-    if bits.len() != 1 + 2 * coordinate_bytes || bits[0] != 0x04 {
-        return Err(ConfigError::key(
-            "this EC key is not an uncompressed point: `openssl ec -pubin -conv_form uncompressed` converts it",
-        ));
-    }
-    if !is_on_curve(bits) {
-        return Err(ConfigError::key("this EC key is not a point of its curve: the key is damaged or forged"));
-    }
-    Ok(PublicKey::Ec { point: bits.to_vec() })
 }
 
 #[cfg(feature = "aws_lc_rs")]
@@ -179,8 +190,15 @@ fn is_on_curve(point: &[u8]) -> bool {
     ParsedPublicKey::new(algorithm, point).is_ok()
 }
 
-/// Without aws-lc the provider parses the point when the verifier is built, and its error fails the build.
-#[cfg(not(feature = "aws_lc_rs"))]
+#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
+fn is_on_curve(point: &[u8]) -> bool {
+    use jsonwebtoken::{Algorithm, DecodingKey, crypto::rust_crypto::DEFAULT_PROVIDER};
+    let algorithm = if point.len() == 65 { Algorithm::ES256 } else { Algorithm::ES384 };
+    (DEFAULT_PROVIDER.verifier_factory)(&algorithm, &DecodingKey::from_ec_der(point)).is_ok()
+}
+
+/// Without cryptography of our own, that of the verifier says so when it is built.
+#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 fn is_on_curve(_point: &[u8]) -> bool {
     true
 }

@@ -1,11 +1,12 @@
 //! Keys, checked when they are loaded: whatever is wrong with a key is an error at start, never a failure of a request.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use jsonwebtoken::{DecodingKey, EncodingKey};
 
 use super::{
     algorithm::{Algorithm, KeyFamily},
+    jwk::Jwk,
     key_format::{self, PublicKey},
     provider, secret,
 };
@@ -20,6 +21,8 @@ pub struct VerifyingKey {
     pub(super) algorithm: Algorithm,
     pub(super) id: Option<Box<str>>,
     pub(super) key: DecodingKey,
+    /// `None` is a secret.
+    pub(super) public: Option<Arc<PublicKey>>,
 }
 
 /// A key that signs, bound to the one algorithm it is for.
@@ -39,7 +42,7 @@ impl VerifyingKey {
     /// known, or really a key pair's key in text form.
     pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = checked_secret(algorithm, secret.as_ref())?;
-        Ok(Self { algorithm, id: None, key: DecodingKey::from_secret(secret) })
+        Ok(Self { algorithm, id: None, key: DecodingKey::from_secret(secret), public: None })
     }
 
     /// A public key in PEM form: `PUBLIC KEY` (X.509 SubjectPublicKeyInfo) for every asymmetric algorithm, or
@@ -50,7 +53,7 @@ impl VerifyingKey {
     /// When the text is not such a PEM, the key is of another kind than the algorithm needs, an RSA modulus is not 2048 to
     /// 4096 bits or its exponent is even or under 65537, or a point is not one of the curve.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?)
+        Ok(Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?))
     }
 
     /// The same keys as [`from_pem`](Self::from_pem) in DER form.
@@ -59,16 +62,52 @@ impl VerifyingKey {
     ///
     /// As for [`from_pem`](Self::from_pem).
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?)
+        Ok(Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?))
     }
 
-    fn from_public(algorithm: Algorithm, key: PublicKey) -> Result<Self, ConfigError> {
-        let key = match key {
-            PublicKey::Rsa { pkcs1 } => DecodingKey::from_rsa_der(&pkcs1),
-            PublicKey::Ec { point } => DecodingKey::from_ec_der(&point),
-            PublicKey::Ed25519 { point } => DecodingKey::from_ed_der(&point),
+    /// A public JWK (RFC 7517), as text. Its `kid` is the key's id. `alg` says for which algorithm it is; without, a key on a
+    /// curve is for the one algorithm of that curve, and an RSA key is refused: see [`from_jwk_as`](Self::from_jwk_as).
+    ///
+    /// # Errors
+    ///
+    /// When the text is not one JSON object without duplicate members; `use` is not `sig`, or `key_ops` has no `verify`; `alg` is
+    /// unknown, missing where it is needed, or not one of `kty` and `crv`; private members are in it; `kid` is not a string of 1
+    /// to 256 bytes; the key is a secret (see [`from_secret_jwk`](Self::from_secret_jwk)), or one that
+    /// [`from_pem`](Self::from_pem) refuses.
+    pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Jwk::parse(jwk.as_ref()).and_then(|jwk| jwk.public_key(None)).map_err(|refusal| refusal.error)
+    }
+
+    /// The same for a JWK that need not have `alg`; where it has one, it must be this.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_jwk`](Self::from_jwk).
+    pub fn from_jwk_as(algorithm: Algorithm, jwk: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        let key = Jwk::parse(jwk.as_ref()).and_then(|jwk| jwk.public_key(Some(algorithm)));
+        match key {
+            Ok(key) if key.algorithm == algorithm => Ok(key),
+            Ok(key) => Err(ConfigError::key(format!("this JWK is for {}, not for {algorithm}", key.algorithm))),
+            Err(refusal) => Err(refusal.error),
+        }
+    }
+
+    /// A shared secret as a JWK: `kty` is `oct`, and `alg` is `HS256`, `HS384` or `HS512`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`from_jwk`](Self::from_jwk) and [`from_secret`](Self::from_secret).
+    pub fn from_secret_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
+        Jwk::parse(jwk.as_ref()).and_then(|jwk| jwk.secret()).map_err(|refusal| refusal.error)
+    }
+
+    pub(super) fn from_public(algorithm: Algorithm, public: PublicKey) -> Self {
+        let key = match &public {
+            PublicKey::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
+            PublicKey::Ec { point } => DecodingKey::from_ec_der(point),
+            PublicKey::Ed25519 { point } => DecodingKey::from_ed_der(point),
         };
-        Ok(Self { algorithm, id: None, key })
+        Self { algorithm, id: None, key, public: Some(Arc::new(public)) }
     }
 
     /// Names the key: only tokens whose header says this `kid` are checked with it, byte for byte. At most 256 bytes.
@@ -145,28 +184,31 @@ impl SigningKey {
     pub fn verifying_key(&self) -> Result<VerifyingKey, ConfigError> {
         let broken = |_| ConfigError::key("the public half of this private key cannot be computed: the key is damaged");
         let private = self.key.as_bytes();
-        let key = match self.algorithm.family() {
-            KeyFamily::Hmac { .. } => DecodingKey::from_secret(private),
+        let public = match self.algorithm.family() {
+            KeyFamily::Hmac { .. } => {
+                let key = DecodingKey::from_secret(private);
+                return Ok(VerifyingKey { algorithm: self.algorithm, id: self.id.clone(), key, public: None });
+            }
             KeyFamily::Rsa => {
                 let (n, e) = (provider::compiled_in()?.key_utils.rsa_pub_components_from_private_key)(private)
                     .map_err(broken)?;
-                DecodingKey::from_rsa_raw_components(&n, &e)
+                PublicKey::rsa(&n, &e)?
             }
             KeyFamily::P256 | KeyFamily::P384 => {
                 let algorithm = self.algorithm.to_jsonwebtoken();
                 let (_, x, y) =
                     (provider::compiled_in()?.key_utils.ec_pub_components_from_private_key)(private, algorithm)
                         .map_err(broken)?;
-                DecodingKey::from_ec_der(&[&[0x04], x.as_slice(), &y].concat())
+                PublicKey::ec(&[&[0x04], x.as_slice(), &y].concat(), x.len())?
             }
             KeyFamily::Ed25519 => {
                 let curve = jsonwebtoken::jwk::EllipticCurve::Ed25519;
                 let x = (provider::compiled_in()?.key_utils.ed_pub_components_from_private_key)(private, &curve)
                     .map_err(broken)?;
-                DecodingKey::from_ed_der(&x)
+                PublicKey::ed25519(&x)?
             }
         };
-        Ok(VerifyingKey { algorithm: self.algorithm, id: self.id.clone(), key })
+        Ok(VerifyingKey { id: self.id.clone(), ..VerifyingKey::from_public(self.algorithm, public) })
     }
 }
 

@@ -65,12 +65,14 @@ pub(super) enum Presence {
 }
 
 impl Rules {
-    /// Checks the payload of a token whose signature is proven. `fallback_id` is asked for a token without `jti` where the
+    /// Checks the payload of a token whose signature is proven; `issuers` is whose tokens the key speaks for, where it does not
+    /// speak for those of the rules. `fallback_id` is asked for a token without `jti` where the
     /// policy allows one; a token that has ended passes for so much `overtime`.
     pub(super) fn check(
         &self,
         typ: Typ,
         payload: &str,
+        issuers: Option<&Issuers>,
         fallback_id: impl FnOnce() -> Box<str>,
         overtime: Duration,
         now: Timestamp,
@@ -86,7 +88,7 @@ impl Rules {
             return Err(VerifyError::Confirmation);
         }
         let issuer = text(iss, usize::MAX).map_err(|()| VerifyError::Issuer)?;
-        if !self.issuers.accept(issuer.as_deref()) {
+        if !issuers.unwrap_or(&self.issuers).accept(issuer.as_deref()) {
             return Err(VerifyError::Issuer);
         }
         self.check_audience(aud)?;

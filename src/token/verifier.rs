@@ -1,13 +1,6 @@
 //! The verifier: a compact token in, verified claims out.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto::CryptoProvider;
@@ -18,10 +11,12 @@ use super::{
     VerifyError,
     builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
     header::{Header, Typ},
+    key_set::KeySet,
     keys::VerifyingKey,
     kind::KindSource,
     payload::Payload,
     rules::{Issuers, Rules},
+    trust::Parties,
 };
 use crate::{
     claims::TokenKind,
@@ -65,14 +60,13 @@ use crate::{
 /// # }
 /// ```
 pub struct Verifier {
-    pub(super) keys: Vec<VerifyingKey>,
+    pub(super) parties: Parties,
     pub(super) rules: Rules,
     /// For tokens whose `typ` does not tell the kind, where other rules hold for those.
     pub(super) rules_without_typ: Option<Rules>,
     pub(super) max_token_bytes: usize,
     pub(super) provider: &'static CryptoProvider,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) key_generation: AtomicU64,
 }
 
 /// A genuine token's claims, and `X`, those of the application.
@@ -135,26 +129,23 @@ impl Verifier {
             return Err(VerifyError::Shape);
         }
         let header = Header::parse(&decode_text(header).ok_or(VerifyError::Header)?)?;
-        let key = self.key(&header)?;
-        self.check_signature(key, signed, &decode(signature)?)?;
+        let signature = decode(signature)?;
+        self.parties.decide(&header, |party, key| {
+            self.check_signature(key, signed, &signature)?;
 
-        let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
-        let rules = self.rules_for(header.typ);
-        let (kind, claims) = rules.check(header.typ, &payload, || hash_of(signed), overtime, now)?;
-        let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
-        Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
+            let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
+            let rules = self.rules_for(header.typ);
+            let issuers = party.issuers.as_ref();
+            let (kind, claims) = rules.check(header.typ, &payload, issuers, || hash_of(signed), overtime, now)?;
+            let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
+            Ok(Verified { kind, claims, application, payload: Payload::new(payload) })
+        })
     }
 
     /// What [`verify`](Self::verify) finds out that time can change, asked again of a token that it has accepted before.
     pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
         // The leeway and the longest lifetime are those of all rules.
         self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, Duration::ZERO, now)
-    }
-
-    /// Which keys there are: another number once they are others. Whoever keeps what came of a token asks before it is verified,
-    /// and again before it is used.
-    pub(crate) fn key_generation(&self) -> u64 {
-        self.key_generation.load(Ordering::Acquire)
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {
@@ -164,18 +155,12 @@ impl Verifier {
         }
     }
 
-    /// The key is chosen by configuration: the header can only name one of them, and must agree on its algorithm.
-    fn key(&self, header: &Header) -> Result<&VerifyingKey, VerifyError> {
-        let key = match (&*self.keys, header.key_id.as_deref()) {
-            ([only], None) => only,
-            ([only], Some(_)) if only.id.is_none() => only,
-            (keys, Some(id)) => keys.iter().find(|key| key.id() == Some(id)).ok_or(VerifyError::UnknownKey)?,
-            (_, None) => return Err(VerifyError::UnknownKey),
-        };
-        if key.algorithm == header.algorithm { Ok(key) } else { Err(VerifyError::Algorithm) }
-    }
-
-    fn check_signature(&self, key: &VerifyingKey, signed: &str, signature: &Vec<u8>) -> Result<(), VerifyError> {
+    pub(super) fn check_signature(
+        &self,
+        key: &VerifyingKey,
+        signed: &str,
+        signature: &Vec<u8>,
+    ) -> Result<(), VerifyError> {
         let verifier = (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key)
             .map_err(|_| VerifyError::Signature)?;
         verifier.verify(signed.as_bytes(), signature).map_err(|_| VerifyError::Signature)
@@ -183,15 +168,27 @@ impl Verifier {
 
     /// Every key is loaded by the provider once, and must refuse a signature that is none.
     pub(super) fn self_test(&self) -> Result<(), ConfigError> {
-        for key in &self.keys {
+        for key in self.parties.iter().flat_map(|party| party.keys.load().to_vec()) {
             (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key).map_err(|_| {
                 ConfigError::provider(format!("the cryptography in use cannot load this {} key", key.algorithm))
             })?;
-            if self.check_signature(key, "self-test", &vec![0; 64]).is_ok() {
+            if self.check_signature(&key, "self-test", &vec![0; 64]).is_ok() {
                 return Err(ConfigError::provider("the cryptography in use accepts a signature that is none"));
             }
         }
         Ok(())
+    }
+
+    /// The verifier's own public keys as a JWKS document: see [`KeySet::to_jwks`](crate::KeySet::to_jwks). Those of trusted issuers
+    /// are not in it, for they do not sign for this one.
+    pub fn jwks(&self) -> String {
+        self.parties.own().map_or_else(|| r#"{"keys":[]}"#.to_owned(), KeySet::to_jwks)
+    }
+
+    /// Which keys there are: another number once any of them is another. Whoever keeps what came of a token asks before it is
+    /// verified, and again before it is used.
+    pub fn generation(&self) -> u64 {
+        self.parties.generation()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -218,7 +215,8 @@ impl Verifier {
         self.now() + self.rules.leeway.max(Duration::from_secs(1))
     }
 
-    /// Every name of the issuer whose tokens are accepted, and `None` where tokens without a name are.
+    /// Every name of the issuer whose keys these are, and `None` where its tokens without a name are accepted. Not those of others
+    /// that are trusted.
     pub(crate) fn issuers(&self) -> impl Iterator<Item = Option<&str>> {
         let nameless = self.rules.issuers == Issuers::Any || self.rules_without_typ.is_some();
         let names = self.rules.issuers.names().iter().map(|issuer| Some(&**issuer));
@@ -245,7 +243,7 @@ impl Verifier {
 }
 
 /// Strict base64url without padding (RFC 7515 §2): other alphabets, padding, blanks and stray trailing bits are refused.
-fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Shape)
 }
 
@@ -261,7 +259,7 @@ fn hash_of(signed: &str) -> Box<str> {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
-            .field("keys", &self.keys)
+            .field("parties", &self.parties)
             .field("issuers", &self.rules.issuers)
             .field("audiences", &self.rules.audiences)
             .field("leeway", &self.rules.leeway)
@@ -269,14 +267,5 @@ impl fmt::Debug for Verifier {
             .field("kind", &self.rules.kind)
             .field("also_without_typ", &self.rules_without_typ.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-#[cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
-impl Verifier {
-    /// As if there were other keys.
-    pub(crate) fn next_key_generation(&self) {
-        self.key_generation.fetch_add(1, Ordering::Release);
     }
 }

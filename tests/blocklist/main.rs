@@ -15,10 +15,21 @@ macro_rules! suite {
                 }
             })*
         }
+        #[cfg(feature = "redis")]
+        mod over_a_mirror {
+            $(#[tokio::test] async fn $case() {
+                for version in testkit::redis_versions() {
+                    println!("over {version}");
+                    super::$case(crate::mirror::Mirror::start(&version).await).await;
+                }
+            })*
+        }
     };
 }
 
 mod memory;
+#[cfg(feature = "redis")]
+mod mirror;
 #[cfg(feature = "redis")]
 mod redis;
 mod rotation;

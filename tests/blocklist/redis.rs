@@ -9,7 +9,7 @@ use crate::{Backend, support::wait::eventually};
 
 pub(crate) struct Redis {
     server: RedisServer,
-    nodes: [RedisBlocklist; 2],
+    pub(crate) nodes: [RedisBlocklist; 2],
 }
 
 impl Redis {
@@ -23,6 +23,13 @@ impl Redis {
             RedisBlocklist::connect(settings).await.unwrap(),
         ];
         Self { server, nodes }
+    }
+}
+
+impl Redis {
+    /// What is stored, but for the newest refresh tokens.
+    pub(crate) async fn revocations(&self) -> usize {
+        self.server.cli(&["KEYS", "{jwt}:[tsui]:*"]).await.lines().count()
     }
 }
 

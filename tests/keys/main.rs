@@ -2,9 +2,11 @@
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod good;
+mod jwk;
 mod provider;
 mod refused;
 mod secrets;
+mod sets;
 mod shown;
 #[path = "../support/mod.rs"]
 mod support;
@@ -12,10 +14,10 @@ mod support;
 use std::{fmt::Debug, sync::Arc};
 
 use jsonwebtoken::crypto::CryptoProvider;
-use pkcs8::{PrivateKeyInfo, spki::SubjectPublicKeyInfoRef};
+use pkcs8::{PrivateKeyInfo, der::Decode, spki::SubjectPublicKeyInfoRef};
 use serde_json::{Value, json};
 use support::{AUDIENCE, ISSUER, SECRET, clock, der, header, payload, pem};
-use testkit::tokens::{KeyPair, sign_hs256, sign_hs384, sign_hs512};
+use testkit::tokens::{KeyPair, encode, sign_hs256, sign_hs384, sign_hs512};
 use tower_jwt_blocklist::{
     Algorithm, Authenticated, ConfigError, ConfigErrorKind, Guard, MemoryBlocklist, Rejection, SigningKey, TokenKind,
     Verifier, VerifierBuilder, VerifyingKey,
@@ -100,6 +102,14 @@ impl Sample {
         }
     }
 
+    /// The pair, where it is not a secret.
+    fn pair(&self) -> Option<KeyPair> {
+        match self.signer {
+            Signer::Pair(pair) => Some(pair),
+            Signer::Secret(_) => None,
+        }
+    }
+
     /// The key that checks, in the first form.
     fn verifying(&self) -> VerifyingKey {
         self.public[0].1.clone()
@@ -115,6 +125,26 @@ impl Sample {
 fn raw_public(pair: KeyPair) -> Vec<u8> {
     let der = der(pair.public_pem());
     SubjectPublicKeyInfoRef::try_from(&*der).unwrap().subject_public_key.raw_bytes().to_vec()
+}
+
+/// The public key as a JWK, made without the library under test.
+fn jwk_of(pair: KeyPair, id: &str) -> Value {
+    let raw = raw_public(pair);
+    let mut jwk = match pair.alg() {
+        "ES256" | "ES384" => {
+            let (x, y) = raw[1..].split_at(raw.len() / 2);
+            json!({ "kty": "EC", "crv": if x.len() == 32 { "P-256" } else { "P-384" }, "x": encode(x), "y": encode(y) })
+        }
+        "EdDSA" => json!({ "kty": "OKP", "crv": "Ed25519", "x": encode(raw) }),
+        _ => {
+            let key = pkcs1::RsaPublicKey::from_der(&raw).unwrap();
+            json!({ "kty": "RSA", "n": encode(key.modulus.as_bytes()), "e": encode(key.public_exponent.as_bytes()) })
+        }
+    };
+    for (name, value) in [("use", "sig"), ("alg", pair.alg()), ("kid", id)] {
+        jwk[name] = json!(value);
+    }
+    jwk
 }
 
 /// A verifier's settings with this key alone, and this cryptography.

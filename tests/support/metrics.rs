@@ -14,7 +14,7 @@ pub fn count() -> (Counted, LocalRecorderGuard<'static>) {
 pub struct Counted(Snapshotter);
 
 impl Counted {
-    /// What was counted since the last call; of a histogram, how many values.
+    /// What was counted since the last call; of a histogram, how many values; of a gauge, that it was set.
     pub fn take(&self) -> BTreeMap<String, u64> {
         let mut counted = BTreeMap::new();
         for (key, _, _, value) in self.0.snapshot().into_vec() {
@@ -22,7 +22,7 @@ impl Counted {
             let value = match value {
                 DebugValue::Counter(value) => value,
                 DebugValue::Histogram(values) => u64::try_from(values.len()).unwrap(),
-                DebugValue::Gauge(_) => panic!("there is no gauge"),
+                DebugValue::Gauge(_) => 1,
             };
             if value > 0 {
                 counted.insert(format!("{}{{{}}}", key.key().name(), labels.join(",")), value);

@@ -80,15 +80,11 @@ async fn weaker_or_missing(shared: &Shared, logged: Vec<Revocation>) -> Result<V
         command.arg(shared.keys.entry(revocation.scope, revocation.id));
     }
     let Value::Array(entries) = send(shared, &command).await? else { return Err(Outage::UnexpectedReply.into()) };
-    let is_held = |revocation: &Revocation, entry: &Value| match entry {
-        Value::BulkString(text) => {
-            let stored = entry::parse(text);
-            stored.merge(revocation.cut_off) == stored
-        }
-        _ => false,
-    };
     let compared = logged.into_iter().zip(entries);
-    Ok(compared.filter(|(revocation, entry)| !is_held(revocation, entry)).map(|(revocation, _)| revocation).collect())
+    Ok(compared
+        .filter(|(revocation, entry)| !entry::holds(entry, revocation))
+        .map(|(revocation, _)| revocation)
+        .collect())
 }
 
 async fn send(shared: &Shared, command: &redis::Cmd) -> Result<Value, Failure> {

@@ -1,106 +1,114 @@
-//! Many checks in one round trip.
+//! Many who ask, few round trips.
 //!
-//! A check that finds a lane free goes out at once, by itself. While all lanes are busy checks are collected, and whoever comes
-//! back takes them along in one `MGET`. So nobody ever waits for a timer, and the busier it is the more they share.
+//! While all lanes are busy those who ask are collected, and whoever comes back takes them along. So nobody ever waits for a timer,
+//! and the busier it is the more they share. A round trip is a task of its own: it goes on whatever becomes of those who asked, and
+//! gives its lane back.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
-use super::{Failure, Shared};
-use crate::blocklist::{Outage, Status, TokenIds};
+use super::Shared;
 
-/// Round trips at a time. With two, one is being answered while the other is written.
-const LANES: usize = 2;
-/// Tokens in one `MGET`: enough to make its cost small, few enough to answer the first of them soon.
-const LARGEST: usize = 128;
+/// What is asked in one round trip, by several at once.
+pub(super) trait Batch: Send + Sized + 'static {
+    type Question: Send + 'static;
+    type Answer: Send + 'static;
 
-type Answer = Result<Status, Failure>;
+    /// Round trips at a time.
+    const LANES: usize;
+    /// Questions in one: enough to make its cost small, few enough to answer the first of them soon.
+    const LARGEST: usize;
 
-/// The checks that wait for a lane.
-#[derive(Default)]
-pub(super) struct Batcher(Mutex<State>);
+    fn batcher(shared: &Shared) -> &Batcher<Self>;
+    /// One answer for each question, in their order.
+    fn send(shared: &Shared, questions: Vec<Self::Question>) -> impl Future<Output = Vec<Self::Answer>> + Send;
+}
 
-#[derive(Default)]
-struct State {
+/// Those who wait for a lane.
+pub(super) struct Batcher<B: Batch>(Mutex<State<B>>);
+
+struct State<B: Batch> {
     busy: usize,
-    waiting: Vec<Waiting>,
+    waiting: Vec<Waiting<B>>,
 }
 
-struct Waiting {
-    token: TokenIds,
-    answer: oneshot::Sender<Answer>,
+type Waiting<B> = (<B as Batch>::Question, oneshot::Sender<<B as Batch>::Answer>);
+
+impl<B: Batch> Default for Batcher<B> {
+    fn default() -> Self {
+        Self(Mutex::new(State { busy: 0, waiting: Vec::new() }))
+    }
 }
 
-/// The right to one of the lanes. Whoever gives it back, also by being dropped half-way, sends the next batch.
-struct Lane(Arc<Shared>);
-
-enum Turn {
-    Now(Lane),
-    Collected(oneshot::Receiver<Answer>),
-}
-
-impl Batcher {
-    fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+impl<B: Batch> Batcher<B> {
+    fn with<T>(&self, work: impl FnOnce(&mut State<B>) -> T) -> T {
         // Nothing in here panics half-way, so a poisoned lock is as good as a whole one.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Asks for one token, alone or together with others.
-pub(super) async fn ask(shared: &Arc<Shared>, token: TokenIds, deadline: Instant) -> Answer {
-    let turn = shared.batcher.with(|state| {
-        if state.busy < LANES {
-            state.busy += 1;
-            return Turn::Now(Lane(Arc::clone(shared)));
-        }
-        let (answer, receiver) = oneshot::channel();
-        state.waiting.push(Waiting { token, answer });
-        Turn::Collected(receiver)
+/// Asks together with others; `None` when there is no answer by the deadline.
+pub(super) async fn ask<B: Batch>(shared: &Arc<Shared>, question: B::Question, deadline: Instant) -> Option<B::Answer> {
+    let (sender, answer) = oneshot::channel();
+    let is_lane_free = B::batcher(shared).with(|state| {
+        state.waiting.push((question, sender));
+        let is_free = state.busy < B::LANES;
+        state.busy += usize::from(is_free);
+        is_free
     });
-    match turn {
-        Turn::Now(_lane) => {
-            let mut answer = shared.ask(&[token], deadline).await?;
-            answer.pop().ok_or(Outage::UnexpectedReply)?.map_err(Failure::from)
-        }
-        Turn::Collected(answer) => match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(Outage::NotConnected.into()),
-            Err(_) => Err(Outage::TimedOut.into()),
-        },
+    if is_lane_free {
+        let lane = Lane::<B> { shared: Arc::clone(shared), is_taken: true, batch: PhantomData };
+        shared.runtime.spawn(lane.run());
     }
+    timeout_at(deadline, answer).await.ok()?.ok()
 }
 
-impl Drop for Lane {
-    fn drop(&mut self) {
-        let batch = self.0.batcher.with(|state| {
-            // Who has given up is not asked for.
-            state.waiting.retain(|waiting| !waiting.answer.is_closed());
-            if state.waiting.is_empty() {
-                state.busy -= 1;
-                return None;
+/// The right to one of the lanes.
+struct Lane<B: Batch> {
+    shared: Arc<Shared>,
+    is_taken: bool,
+    batch: PhantomData<fn() -> B>,
+}
+
+impl<B: Batch> Lane<B> {
+    /// Round trips until nobody waits any more.
+    async fn run(mut self) {
+        while let Some(batch) = self.next() {
+            let (questions, senders): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            for (sender, answer) in senders.into_iter().zip(B::send(&self.shared, questions).await) {
+                // Whoever does not wait any more does not need it.
+                let _ = sender.send(answer);
             }
-            let rest = state.waiting.split_off(state.waiting.len().min(LARGEST));
-            Some(std::mem::replace(&mut state.waiting, rest))
-        });
-        if let Some(batch) = batch {
-            let lane = Lane(Arc::clone(&self.0));
-            self.0.runtime.spawn(send(lane, batch));
         }
+    }
+
+    /// The next to ask for; if there are none, the lane is free in the same moment, so that nobody is overlooked.
+    fn next(&mut self) -> Option<Vec<Waiting<B>>> {
+        let batch = B::batcher(&self.shared).with(|state| {
+            // Who has given up is not asked for.
+            state.waiting.retain(|(_, sender)| !sender.is_closed());
+            let rest = state.waiting.split_off(state.waiting.len().min(B::LARGEST));
+            let batch = std::mem::replace(&mut state.waiting, rest);
+            state.busy -= usize::from(batch.is_empty());
+            batch
+        });
+        self.is_taken = !batch.is_empty();
+        self.is_taken.then_some(batch)
     }
 }
 
-async fn send(lane: Lane, batch: Vec<Waiting>) {
-    let shared = &lane.0;
-    let tokens: Vec<_> = batch.iter().map(|waiting| waiting.token).collect();
-    let answers = shared.ask(&tokens, Instant::now() + shared.settings.check_deadline).await;
-    let mut answers = answers.map(Vec::into_iter);
-    for waiting in batch {
-        let answer = match &mut answers {
-            Ok(answers) => answers.next().unwrap_or(Err(Outage::UnexpectedReply)).map_err(Failure::from),
-            Err(failure) => Err(*failure),
-        };
-        // Whoever does not wait any more does not need it.
-        let _ = waiting.answer.send(answer);
+/// A task that is dropped half-way gives its lane back too.
+impl<B: Batch> Drop for Lane<B> {
+    fn drop(&mut self) {
+        if self.is_taken {
+            B::batcher(&self.shared).with(|state| state.busy -= 1);
+        }
     }
 }

@@ -1,12 +1,42 @@
 //! What a check asks Redis and reads from its answer: one `MGET`, for one token or for many.
 
 use redis::{Cmd, Value};
+use tokio::time::Instant;
 
-use super::{Failure, entry, epoch::Epoch, keys::Keys};
+use super::{
+    Failure, Shared,
+    batch::{Batch, Batcher},
+    entry,
+    epoch::Epoch,
+    keys::Keys,
+};
 use crate::{
     blocklist::{CutOff, Outage, RevocationId, Scope, Status, TokenIds},
     clock::Timestamp,
 };
+
+/// Checks of all scopes, many in one round trip.
+pub(super) struct Checks;
+
+impl Batch for Checks {
+    type Question = TokenIds;
+    type Answer = Result<Status, Failure>;
+
+    /// One is being answered while the other is written.
+    const LANES: usize = 2;
+    const LARGEST: usize = 128;
+
+    fn batcher(shared: &Shared) -> &Batcher<Self> {
+        &shared.checks_together
+    }
+
+    async fn send(shared: &Shared, tokens: Vec<TokenIds>) -> Vec<Self::Answer> {
+        match shared.ask(&tokens, Instant::now() + shared.settings.check_deadline).await {
+            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(Failure::from)).collect(),
+            Err(failure) => vec![Err(failure); tokens.len()],
+        }
+    }
+}
 
 /// All that is asked about some tokens at once: the epoch, each of their issuers once, and then token by token every other entry
 /// that there can be.

@@ -6,7 +6,7 @@ use redis::{ErrorKind, RedisError, RedisResult, ServerErrorKind, Value, aio::Mul
 use tokio::time::timeout;
 
 use super::{
-    epoch::{self, Epoch, Loss, Seen},
+    epoch::{self, Epoch, Holders, Loss, Promises, Seen},
     exchange::Failure,
     host::{Connector, Host},
     keys::Keys,
@@ -16,7 +16,7 @@ use super::{
 use crate::clock::{Clock, Timestamp};
 
 /// How long dialling, logging in and asking the role may take together.
-const DIAL_DEADLINE: Duration = Duration::from_secs(1);
+pub(super) const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
 #[derive(Clone)]
@@ -27,6 +27,8 @@ pub(super) struct Dialler {
     pub(super) eviction: Eviction,
     pub(super) on_loss: OnLoss,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) promises: Arc<Promises>,
+    pub(super) holders: Arc<Holders>,
 }
 
 /// A connection to a master that holds the revocations of this epoch.
@@ -46,9 +48,12 @@ pub(super) enum DialError {
     NotPermitted,
     NotMaster,
     Loading,
+    TakesNoWrites,
     Evicts,
     EvictionUnknown,
     Lost(Loss),
+    Restoring,
+    UnknownEntry,
     NoRandom,
     OfACluster,
     #[cfg(feature = "sentinel")]
@@ -70,7 +75,9 @@ impl Dialler {
         let dialling = async {
             let (host, mut connection) = self.connect().await?;
             self.check_eviction(&mut connection).await?;
-            let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, || self.now()).await?;
+            seen.remember(&self.promises);
+            let now = || self.now();
+            let epoch = epoch::reconcile(&mut connection, &self.keys, seen, self.on_loss, &self.holders, now).await?;
             Ok(Connected { connection, epoch, host })
         };
         timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
@@ -86,7 +93,7 @@ impl Dialler {
         timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
     }
 
-    async fn connect(&self) -> Result<(Host, MultiplexedConnection), DialError> {
+    pub(super) async fn connect(&self) -> Result<(Host, MultiplexedConnection), DialError> {
         let host = self.route.master(&self.connector, &self.keys.epoch()).await?;
         let connecting = self.connector.connect(&host);
         let mut connection = connecting.await.map_err(|error| DialError::of(&error))?;
@@ -97,6 +104,7 @@ impl Dialler {
     /// Asks a connection that has been silent for its role, and for what the store holds.
     pub(super) async fn heartbeat(&self, connected: &mut Connected, seen: &mut Seen) -> Result<(), DialError> {
         let beat = async {
+            seen.remember(&self.promises);
             let mut pipeline = redis::pipe();
             pipeline.cmd("HELLO");
             epoch::ask(&mut pipeline, &self.keys, seen);
@@ -109,7 +117,7 @@ impl Dialler {
             let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
             check_role(role)?;
             let found = epoch::read(seen, rest).ok_or(DialError::Other)?;
-            seen.confirm(connected.epoch, found, sent).map_err(DialError::Lost)?;
+            seen.confirm(connected.epoch, found, sent, &self.holders).map_err(DialError::Lost)?;
             if self.route.still_leads_to(&connected.host, &self.connector).await {
                 Ok(())
             } else {
@@ -148,7 +156,7 @@ impl Dialler {
 
 /// `HELLO` without arguments tells the role, and needs no dangerous permission. A replica may hold old data, and a master that
 /// was demoted becomes one without closing its connections.
-fn check_role(hello: &Value) -> Result<(), DialError> {
+pub(super) fn check_role(hello: &Value) -> Result<(), DialError> {
     let facts: HashMap<String, Value> = redis::from_redis_value_ref(hello).map_err(|_| DialError::Other)?;
     match facts.get("role") {
         Some(Value::BulkString(role)) if role == b"master" => Ok(()),
@@ -166,6 +174,7 @@ impl DialError {
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
             (ErrorKind::Server(ServerErrorKind::Moved), _) => Self::OfACluster,
             (ErrorKind::Server(ServerErrorKind::BusyLoading), _) => Self::Loading,
+            (_, Some("OOM" | "MISCONF" | "NOREPLICAS")) => Self::TakesNoWrites,
             (ErrorKind::Io, _) => Self::Unreachable,
             (_, Some(_)) => Self::Rejected,
             _ => Self::Other,
@@ -181,14 +190,21 @@ impl DialError {
             }
             Self::LoginFailed => "the login failed: correct user and password",
             Self::NotPermitted => {
-                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange`"
+                "the user may not do all that is needed: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+cluster|keyslot +cluster|slots` in a cluster, `+xread` for a mirror"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
+            Self::TakesNoWrites => {
+                "it takes no writes: is it out of memory, unable to save, or without the replicas that its settings ask for?"
+            }
             Self::Evicts => {
                 "its maxmemory-policy is not noeviction, so it may forget logouts: `CONFIG SET maxmemory-policy noeviction`"
             }
             Self::Lost(loss) => loss.as_str(),
+            Self::Restoring => "it has lost revocations, and waits for the processes that hold them to put them back",
+            Self::UnknownEntry => {
+                "its log holds an entry that cannot be read: is a later version of this crate in use beside?"
+            }
             Self::OfACluster => {
                 "it is a node of a cluster: use `RedisSettings::cluster`, or a URL with `redis+cluster://`"
             }

@@ -1,10 +1,10 @@
 //! How a revocation is written in Redis: `<all> <others> <except>`, the two times in milliseconds since the Unix epoch and the
 //! session's name in hexadecimal digits, or nothing. See `CutOff` for what they mean.
 
-use redis::Script;
+use redis::{Script, Value};
 
 use crate::{
-    blocklist::{CutOff, RevocationId},
+    blocklist::{CutOff, Revocation, RevocationId},
     clock::Timestamp,
 };
 
@@ -13,7 +13,8 @@ use crate::{
 ///
 /// `read` takes an entry apart, and gives nothing for what is none. `revoke` merges an entry with what is stored, as
 /// `CutOff::merge` does, gives it the longer of the two lives, and appends to the log; one that lives for ever (`PTTL` is -1) stays
-/// so. It answers with the log's id of it, or with nothing where nothing changed and it need not be written `always`. What comes
+/// so. It answers with the log's id of it, or with nothing where nothing changed (but for a second of its life,
+/// which is not worth an entry) and it need not be written `always`. What comes
 /// from the log itself (an empty `packed`) is not appended again. It fails on what is no entry: `GET` on a key of another type, which
 /// `MGET` would not see.
 ///
@@ -59,7 +60,7 @@ local function revoke(key, all, others, except, ttl, packed, always, reason)
     left = redis.call('PTTL', key)
   end
   local entry = all .. ' ' .. others .. ' ' .. except
-  if entry == stored and (left == -1 or left >= tonumber(ttl)) and always == '' then return '' end
+  if entry == stored and (left == -1 or left + 1000 >= tonumber(ttl)) and always == '' then return '' end
   local id = 'in the log already'
   if packed ~= '' then
     id = append(packed, ttl, reason)
@@ -101,6 +102,17 @@ pub(super) fn arguments(cut_off: &CutOff) -> [String; 3] {
 /// Reads an entry. One that cannot be read was written by somebody who meant to revoke something: it refuses everything.
 pub(super) fn parse(entry: &[u8]) -> CutOff {
     try_parse(entry).unwrap_or(CutOff::ALWAYS)
+}
+
+/// Whether an entry, as `MGET` answers, refuses all that the revocation does.
+pub(super) fn holds(entry: &Value, revocation: &Revocation) -> bool {
+    match entry {
+        Value::BulkString(text) => {
+            let stored = parse(text);
+            stored.merge(revocation.cut_off) == stored
+        }
+        _ => false,
+    }
 }
 
 fn try_parse(entry: &[u8]) -> Option<CutOff> {

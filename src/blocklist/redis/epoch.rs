@@ -5,6 +5,17 @@
 //! same but the latest entry of the log that was seen is missing, a replica was promoted that had not got everything.
 //!
 //! An epoch has a floor: tokens issued up to it are refused, for nobody knows any more which of them were revoked.
+//!
+//! Unless somebody does: processes with a mirror hold the revocations in memory. They get the time to begin an epoch that is not
+//! open yet (`… restoring`), put everything back, and open it with the floor of before. See `mirror/restore.rs`.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use redis::{Script, Value, aio::MultiplexedConnection};
 
@@ -16,7 +27,15 @@ use crate::{
 };
 
 /// How far two clocks may be apart: that of the process that begins an epoch, and ours.
-const CLOCKS_DIFFER_BY: std::time::Duration = std::time::Duration::from_secs(60);
+const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
+/// How long those who hold the revocations in memory have to begin putting them back.
+const HOLDERS_MAY_TAKE: Duration = Duration::from_secs(2);
+/// The same, where nobody is known to hold them: whoever has just started on an empty store does not know everybody.
+const STRANGERS_MAY_TAKE: Duration = Duration::from_millis(250);
+/// For how long the word of one who puts them back counts.
+const CLAIM: Duration = Duration::from_secs(3);
+
+const RESTORING: &str = " restoring";
 
 const ATTEMPTS: usize = 10;
 
@@ -40,6 +59,16 @@ impl Epoch {
         format!("{} {} {}", self.id, self.began_at.as_millis(), self.floor.as_millis())
     }
 
+    /// The same epoch before it is open: the store is being filled.
+    pub(super) fn to_closed_text(self) -> String {
+        self.to_text() + RESTORING
+    }
+
+    /// The other way round.
+    fn parse_closed(text: &[u8]) -> Option<Self> {
+        Self::parse(text.strip_suffix(RESTORING.as_bytes())?)
+    }
+
     /// Whether this is how the epoch is written.
     pub(super) fn is_written(&self, text: &[u8]) -> bool {
         Self::parse(text) == Some(*self)
@@ -59,6 +88,40 @@ impl Epoch {
     }
 }
 
+/// The last entry of the log that this process was told is stored, over all its connections: it has to be there, also where the
+/// store was lost before the next heartbeat.
+#[derive(Debug, Default)]
+pub(super) struct Promises(Mutex<Option<Promise>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Promise {
+    epoch: RevocationId,
+    /// Milliseconds and number.
+    id: (u64, u64),
+}
+
+impl Promises {
+    /// `id` as the script answered it; what is no id was in the log already.
+    pub(super) fn add(&self, epoch: Epoch, id: &[u8]) {
+        let Some(id) = std::str::from_utf8(id).ok().and_then(parse_id) else { return };
+        let promise = Promise { epoch: epoch.id, id };
+        // One store of one value cannot leave it half-way, so a poisoned lock is as good as a whole one.
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|last| last.epoch != promise.epoch || last.id < promise.id) {
+            *last = Some(promise);
+        }
+    }
+
+    fn last(&self) -> Option<Promise> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn parse_id(id: &str) -> Option<(u64, u64)> {
+    let (millis, number) = id.split_once('-')?;
+    Some((millis.parse().ok()?, number.parse().ok()?))
+}
+
 /// What one process has seen of the store, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Seen {
@@ -67,18 +130,42 @@ pub(super) struct Seen {
     at: Timestamp,
     /// The id of the last entry of the log.
     pub(super) last_id: Option<String>,
+    /// When a loss was noticed that is not mended yet.
+    loss_noticed: Option<Instant>,
 }
 
 /// What the store holds when a connection begins, and at each heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {
     /// As it is written.
-    epoch: Option<Vec<u8>>,
-    /// In milliseconds.
-    longest: Option<u64>,
-    last_id: Option<String>,
-    /// Whether the last entry of the log that was seen before is still there.
+    pub(super) epoch: Option<Vec<u8>>,
+    longest_is_there: bool,
+    pub(super) last_id: Option<String>,
+    /// Whether the last entry of the log that was seen before is still there, or was trimmed with all that are older.
     seen_is_there: bool,
+    /// Whether somebody holds the revocations in memory.
+    is_mirrored: bool,
+    /// Whether somebody is putting them back.
+    pub(super) is_claimed: bool,
+}
+
+/// Whether there are processes that hold the revocations in memory, as far as this one knows.
+#[derive(Debug, Default)]
+pub(super) struct Holders(AtomicBool);
+
+impl Holders {
+    pub(super) fn exist(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// How long to wait for them.
+    fn may_take(&self, seen: &Seen) -> Duration {
+        match seen.epoch {
+            _ if self.0.load(Ordering::Relaxed) => HOLDERS_MAY_TAKE,
+            None => STRANGERS_MAY_TAKE,
+            Some(_) => Duration::ZERO,
+        }
+    }
 }
 
 /// Why a store is not whole: words for the log.
@@ -90,6 +177,8 @@ pub(super) enum Loss {
     AnotherEpoch,
     LogGone,
     TailGone,
+    /// Somebody has begun to put the revocations back.
+    Restoring,
 }
 
 impl Loss {
@@ -100,6 +189,7 @@ impl Loss {
             Self::AnotherEpoch => "it holds another set of revocations: another database, or an old copy?",
             Self::LogGone => "its log of revocations was deleted",
             Self::TailGone => "its latest revocations are missing: an old copy, or a replica that was behind",
+            Self::Restoring => "its revocations were lost, and were not all put back",
         }
     }
 }
@@ -107,111 +197,183 @@ impl Loss {
 impl Seen {
     /// Whether the store still holds all that it held when it was last seen.
     pub(super) fn judge(&self, found: &Found) -> Result<Epoch, Loss> {
+        if found.closed_epoch().is_some() {
+            return Err(Loss::Restoring);
+        }
         let Some(epoch) = found.epoch.as_deref().and_then(Epoch::parse) else {
             let is_empty = self.epoch.is_none() && found.epoch.is_none() && found.last_id.is_none();
             return Err(if is_empty { Loss::Empty } else { Loss::Gone });
         };
-        let (Some(last_id), Some(longest)) = (&found.last_id, found.longest) else { return Err(Loss::LogGone) };
+        if found.last_id.is_none() || !found.longest_is_there {
+            return Err(Loss::LogGone);
+        }
         match self.epoch {
             // Whoever noticed the loss began a new epoch since; one that is older than what we last saw is of another store.
             Some(known) if known.id != epoch.id && epoch.began_at + CLOCKS_DIFFER_BY < self.at => {
                 Err(Loss::AnotherEpoch)
             }
-            // What had its time may have been trimmed.
-            Some(known)
-                if known.id == epoch.id
-                    && !found.seen_is_there
-                    && self.last_id.as_deref().map(millis_of).unwrap_or_default().saturating_add(longest)
-                        >= millis_of(last_id) =>
-            {
-                Err(Loss::TailGone)
-            }
+            Some(known) if known.id == epoch.id && !found.seen_is_there => Err(Loss::TailGone),
             _ => Ok(epoch),
         }
     }
 
+    /// What was promised since counts as seen.
+    pub(super) fn remember(&mut self, promises: &Promises) {
+        if let Some(promise) = promises.last().filter(|last| self.last_id.as_deref().and_then(parse_id) < Some(last.id))
+        {
+            self.last_id = Some(format!("{}-{}", promise.id.0, promise.id.1));
+        }
+    }
+
     /// The store is whole, and of the epoch that the connection was made for.
-    pub(super) fn confirm(&mut self, expected: Epoch, found: Found, asked_at: Timestamp) -> Result<(), Loss> {
+    pub(super) fn confirm(
+        &mut self,
+        expected: Epoch,
+        found: Found,
+        asked_at: Timestamp,
+        holders: &Holders,
+    ) -> Result<(), Loss> {
         let epoch = self.judge(&found)?;
         if epoch != expected {
             return Err(Loss::AnotherEpoch);
         }
+        found.tell(holders);
         self.update(epoch, found, asked_at);
         Ok(())
     }
 
-    fn update(&mut self, epoch: Epoch, found: Found, asked_at: Timestamp) {
-        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id };
+    pub(super) fn update(&mut self, epoch: Epoch, found: Found, asked_at: Timestamp) {
+        *self = Self { epoch: Some(epoch), at: asked_at, last_id: found.last_id, loss_noticed: None };
+    }
+
+    /// When the loss was first noticed.
+    pub(super) fn notice_loss(&mut self) -> Instant {
+        *self.loss_noticed.get_or_insert_with(Instant::now)
     }
 }
 
-/// When an entry of the log was made, by the server's clock: the first part of its id.
-fn millis_of(id: &str) -> u64 {
-    id.split('-').next().and_then(|millis| millis.parse().ok()).unwrap_or_default()
+impl Found {
+    /// To be called where nothing was lost.
+    fn tell(&self, holders: &Holders) {
+        if self.is_mirrored {
+            holders.exist();
+        }
+    }
+
+    /// The epoch that is not open yet, if it is one.
+    pub(super) fn closed_epoch(&self) -> Option<Epoch> {
+        self.epoch.as_deref().and_then(Epoch::parse_closed)
+    }
+
+    /// The floor of whatever epoch there is.
+    pub(super) fn floor(&self) -> Timestamp {
+        let text = self.epoch.as_deref().unwrap_or_default();
+        Epoch::parse(text).or_else(|| Epoch::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
+    }
 }
 
-/// Asks for what [`Found`] holds.
+/// Replies to [`ask`].
+pub(super) const REPLIES: usize = 6;
+
+/// Asks for what [`Found`] holds: the epoch last, so that all before it is of that epoch, or of an earlier one.
 pub(super) fn ask(pipeline: &mut redis::Pipeline, keys: &Keys, seen: &Seen) {
     // An id that no entry has, for who has seen none.
     let last_seen = seen.last_id.as_deref().unwrap_or("0-1");
-    pipeline.cmd("GET").arg(keys.epoch());
-    pipeline.cmd("GET").arg(keys.longest());
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-").arg("COUNT").arg(1);
-    pipeline.cmd("XRANGE").arg(keys.log()).arg(last_seen).arg(last_seen);
+    pipeline.cmd("XREVRANGE").arg(keys.log()).arg(last_seen).arg("-").arg("COUNT").arg(1);
+    for key in [keys.longest(), keys.mirrored(), keys.claim(), keys.epoch()] {
+        pipeline.cmd("GET").arg(key);
+    }
 }
 
 /// Reads the replies to [`ask`].
 pub(super) fn read(seen: &Seen, replies: &[Value]) -> Option<Found> {
-    let [epoch, longest, Value::Array(last), Value::Array(seen_entry)] = replies else { return None };
+    let [last, up_to_seen, longest, mirrored, claim, epoch] = replies else { return None };
     let epoch = match epoch {
         Value::BulkString(text) => Some(text.clone()),
         _ => None,
     };
-    let last_id = match last.first() {
-        None => None,
-        Some(Value::Array(entry)) => match entry.first() {
-            Some(Value::BulkString(id)) => Some(String::from_utf8(id.clone()).ok()?),
-            _ => return None,
-        },
-        Some(_) => return None,
-    };
+    let up_to_seen = id_of_first(up_to_seen)?;
     Some(Found {
         epoch,
-        longest: redis::from_redis_value_ref(longest).ok()?,
-        last_id,
-        seen_is_there: seen.last_id.is_none() || !seen_entry.is_empty(),
+        longest_is_there: *longest != Value::Nil,
+        last_id: id_of_first(last)?,
+        seen_is_there: seen.last_id.is_none() || up_to_seen.is_none() || up_to_seen == seen.last_id,
+        is_mirrored: *mirrored != Value::Nil,
+        is_claimed: *claim != Value::Nil,
     })
 }
 
-/// Begins an epoch, if the one that is there is still the one expected (`''`: none). Answers with the one that is there then.
+fn id_of_first(entries: &Value) -> Option<Option<String>> {
+    let Value::Array(entries) = entries else { return None };
+    match entries.first() {
+        None => Some(None),
+        Some(Value::Array(entry)) => match entry.first() {
+            Some(Value::BulkString(id)) => Some(Some(String::from_utf8(id.clone()).ok()?)),
+            _ => None,
+        },
+        Some(_) => None,
+    }
+}
+
+/// Begins an epoch, if the one that is there is still the one expected (`''`: none), and claims it for so many milliseconds, unless
+/// that is zero. Answers with the one that is there then.
 const BEGIN: &str = r"
 local epoch = redis.call('GET', KEYS[1]) or ''
 if epoch ~= ARGV[1] then return epoch end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('XADD', KEYS[2], '*', 'e', ARGV[2])
 redis.call('SET', KEYS[3], '0', 'NX')
+if ARGV[3] ~= '0' then redis.call('SET', KEYS[4], '', 'PX', ARGV[3]) end
 return ARGV[2]
 ";
 
-/// Begins a new epoch in place of the one that is expected. Answers with the one that is there then: another process can have
-/// been faster.
+/// Writes an epoch in place of the one that is expected. Answers with the one that is there then: another process can have been
+/// faster.
 async fn replace(
     connection: &mut MultiplexedConnection,
     keys: &Keys,
     expected: &[u8],
-    epoch: Epoch,
+    text: &str,
+    claim: Duration,
 ) -> Result<Vec<u8>, DialError> {
     let script = Script::new(BEGIN);
     let mut call = script.key(keys.epoch());
-    call.key(keys.log()).key(keys.longest()).arg(expected).arg(epoch.to_text());
+    call.key(keys.log()).key(keys.longest()).key(keys.claim());
+    call.arg(expected).arg(text).arg(claim.as_millis().to_string());
     call.invoke_async(connection).await.map_err(|error| DialError::of(&error))
 }
 
-/// Begins a new epoch, whatever is there.
+/// Begins an epoch in place of the one that is expected, and keeps it closed. Whether it was begun.
+pub(super) async fn begin_closed(
+    connection: &mut MultiplexedConnection,
+    keys: &Keys,
+    expected: &[u8],
+    epoch: Epoch,
+) -> Result<bool, DialError> {
+    let text = epoch.to_closed_text();
+    Ok(replace(connection, keys, expected, &text, CLAIM).await? == text.as_bytes())
+}
+
+/// Says that the revocations are still being put back.
+pub(super) fn renew_claim(pipeline: &mut redis::Pipeline, keys: &Keys) {
+    let millis = CLAIM.as_millis().to_string();
+    pipeline.cmd("SET").arg(keys.claim()).arg("").arg("PX").arg(millis).ignore();
+}
+
+/// Opens an epoch that was kept closed. Whether it was still there.
+pub(super) async fn open(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<bool, DialError> {
+    let (closed, text) = (epoch.to_closed_text(), epoch.to_text());
+    Ok(replace(connection, keys, closed.as_bytes(), &text, Duration::ZERO).await? == text.as_bytes())
+}
+
+/// Begins a new epoch, whatever is there. A floor that is there already is not lowered.
 pub(super) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<(), DialError> {
     let mut there = Vec::new();
     for _ in 0..ATTEMPTS {
-        there = replace(connection, keys, &there, epoch).await?;
+        let floor = Epoch::parse(&there).map_or(epoch.floor, |earlier| earlier.floor.max(epoch.floor));
+        let epoch = Epoch { floor, ..epoch };
+        there = replace(connection, keys, &there, &epoch.to_text(), Duration::ZERO).await?;
         if epoch.is_written(&there) {
             return Ok(());
         }
@@ -225,6 +387,7 @@ pub(super) async fn reconcile(
     keys: &Keys,
     seen: &mut Seen,
     on_loss: OnLoss,
+    holders: &Holders,
     now: impl Fn() -> Timestamp,
 ) -> Result<Epoch, DialError> {
     // Twice when there is a loss; more often only while others mend it at the same time.
@@ -236,16 +399,29 @@ pub(super) async fn reconcile(
         let found = read(seen, &replies).ok_or(DialError::Other)?;
         let loss = match seen.judge(&found) {
             Ok(epoch) => {
+                found.tell(holders);
                 seen.update(epoch, found, started);
                 return Ok(epoch);
             }
             Err(loss) => loss,
         };
+        if found.closed_epoch().is_some() && found.is_claimed {
+            return Err(DialError::Restoring);
+        }
         match on_loss {
             OnLoss::Deny => return Err(DialError::Lost(loss)),
             OnLoss::Floor => {
+                let wait = holders.may_take(seen).saturating_sub(seen.notice_loss().elapsed());
+                if wait > STRANGERS_MAY_TAKE {
+                    return Err(DialError::Restoring);
+                }
+                if !wait.is_zero() {
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
                 let now = now();
-                replace(connection, keys, found.epoch.as_deref().unwrap_or_default(), Epoch::begin(now, now)?).await?;
+                let (expected, begun) = (found.epoch.as_deref().unwrap_or_default(), Epoch::begin(now, now)?);
+                replace(connection, keys, expected, &begun.to_text(), Duration::ZERO).await?;
                 meter::lost();
                 tracing::warn!(
                     reason = loss.as_str(),
@@ -272,17 +448,30 @@ mod tests {
 
     fn found(epoch: Option<Epoch>, last: Option<u64>, seen_is_there: bool) -> Found {
         let epoch = epoch.map(|epoch| epoch.to_text().into_bytes());
-        Found { epoch, longest: Some(1000), last_id: last.map(|millis| format!("{millis}-3")), seen_is_there }
+        Found {
+            epoch,
+            longest_is_there: true,
+            last_id: last.map(|millis| format!("{millis}-3")),
+            seen_is_there,
+            is_mirrored: false,
+            is_claimed: false,
+        }
     }
 
     #[test]
     fn g5_every_row_of_the_judgement() {
         let ours = epoch(1, 5000);
-        let seen = Seen { epoch: Some(ours), at: Timestamp::from_millis(NOW), last_id: Some(format!("{NOW}-0")) };
+        let seen = Seen {
+            epoch: Some(ours),
+            at: Timestamp::from_millis(NOW),
+            last_id: Some(format!("{NOW}-0")),
+            loss_noticed: None,
+        };
         let nothing = Seen::default();
         let skew = u64::try_from(CLOCKS_DIFFER_BY.as_millis()).unwrap();
         let (younger, older) = (epoch(2, NOW - skew), epoch(2, NOW - skew - 1));
-        let without_longest = Found { longest: None, ..found(Some(ours), Some(NOW), true) };
+        let closing = Found { epoch: Some(ours.to_closed_text().into_bytes()), ..found(Some(ours), Some(NOW), true) };
+        let without_longest = Found { longest_is_there: false, ..found(Some(ours), Some(NOW), true) };
         let garbage = Found { epoch: Some(b"garbage".to_vec()), ..found(None, Some(NOW), true) };
         let rows = [
             ("nothing is known, nothing is there", &nothing, found(None, None, true), Err(Loss::Empty)),
@@ -290,6 +479,7 @@ mod tests {
             ("nothing is known, all is there", &nothing, found(Some(older), Some(9), true), Ok(older)),
             ("all as before", &seen, found(Some(ours), Some(NOW), true), Ok(ours)),
             ("more than before", &seen, found(Some(ours), Some(NOW + 500), true), Ok(ours)),
+            ("being put back", &seen, closing, Err(Loss::Restoring)),
             ("emptied", &seen, found(None, None, false), Err(Loss::Gone)),
             ("another epoch, begun since", &seen, found(Some(younger), Some(NOW), false), Ok(younger)),
             ("another epoch, of before", &seen, found(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
@@ -308,7 +498,6 @@ mod tests {
                 found(Some(ours), Some(NOW + 1000), false),
                 Err(Loss::TailGone),
             ),
-            ("the last entry trimmed, its time over", &seen, found(Some(ours), Some(NOW + 1001), false), Ok(ours)),
         ];
         for (name, seen, found, expected) in rows {
             assert_eq!(seen.judge(&found), expected, "{name}");

@@ -98,7 +98,7 @@ impl Supervisor {
     /// A connection to a store that has lost something is given up: whoever dials again sees to the loss.
     pub(super) fn heed(&self, live: &Live, failure: Failure) -> Failure {
         if failure == Failure::Lost {
-            self.give_up(live);
+            self.lost(live);
         }
         failure
     }

@@ -22,6 +22,10 @@ impl Keys {
         Self { prefix: format!("{{{namespace}}}:"), tutorial }
     }
 
+    pub(super) fn tutorial(&self) -> TutorialEntries {
+        self.tutorial
+    }
+
     /// The key of the tutorial's entry, where those count.
     pub(super) fn bare(&self, id: Option<BareId>) -> Option<Vec<u8>> {
         match self.tutorial {
@@ -53,6 +57,21 @@ impl Keys {
     /// Who has this compares log and entries.
     pub(super) fn audit(&self) -> String {
         format!("{}audit", self.prefix)
+    }
+
+    /// As long as there is one, a process holds all revocations in memory.
+    pub(super) fn mirrored(&self) -> String {
+        format!("{}mirrored", self.prefix)
+    }
+
+    /// As long as it is there, whoever has begun an epoch puts the revocations back into it.
+    pub(super) fn claim(&self) -> String {
+        format!("{}claim", self.prefix)
+    }
+
+    /// As long as it is there, others put theirs back too.
+    pub(super) fn helpers(&self) -> String {
+        format!("{}helpers", self.prefix)
     }
 
     /// The entry of what was revoked.

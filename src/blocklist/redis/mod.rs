@@ -1,5 +1,6 @@
 //! The blocklist that many processes share: revocations in one Redis.
 
+mod acks;
 mod audit;
 mod batch;
 mod check;
@@ -12,6 +13,7 @@ mod exchange;
 mod host;
 mod keys;
 mod log;
+mod mirror;
 mod policy;
 mod rotate;
 mod route;
@@ -34,12 +36,14 @@ use std::{
 use redis::{Script, ScriptInvocation, Value};
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
+use acks::Acks;
 use batch::Batcher;
-use check::Question;
+use check::{Checks, Question};
 use dial::{DialError, Dialler};
-use epoch::Seen;
+use epoch::{Promises, Seen};
 use exchange::{Failure, Patience, Request};
-use policy::Replicas;
+use mirror::Told;
+pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
 pub use policy::{Eviction, OnLoss};
 pub use settings::RedisSettings;
 use supervisor::{Live, Supervisor};
@@ -80,9 +84,13 @@ struct Shared {
     keys: keys::Keys,
     revoke_script: Script,
     rotate_script: Script,
-    batcher: Batcher,
+    checks_together: Batcher<check::Checks>,
+    acks: Batcher<acks::Acks>,
+    dialler: Dialler,
+    mirrors: mirror::Mirrors,
     /// Checks under way.
     checks: AtomicUsize,
+    promises: Arc<Promises>,
     auditor: JoinHandle<()>,
     runtime: Handle,
 }
@@ -145,9 +153,9 @@ impl RedisBlocklist {
         first: Option<dial::Connected>,
         runtime: Handle,
     ) -> Self {
-        let keys = settings.keys();
+        let (keys, promises) = (settings.keys(), Arc::clone(&dialler.promises));
         let second = settings.replicas.map(|_| dialler.clone());
-        let reader = Supervisor::start(dialler, seen, settings.shown_address(), first);
+        let reader = Supervisor::start(dialler.clone(), seen, settings.shown_address(), first);
         Self(Arc::new_cyclic(|shared| Shared {
             reader,
             waiting_writer: second
@@ -157,8 +165,12 @@ impl RedisBlocklist {
             keys,
             revoke_script: entry::script(),
             rotate_script: rotate::script(),
-            batcher: Batcher::default(),
+            checks_together: Batcher::default(),
+            acks: Batcher::default(),
+            dialler,
+            mirrors: mirror::Mirrors::default(),
             checks: AtomicUsize::new(0),
+            promises,
             runtime,
         }))
     }
@@ -184,7 +196,7 @@ impl Shared {
         let deadline = Instant::now() + self.settings.check_deadline;
         let mut patience = Patience::new(deadline);
         loop {
-            match batch::ask(&self, token, deadline).await {
+            match batch::ask::<Checks>(&self, token, deadline).await.unwrap_or(Err(Outage::TimedOut.into())) {
                 Ok(status) => return Ok(status),
                 Err(failure) => patience.outlast(failure, &self.reader).await?,
             }
@@ -201,64 +213,75 @@ impl Shared {
         Ok(cut_off)
     }
 
-    async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
+    async fn revoke(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
-        let Some((_, mut live)) = self.store(revocation, &log::pack(revocation), deadline).await? else {
+        let Some(live) = self.store(revocation, &log::pack(revocation), deadline).await? else { return Ok(()) };
+        if self.settings.replicas.is_none() {
             return Ok(());
-        };
-        let Some(Replicas { count, within }) = self.settings.replicas else { return Ok(()) };
-        // Counts those that have all that this connection has written, so it is the same connection.
-        let mut wait = redis::cmd("WAIT");
-        wait.arg(count.get()).arg(millis(within));
-        match self.writer().send(&mut live, Request::Command(&wait), deadline).await {
-            Ok(Value::Int(acks)) if acks >= i64::from(count.get()) => Ok(()),
-            Ok(_) | Err(_) => {
-                meter::ack_missed();
-                Err(RevokeError::NotReplicated)
+        }
+        batch::ask::<Acks>(self, live, deadline).await.unwrap_or(Err(RevokeError::NotReplicated))
+    }
+
+    /// And has the mirrors of this process know it at once.
+    async fn revoke_and_tell(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
+        for _ in 0..3 {
+            let restorations = self.mirrors.restorations();
+            self.revoke(revocation).await?;
+            if self.mirrors.tell(revocation, restorations) == Told::Stored {
+                return Ok(());
             }
         }
+        Err(Outage::Lost.into())
     }
 
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
-    async fn store(
-        &self,
-        revocation: &Revocation,
-        packed: &[u8],
-        deadline: Instant,
-    ) -> Result<Option<((), Live)>, Outage> {
+    async fn store(&self, revocation: &Revocation, packed: &[u8], deadline: Instant) -> Result<Option<Live>, Outage> {
         let live_for = revocation.until.since(self.now());
         if live_for.is_zero() {
             return Ok(None);
         }
-        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
-        let bare = bare.filter(|(_, live_for)| !live_for.is_zero());
+        // Replicas acknowledge only what this connection writes: not what is there already, written by another.
+        let always = self.settings.replicas.is_some();
         let call = |live: &Live| {
-            let mut call = self.script(&self.revoke_script, live);
-            call.key(self.keys.entry(revocation.scope, revocation.id));
-            for argument in entry::arguments(&revocation.cut_off) {
-                call.arg(argument);
-            }
-            call.arg(millis(live_for)).arg(packed);
-            // Replicas acknowledge only what this connection writes: not what is there already, written by another.
-            call.arg(if self.settings.replicas.is_some() { "always" } else { "" });
-            call.arg(revocation.reason.unwrap_or_default());
-            if let Some((key, live_for)) = &bare {
-                call.key(key).arg(millis(*live_for));
-            }
-            Request::Script(call)
+            Request::Script(self.revoking(revocation, packed, &live.connected.epoch.to_text(), live_for, always))
         };
         let read = |_: &Live, answer: &Value| match answer {
-            Value::BulkString(_) => Ok(()),
+            Value::BulkString(id) => Ok(id.clone()),
             _ => Err(Outage::UnexpectedReply.into()),
         };
-        self.writer().insist(deadline, call, read).await.map(Some)
+        let (id, live) = self.writer().insist(deadline, call, read).await?;
+        self.promises.add(live.connected.epoch, &id);
+        Ok(Some(live))
+    }
+
+    /// The script that stores an entry, in the epoch that is written so.
+    fn revoking(
+        &self,
+        revocation: &Revocation,
+        packed: &[u8],
+        epoch: &str,
+        live_for: Duration,
+        always: bool,
+    ) -> ScriptInvocation<'_> {
+        let bare = revocation.bare.and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
+        let mut call = self.script(&self.revoke_script, epoch);
+        call.key(self.keys.entry(revocation.scope, revocation.id));
+        for argument in entry::arguments(&revocation.cut_off) {
+            call.arg(argument);
+        }
+        call.arg(millis(live_for)).arg(packed).arg(if always { "always" } else { "" });
+        call.arg(revocation.reason.unwrap_or_default());
+        if let Some((key, live_for)) = bare.filter(|(_, live_for)| !live_for.is_zero()) {
+            call.key(key).arg(millis(live_for));
+        }
+        call
     }
 
     /// With what the prelude of the scripts asks for.
-    fn script<'a>(&self, script: &'a Script, live: &Live) -> ScriptInvocation<'a> {
+    fn script<'a>(&self, script: &'a Script, epoch: &str) -> ScriptInvocation<'a> {
         let mut call = script.key(self.keys.epoch());
-        call.key(self.keys.log()).key(self.keys.longest()).arg(live.connected.epoch.to_text());
+        call.key(self.keys.log()).key(self.keys.longest()).arg(epoch);
         call
     }
 
@@ -306,7 +329,10 @@ impl Blocklist for RedisBlocklist {
 
 impl Revoke for RedisBlocklist {
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move { revocation.reported(self.0.revoke(revocation).await) })
+        Box::pin(async move {
+            let outcome = self.0.revoke_and_tell(revocation).await;
+            revocation.reported(outcome)
+        })
     }
 
     fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {

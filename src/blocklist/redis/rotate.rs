@@ -3,10 +3,12 @@
 //! A session's newest refresh token is in `{ns}:r:<session>`: `<number> <minted at> <token id>`, the time in milliseconds since the
 //! Unix epoch and the id in hexadecimal digits.
 
+use std::sync::Arc;
+
 use redis::{Script, ScriptInvocation, Value};
 use tokio::time::Instant;
 
-use super::{Failure, Live, RedisBlocklist, Request, Shared, entry, log, millis};
+use super::{Failure, Live, RedisBlocklist, Request, Shared, Told, entry, log, millis};
 use crate::{
     blocklist::{CutOff, Generation, Outage, Redemption, RevokeError, Rotate, RotateFuture, Rotation, Scope},
     clock::Timestamp,
@@ -59,7 +61,7 @@ pub(super) fn script() -> Script {
 }
 
 impl Shared {
-    async fn rotate(&self, redemption: &Redemption) -> Result<Rotation, Outage> {
+    async fn rotate(self: &Arc<Self>, redemption: &Redemption) -> Result<Rotation, RevokeError> {
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let clock = redis::cmd("TIME");
         let (time, _) = self.reader.insist(deadline, |_| Request::Command(&clock), |_, time| read_time(time)).await?;
@@ -71,12 +73,18 @@ impl Shared {
             true => Ok(Rotation::Revoked(Scope::Issuer)),
             false => read_reply(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
         };
-        self.reader.insist(deadline, call, read).await.map(|(rotation, _)| rotation)
+        let restorations = self.mirrors.restorations();
+        let (rotation, _) = self.reader.insist(deadline, call, read).await?;
+        let theft = redemption.theft();
+        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == Told::PerhapsLost {
+            self.revoke_and_tell(&theft).await?;
+        }
+        Ok(rotation)
     }
 
     fn redeem(&self, redemption: &Redemption, live: &Live, not_after: Timestamp) -> ScriptInvocation<'_> {
         let (ids, theft) = (&redemption.ids, redemption.theft());
-        let mut call = self.script(&self.rotate_script, live);
+        let mut call = self.script(&self.rotate_script, &live.connected.epoch.to_text());
         call.key(self.keys.newest(redemption.session)).key(self.keys.entry(theft.scope, theft.id));
         for (scope, id) in ids.each() {
             call.key(self.keys.entry(scope, id));
@@ -94,7 +102,7 @@ impl Shared {
 
 impl Rotate for RedisBlocklist {
     fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a> {
-        Box::pin(async move { self.0.rotate(redemption).await.map_err(RevokeError::Outage) })
+        Box::pin(self.0.rotate(redemption))
     }
 }
 

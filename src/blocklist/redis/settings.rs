@@ -230,8 +230,8 @@ impl RedisSettings {
     /// [`revoke_deadline`](Self::revoke_deadline). Else it is [`RevokeError::NotReplicated`](crate::RevokeError::NotReplicated). By
     /// default none is waited for, and a failover loses what was confirmed in the moments before it.
     ///
-    /// Revocations then have a connection of their own. An acknowledgement means that the replica has received it; to be sure that one that
-    /// has is promoted, set `min-replicas-to-write` too.
+    /// Revocations then have a connection of their own. Only where **every** replica that can be promoted has to acknowledge does no
+    /// failover lose what was confirmed: of two, with a count of one, the other may be promoted.
     #[must_use]
     pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
         self.replicas = Some(Replicas { count, within });
@@ -296,6 +296,8 @@ impl RedisSettings {
             eviction: self.eviction,
             on_loss: self.on_loss,
             clock: Arc::clone(&self.clock),
+            promises: Arc::default(),
+            holders: Arc::default(),
         })
     }
 

@@ -46,10 +46,34 @@ impl Live {
     fn new(connected: Connected, generation: u64) -> Self {
         Self { connected, generation, timeouts: Arc::default() }
     }
+
+    /// Whether it is the same connection of the same supervisor.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.generation == other.generation
+    }
 }
 
-/// The live connection, or why there is none: [`Outage::NotConnected`] or [`Outage::Lost`].
-type State = Result<Live, Outage>;
+/// The live connection, or why there is none.
+type State = Result<Live, Absence>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Absence {
+    /// It is being made.
+    Dialling,
+    /// The same, and it is known that revocations were lost.
+    DiallingAfterLoss,
+    /// The store has lost revocations, and a person has to act.
+    Lost,
+}
+
+impl From<Absence> for Outage {
+    fn from(absence: Absence) -> Self {
+        match absence {
+            Absence::Dialling => Self::NotConnected,
+            Absence::DiallingAfterLoss | Absence::Lost => Self::Lost,
+        }
+    }
+}
 
 /// Keeps the [`State`] up to date as long as it exists.
 pub(super) struct Supervisor {
@@ -60,46 +84,46 @@ pub(super) struct Supervisor {
 impl Supervisor {
     /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
     pub(super) fn start(dialler: Dialler, seen: Seen, address: String, first: Option<Connected>) -> Self {
-        let first = first.map(|connected| Live::new(connected, 0)).ok_or(Outage::NotConnected);
+        let first = first.map(|connected| Live::new(connected, 0)).ok_or(Absence::Dialling);
         let (state, _) = watch::channel(first);
         let task = tokio::spawn(supervise(dialler, seen, address, state.clone()));
         Self { state, task }
     }
 
     /// The live connection, if there is one now.
-    pub(super) fn live(&self) -> State {
-        self.state.borrow().clone()
+    pub(super) fn live(&self) -> Result<Live, Outage> {
+        self.state.borrow().clone().map_err(Outage::from)
     }
 
     /// Why there is no connection now.
     pub(super) fn outage(&self) -> Option<Outage> {
-        self.state.borrow().as_ref().err().copied()
+        self.state.borrow().as_ref().err().copied().map(Outage::from)
     }
 
     /// The live connection, as soon as there is one, or that there will be none before somebody acts. Without end: put a
     /// deadline around it.
-    pub(super) async fn wait_for_live(&self) -> State {
+    pub(super) async fn wait_for_live(&self) -> Result<Live, Outage> {
         let mut changes = self.state.subscribe();
-        let settled = changes.wait_for(|state| !matches!(state, Err(Outage::NotConnected))).await;
-        settled.map_or(Err(Outage::NotConnected), |state| state.clone())
+        let settled = changes.wait_for(|state| matches!(state, Ok(_) | Err(Absence::Lost))).await;
+        settled.map_or(Err(Outage::NotConnected), |state| state.clone().map_err(Outage::from))
     }
 
-    /// To be told that the connection is of no use any more, for a reason that is not an error of Redis.
-    pub(super) fn give_up(&self, live: &Live) {
-        withdraw(&self.state, live.generation);
+    /// To be told that the store behind the connection has lost revocations.
+    pub(super) fn lost(&self, live: &Live) {
+        withdraw(&self.state, live.generation, Absence::DiallingAfterLoss);
     }
 
     /// To be told of each command that got no answer in time on this connection.
     pub(super) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
-            withdraw(&self.state, live.generation);
+            withdraw(&self.state, live.generation, Absence::Dialling);
         }
     }
 
     /// To be told of each command's outcome: decides whether the connection is still good.
     pub(super) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
         match outcome {
-            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation),
+            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation, Absence::Dialling),
             _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
             _ => {}
         }
@@ -114,11 +138,11 @@ impl Drop for Supervisor {
 }
 
 /// Takes this connection away from everybody, unless it was replaced already; the task then dials again.
-fn withdraw(state: &watch::Sender<State>, generation: u64) {
+fn withdraw(state: &watch::Sender<State>, generation: u64, absence: Absence) {
     state.send_if_modified(|state| {
         let is_current = state.as_ref().is_ok_and(|live| live.generation == generation);
         if is_current {
-            *state = Err(Outage::NotConnected);
+            *state = Err(absence);
         }
         is_current
     });
@@ -137,9 +161,9 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
                     state.send_modify(|state| *state = Ok(Live::new(connected, generation)));
                 }
                 Err(error) => {
-                    let outage = if let DialError::Lost(_) = error { Outage::Lost } else { Outage::NotConnected };
+                    let is_lost = matches!(error, DialError::Lost(_));
                     if last_failure.replace(error) != Some(error) {
-                        if outage == Outage::Lost {
+                        if is_lost {
                             meter::lost();
                         }
                         tracing::warn!(
@@ -148,7 +172,12 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
                             "no connection to Redis: trying again and again"
                         );
                     }
-                    state.send_modify(|state| *state = Err(outage));
+                    // That something was lost is known until a store is whole.
+                    state.send_modify(|state| match state {
+                        _ if is_lost => *state = Err(Absence::Lost),
+                        Err(absence @ Absence::Lost) => *absence = Absence::DiallingAfterLoss,
+                        _ => {}
+                    });
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
             }
@@ -177,7 +206,7 @@ async fn keep(dialler: &Dialler, mut current: Live, seen: &mut Seen, state: &wat
             Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),
         });
         if lost.await {
-            return withdraw(state, generation);
+            return withdraw(state, generation, Absence::Dialling);
         }
     }
 }

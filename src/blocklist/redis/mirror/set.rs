@@ -1,0 +1,290 @@
+//! The revocations that are alive: a set that only grows and expires.
+//!
+//! Nearly all of them are of single tokens and sessions and refuse whatever they name: those are 20 bytes each, in shards of their
+//! own bits, each behind a lock that nobody holds for longer than it takes to move one shard. The rest, with their cut-offs, are few;
+//! every check asks for some of them, so they are where readers do not meet at all.
+
+use std::sync::{
+    Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use super::table::{Mark, Table};
+use crate::{
+    blocklist::{CutOff, Revocation, RevocationId, Scope, TokenIds},
+    clock::Timestamp,
+};
+
+const SHARDS: usize = 4096;
+
+/// 2020-01-01T00:00:00Z in seconds. Marks count from here.
+const BEGINNING: u64 = 1_577_836_800;
+
+pub(super) struct LiveSet {
+    shards: Box<[RwLock<Table>]>,
+    wide: papaya::HashMap<RevocationId, Wide>,
+    /// Of all entries; changed before they are there, so it never says too little.
+    len: AtomicUsize,
+    /// Of `wide`, and held by those that change it.
+    wide_len: AtomicUsize,
+    wide_writers: Mutex<()>,
+    capacity: usize,
+}
+
+/// What a shard has no room for.
+#[derive(Debug, Clone, Copy)]
+struct Wide {
+    scope: Scope,
+    cut_off: CutOff,
+    until: Timestamp,
+}
+
+/// The set holds as many entries as it may.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Full;
+
+impl LiveSet {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
+            wide: papaya::HashMap::new(),
+            len: AtomicUsize::new(0),
+            wide_len: AtomicUsize::new(0),
+            wide_writers: Mutex::default(),
+            capacity,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Whether a good part of the capacity is free.
+    pub(super) fn has_room(&self) -> bool {
+        self.len() <= self.capacity / 8 * 7
+    }
+
+    /// Adds a revocation to what is refused.
+    pub(super) fn merge(&self, revocation: &Revocation) -> Result<(), Full> {
+        match to_mark(revocation) {
+            Some(mark) => self.merge_narrow(revocation.id, mark),
+            None => self.merge_wide(revocation),
+        }
+    }
+
+    fn merge_narrow(&self, id: RevocationId, mark: Mark) -> Result<(), Full> {
+        let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
+        if shard.get(id).is_none() {
+            self.take_room()?;
+        }
+        shard.raise(id, mark);
+        Ok(())
+    }
+
+    fn merge_wide(&self, revocation: &Revocation) -> Result<(), Full> {
+        let _writing = self.lock_wide();
+        let wide = self.wide.pin();
+        let new = Wide { scope: revocation.scope, cut_off: revocation.cut_off, until: revocation.until };
+        let merged = match wide.get(&revocation.id) {
+            Some(old) => Wide { cut_off: old.cut_off.merge(new.cut_off), until: old.until.max(new.until), ..new },
+            None => {
+                self.take_room()?;
+                self.wide_len.fetch_add(1, Ordering::Relaxed);
+                new
+            }
+        };
+        wide.insert(revocation.id, merged);
+        Ok(())
+    }
+
+    fn take_room(&self) -> Result<(), Full> {
+        if self.len.fetch_add(1, Ordering::Relaxed) < self.capacity {
+            return Ok(());
+        }
+        self.len.fetch_sub(1, Ordering::Relaxed);
+        Err(Full)
+    }
+
+    /// The widest scope at which a token with these ids is refused.
+    pub(super) fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+        ids.each().find(|(scope, id)| self.refuses(*scope, *id, ids)).map(|(scope, _)| scope)
+    }
+
+    fn refuses(&self, scope: Scope, id: RevocationId, ids: &TokenIds) -> bool {
+        let is_narrow = match scope {
+            Scope::Token | Scope::Session => {
+                self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).is_some()
+            }
+            Scope::Subject | Scope::Issuer => false,
+        };
+        is_narrow
+            || self.wide_len.load(Ordering::Acquire) > 0
+                && self.wide.pin().get(&id).is_some_and(|entry| entry.cut_off.refuses(ids))
+    }
+
+    /// Forgets what is over, in the part of the set whose turn it is. So many turns are a round.
+    pub(super) fn sweep(&self, turn: usize, now: Timestamp) {
+        let is_alive = |mark: Mark| from_mark(mark).1 > now;
+        for shard in self.shards.iter().skip(turn % Self::TURNS).step_by(Self::TURNS) {
+            let anything_over = {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.each().any(|(_, mark)| !is_alive(mark))
+            };
+            if anything_over {
+                let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
+                self.len.fetch_sub(shard.retain(is_alive), Ordering::Relaxed);
+            }
+        }
+        if turn.is_multiple_of(Self::TURNS) {
+            let _writing = self.lock_wide();
+            let wide = self.wide.pin();
+            let over: Vec<_> = wide.iter().filter(|(_, entry)| entry.until <= now).map(|(id, _)| *id).collect();
+            for id in over {
+                wide.remove(&id);
+                self.wide_len.fetch_sub(1, Ordering::Relaxed);
+                self.len.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    pub(super) const TURNS: usize = 16;
+
+    /// Some of what is held, from this page on, and the page that follows. The first has all that is wide.
+    pub(super) fn page(&self, page: usize, at_least: usize) -> (Vec<Revocation>, Option<usize>) {
+        let mut revocations = Vec::new();
+        if page == 0 {
+            let wide = self.wide.pin();
+            revocations.extend(wide.iter().map(|(id, entry)| Revocation {
+                cut_off: entry.cut_off,
+                ..Revocation::new(entry.scope, *id, entry.until)
+            }));
+        }
+        for (index, shard) in self.shards.iter().enumerate().skip(page) {
+            if revocations.len() >= at_least {
+                return (revocations, Some(index));
+            }
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            revocations.extend(shard.each().map(|(id, mark)| {
+                let (scope, until) = from_mark(mark);
+                Revocation::new(scope, id, until)
+            }));
+        }
+        (revocations, None)
+    }
+
+    fn lock_wide(&self) -> MutexGuard<'_, ()> {
+        self.wide_writers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shard(&self, id: RevocationId) -> &RwLock<Table> {
+        let [a, b, ..] = *id.as_bytes();
+        &self.shards[usize::from(u16::from_be_bytes([a, b])) % SHARDS]
+    }
+}
+
+/// Scope and expiry of what refuses everything; `None` for what does not fit into a mark. The last second of a life counts whole.
+fn to_mark(revocation: &Revocation) -> Option<Mark> {
+    let scope = match revocation.scope {
+        Scope::Token => 0,
+        Scope::Session => 1,
+        Scope::Subject | Scope::Issuer => return None,
+    };
+    if revocation.cut_off != CutOff::ALWAYS {
+        return None;
+    }
+    let until = revocation.until.as_millis().div_ceil(1000).saturating_sub(BEGINNING).max(1);
+    Mark::new(u32::try_from(until).ok()?.checked_mul(2)? + scope)
+}
+
+fn from_mark(mark: Mark) -> (Scope, Timestamp) {
+    let scope = if mark.get().is_multiple_of(2) { Scope::Token } else { Scope::Session };
+    (scope, Timestamp::from_millis((BEGINNING + u64::from(mark.get() / 2)) * 1000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_500);
+
+    fn revocation(scope: Scope, name: &str, seconds: u64) -> Revocation {
+        let until = NOW + std::time::Duration::from_secs(seconds);
+        Revocation::new(scope, RevocationId::new(None, scope, name), until)
+    }
+
+    fn ids(token: &str) -> TokenIds {
+        TokenIds::new(None, token, Some("session")).with_subject("ann").with_issued_at(NOW)
+    }
+
+    fn sweep(set: &LiveSet, now: Timestamp) {
+        (0..LiveSet::TURNS).for_each(|turn| set.sweep(turn, now));
+    }
+
+    #[test]
+    fn g4_every_scope_and_form_is_refused_until_it_is_over_and_never_sooner() {
+        let far = Timestamp::from_millis(Timestamp::MAX_SECONDS * 1000);
+        let id = |scope, name| RevocationId::new(None, scope, name);
+        let rows = [
+            revocation(Scope::Token, "t", 10),
+            revocation(Scope::Session, "session", 10),
+            revocation(Scope::Subject, "ann", 10),
+            revocation(Scope::Subject, "ann", 10).issued_up_to(NOW),
+            revocation(Scope::Token, "t", 10).issued_up_to(NOW),
+            Revocation::new(Scope::Issuer, RevocationId::issuer(None), NOW + std::time::Duration::from_secs(10)),
+            Revocation::new(Scope::Token, id(Scope::Token, "t"), far),
+            Revocation::new(Scope::Token, id(Scope::Token, "t"), Timestamp::from_millis(5)),
+        ];
+        for row in rows {
+            let set = LiveSet::new(10);
+            set.merge(&row).unwrap();
+            assert_eq!(set.refused(&ids("t")), Some(row.scope), "{row:?}");
+            assert_eq!(set.refused(&TokenIds::new(Some("i"), "t", Some("session")).with_subject("ann")), None);
+            sweep(&set, Timestamp::from_millis(row.until.as_millis() - 1));
+            assert_eq!((set.refused(&ids("t")), set.len()), (Some(row.scope), 1), "{row:?}");
+            // What is given out again refuses no less, and lives no shorter.
+            let (given, rest) = set.page(0, 10);
+            let [given] = *given else { panic!("{given:?}") };
+            assert!(rest.is_none() && given.until >= row.until);
+            assert_eq!((given.scope, given.id, given.cut_off), (row.scope, row.id, row.cut_off));
+            sweep(&set, given.until);
+            assert_eq!((set.refused(&ids("t")), set.len()), (None, 0), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn r69_at_the_bound_nothing_is_dropped_and_what_is_there_can_still_be_raised() {
+        let set = LiveSet::new(2);
+        set.merge(&revocation(Scope::Token, "a", 10)).unwrap();
+        set.merge(&revocation(Scope::Subject, "ann", 10).issued_up_to(NOW)).unwrap();
+        for scope in [Scope::Token, Scope::Session, Scope::Subject, Scope::Issuer] {
+            assert_eq!(set.merge(&revocation(scope, "other", 10)), Err(Full));
+        }
+        set.merge(&revocation(Scope::Token, "a", 20)).unwrap();
+        set.merge(&revocation(Scope::Subject, "ann", 20)).unwrap();
+        sweep(&set, NOW + std::time::Duration::from_secs(15));
+        assert_eq!((set.len(), set.refused(&ids("a"))), (2, Some(Scope::Subject)));
+        assert!(!set.has_room());
+        sweep(&set, NOW + std::time::Duration::from_secs(25));
+        assert_eq!(set.len(), 0);
+        set.merge(&revocation(Scope::Token, "other", 10)).unwrap();
+    }
+
+    #[test]
+    fn pages_hold_everything_once() {
+        let set = LiveSet::new(10_000);
+        for number in 0..3000 {
+            set.merge(&revocation(Scope::Session, &number.to_string(), 10)).unwrap();
+            set.merge(&revocation(Scope::Token, "again", number)).unwrap();
+        }
+        let (mut page, mut all) = (Some(0), Vec::new());
+        while let Some(next) = page {
+            let (revocations, following) = set.page(next, 100);
+            all.extend(revocations);
+            page = following;
+        }
+        assert_eq!(all.len(), 3001);
+        all.sort_by_key(|revocation| revocation.id);
+        all.dedup_by_key(|revocation| revocation.id);
+        assert_eq!(all.len(), 3001);
+    }
+}
