@@ -17,7 +17,7 @@ use crate::{
     meter,
     outage::{Allowance, OutagePolicy},
     rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, VerifiedTokens, Verifier},
+    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, VerifiedTokens, Verifier, token68},
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -77,17 +77,18 @@ impl Guard {
     /// Each call verifies the token in full: a guard reads claims of any type, so the [token
     /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let Check { candidate, lookup } = self.check(token, &VerifiedTokens::off())?;
-        let authenticated = self.decide(candidate, lookup.await)?;
+        let facts = Arc::new(self.verify(token, self.verifier.now())?);
+        let answer = self.blocklist.check(&facts.ids).await;
+        let authenticated = self.decide(facts, answer)?;
         self.count_admitted(&authenticated);
         Ok(authenticated)
     }
 
-    /// Everything that needs no waiting: the blocklist is asked last, and only about genuine tokens of the right kind. What `seen`
-    /// spares is what neither time nor a revocation can change.
+    /// Everything about what a request presents that needs no waiting: the blocklist is asked last, and only about genuine tokens of
+    /// the right kind. What `seen` spares is what neither time nor a revocation can change.
     pub(crate) fn check<X: DeserializeOwned>(
         &self,
-        token: &str,
+        token: &[u8],
         seen: &VerifiedTokens<Facts<X>>,
     ) -> Result<Check<X>, Rejection> {
         // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
@@ -101,7 +102,8 @@ impl Guard {
                 }
             },
             None => {
-                let facts = Arc::new(self.verify(token, now)?);
+                let text = token68(token).ok_or_else(|| self.reject(Reason::NotOneToken))?;
+                let facts = Arc::new(self.verify(text, now)?);
                 seen.keep(token, generation, &facts);
                 facts
             }
@@ -415,14 +417,14 @@ mod tests {
         let seen = VerifiedTokens::new(TokenCache::default());
         let times_verified = || {
             let before = VERIFIED.get();
-            assert!(guard.check::<Counted>(&token, &seen).is_ok());
+            assert!(guard.check::<Counted>(token.as_bytes(), &seen).is_ok());
             VERIFIED.get() - before
         };
         assert_eq!([times_verified(), times_verified()], [1, 0]);
         keys.replace(public(&key)).unwrap();
         assert_eq!([times_verified(), times_verified()], [1, 0]);
         keys.replace(public(&other)).unwrap();
-        let refused = guard.check::<Counted>(&token, &seen).err().unwrap();
+        let refused = guard.check::<Counted>(token.as_bytes(), &seen).err().unwrap();
         assert_eq!(refused.kind(), crate::RejectionKind::Invalid, "its key was removed");
     }
 }

@@ -118,10 +118,10 @@ impl Carriers {
     }
 
     /// The one token of a request.
-    pub(super) fn find<'r, B>(&self, request: &'r Request<B>, max_bytes: usize) -> Result<(&'r str, Carrier), Reason> {
+    pub(super) fn find<'r, B>(&self, request: &'r Request<B>, max_bytes: usize) -> Result<(&'r [u8], Carrier), Reason> {
         let headers = request.headers();
         let mut found = None;
-        let mut add = |token: Result<&'r str, Reason>, carrier| match token {
+        let mut add = |token: Result<&'r [u8], Reason>, carrier| match token {
             Err(Reason::NoToken) => Ok(()),
             Err(reason) => Err(reason),
             Ok(_) if found.is_some() => Err(Reason::SeveralTokens),
@@ -157,12 +157,10 @@ impl Carriers {
     /// Sees to it that no layer or handler inside shows the token: headers are marked sensitive, so that their `Debug` does not; from
     /// where nothing can be marked it is taken out.
     pub(super) fn hide<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
-        for name in [header::AUTHORIZATION, header::COOKIE] {
-            // To look for the entry of a header that is not there would make room for it.
-            if request.headers().contains_key(&name)
-                && let header::Entry::Occupied(mut entry) = request.headers_mut().entry(name)
-            {
-                entry.iter_mut().for_each(|value| value.set_sensitive(true));
+        // Not by `entry`: it makes room for one more.
+        for (name, value) in request.headers_mut() {
+            if *name == header::AUTHORIZATION || *name == header::COOKIE {
+                value.set_sensitive(true);
             }
         }
         match (carrier, &self.query) {

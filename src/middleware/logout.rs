@@ -19,7 +19,12 @@ use super::{
     render::{RenderRejection, refuse},
     rfc6750::Rfc6750,
 };
-use crate::{claims::NoClaims, logout::LoggingOut, token::Verifier};
+use crate::{
+    claims::NoClaims,
+    logout::LoggingOut,
+    rejection::Reason,
+    token::{Verifier, token68},
+};
 
 /// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has
 /// expired or was logged out before. The inner service finds a [`LoggingOut`] in the request's extensions, which
@@ -97,7 +102,10 @@ where
         let LogoutLayer { verifier, carriers, renderer } = &self.layer;
         let found = carriers.find(&request, verifier.max_token_bytes()).map_err(LoggingOut::reject);
         let carrier = found.as_ref().ok().map(|(_, carrier)| *carrier);
-        let proof = found.and_then(|(token, _)| LoggingOut::verify(verifier, token));
+        let proof = found.and_then(|(token, _)| {
+            let text = token68(token).ok_or_else(|| LoggingOut::reject(Reason::NotOneToken))?;
+            LoggingOut::verify(verifier, text)
+        });
         carriers.hide(&mut request, carrier);
         let finish = carriers.finish(carrier);
         match proof {

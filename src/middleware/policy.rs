@@ -80,7 +80,7 @@ impl<X: DeserializeOwned> Policy<X> {
         }
     }
 
-    fn judge_token(&self, token: &str) -> Verdict<X> {
+    fn judge_token(&self, token: &[u8]) -> Verdict<X> {
         let check = match self.guard.check(token, &self.seen) {
             Ok(check) => check,
             Err(rejection) => return Verdict::Refuse(rejection),

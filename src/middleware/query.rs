@@ -5,7 +5,7 @@ use http::{Uri, uri::PathAndQuery};
 use super::bearer;
 use crate::rejection::Reason;
 
-pub(super) fn token<'u>(uri: &'u Uri, name: &str, max_bytes: usize) -> Result<&'u str, Reason> {
+pub(super) fn token<'u>(uri: &'u Uri, name: &str, max_bytes: usize) -> Result<&'u [u8], Reason> {
     let mut values = parameters(uri).filter_map(|parameter| value_of(parameter, name));
     let token = values.next().ok_or(Reason::NoToken)?;
     if values.next().is_some() {
@@ -36,6 +36,7 @@ fn value_of<'p>(parameter: &'p str, name: &str) -> Option<&'p str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::token68;
 
     #[test]
     fn r38_one_parameter_of_the_name_and_none_of_it_is_left() {
@@ -54,7 +55,8 @@ mod tests {
         ];
         for (text, expected, left) in rows {
             let mut uri: Uri = text.parse().unwrap();
-            assert_eq!(token(&uri, "access_token", 40), expected, "{text}");
+            let found = token(&uri, "access_token", 40).and_then(|token| token68(token).ok_or(Reason::NotOneToken));
+            assert_eq!(found, expected, "{text}");
             remove(&mut uri, "access_token");
             assert_eq!(uri.to_string(), left, "{text}");
         }

@@ -8,7 +8,7 @@ use crate::rejection::Reason;
 /// Stands before the token, and is what the answer agrees to where nothing else was agreed.
 const NAME: &[u8] = b"bearer";
 
-pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&str, Reason> {
+pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
     let mut offers = offers(headers);
     offers.find(|offer| *offer == NAME).ok_or(Reason::NoToken)?;
     let token = offers.next().ok_or(Reason::NotOneToken)?;
@@ -54,6 +54,7 @@ fn offers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::token68;
 
     #[test]
     fn r47_the_token_after_bearer_and_none_of_it_is_left() {
@@ -75,7 +76,8 @@ mod tests {
             for line in lines {
                 headers.append(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(line));
             }
-            assert_eq!(token(&headers, 40), expected, "{lines:?}");
+            let found = token(&headers, 40).and_then(|token| token68(token).ok_or(Reason::NotOneToken));
+            assert_eq!(found, expected, "{lines:?}");
             remove(&mut headers);
             assert_eq!(headers.get(SEC_WEBSOCKET_PROTOCOL).map(|line| line.to_str().unwrap()), left, "{lines:?}");
         }

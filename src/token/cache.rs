@@ -24,7 +24,7 @@ pub enum TokenCache {
 }
 
 impl TokenCache {
-    /// 8 MiB a layer: some 5,000 tokens of 430 bytes. It is what a server may take unasked; who has more users at a time than
+    /// 8 MiB a layer: some 4,500 tokens of 430 bytes. It is what a server may take unasked; who has more users at a time than
     /// that sets more.
     pub const DEFAULT_BYTES: usize = 8 << 20;
 }
@@ -40,7 +40,7 @@ impl Default for TokenCache {
 /// A token is found by comparing all of it. The hash only says where to look, and is keyed at random.
 pub(crate) struct VerifiedTokens<T>(Option<Arc<Tokens<T>>>);
 
-type Tokens<T> = Cache<Box<str>, Kept<T>, ByBytes, RandomState>;
+type Tokens<T> = Cache<Box<[u8]>, Kept<T>, ByBytes, RandomState>;
 
 struct Kept<T> {
     facts: Arc<T>,
@@ -50,7 +50,7 @@ struct Kept<T> {
 
 impl<T> VerifiedTokens<T> {
     pub(crate) fn new(setting: TokenCache) -> Self {
-        let TokenCache::UpTo(bytes) = setting else { return Self::off() };
+        let TokenCache::UpTo(bytes) = setting else { return Self(None) };
         Self(Some(Arc::new(Cache::with(
             bytes / TYPICAL_BYTES,
             bytes as u64,
@@ -60,12 +60,8 @@ impl<T> VerifiedTokens<T> {
         ))))
     }
 
-    pub(crate) const fn off() -> Self {
-        Self(None)
-    }
-
     /// What was made of this very token, if it was verified with the present keys.
-    pub(crate) fn get(&self, token: &str, generation: u64) -> Option<Arc<T>> {
+    pub(crate) fn get(&self, token: &[u8], generation: u64) -> Option<Arc<T>> {
         let kept = self.0.as_ref()?.get(token)?;
         if kept.generation == generation {
             meter::token_cache("hit");
@@ -76,14 +72,14 @@ impl<T> VerifiedTokens<T> {
     }
 
     /// Keeps a token that was verified with the keys of this generation. It may push out others, or not be kept at all.
-    pub(crate) fn keep(&self, token: &str, generation: u64, facts: &Arc<T>) {
+    pub(crate) fn keep(&self, token: &[u8], generation: u64, facts: &Arc<T>) {
         if let Some(cache) = &self.0 {
             meter::token_cache("miss");
             cache.insert(token.into(), Kept { facts: Arc::clone(facts), generation });
         }
     }
 
-    pub(crate) fn forget(&self, token: &str) {
+    pub(crate) fn forget(&self, token: &[u8]) {
         if let Some(cache) = &self.0 {
             cache.remove(token);
         }
@@ -124,8 +120,8 @@ const AROUND: usize = 256;
 /// Some number to begin with: it sizes the memory of what was pushed out, and how many locks the entries are spread over.
 const TYPICAL_BYTES: usize = 1024;
 
-impl<T> Weighter<Box<str>, Kept<T>> for ByBytes {
-    fn weight(&self, token: &Box<str>, _: &Kept<T>) -> u64 {
+impl<T> Weighter<Box<[u8]>, Kept<T>> for ByBytes {
+    fn weight(&self, token: &Box<[u8]>, _: &Kept<T>) -> u64 {
         (3 * token.len() + size_of::<T>() + AROUND) as u64
     }
 }
@@ -134,8 +130,8 @@ impl<T> Weighter<Box<str>, Kept<T>> for ByBytes {
 mod tests {
     use super::*;
 
-    fn token(number: usize) -> String {
-        format!("header.payload.signature-{number:0100}")
+    fn token(number: usize) -> Vec<u8> {
+        format!("header.payload.signature-{number:0100}").into_bytes()
     }
 
     #[test]
@@ -164,15 +160,15 @@ mod tests {
             assert_eq!(cache.is_empty(), bytes <= 500, "{bytes}");
             // The locks have a share each, rounded up by less than a byte.
             assert!(cache.capacity() < (bytes + cache.num_shards()) as u64, "{bytes}");
-            seen.keep(&"x".repeat(bytes), 0, &Arc::new(0));
-            assert_eq!(seen.get(&"x".repeat(bytes), 0), None, "{bytes}");
+            seen.keep(&vec![b'x'; bytes], 0, &Arc::new(0));
+            assert_eq!(seen.get(&vec![b'x'; bytes], 0), None, "{bytes}");
         }
     }
 
     #[test]
     fn r75_debug_shows_sizes_and_no_token() {
         let seen = VerifiedTokens::new(TokenCache::default());
-        seen.keep("canary", 0, &Arc::new("canary"));
+        seen.keep(b"canary", 0, &Arc::new("canary"));
         let shown = format!("{seen:?}");
         assert!(shown.contains("len: 1") && !shown.contains("canary"), "{shown}");
     }

@@ -20,6 +20,7 @@ mod rules;
 mod secret;
 mod signer;
 mod swap;
+mod token68;
 mod trust;
 mod tutorial;
 mod verifier;
@@ -41,6 +42,7 @@ pub(crate) use payload::Payload;
 pub use remote::RemoteKeys;
 pub(crate) use signer::Signer;
 pub(crate) use swap::Swap;
+pub(crate) use token68::token68;
 pub use verifier::Verifier;
 pub(crate) use verifier::{RegisteredClaims, Verified};
 
