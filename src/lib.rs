@@ -72,6 +72,12 @@
 //! [grace](IssuerBuilder::rotation_grace) the same token gets the same successor again; later it is in two hands, and its
 //! session is revoked. A logout of whatever breadth ends it at once.
 //!
+//! # Guides
+//!
+//! [Choosing algorithms and lifetimes](guide::algorithms_and_lifetimes), [verifying somebody else's tokens](guide::foreign_tokens),
+//! [cookies and CSRF](guide::cookies_and_csrf), [rotating keys](guide::rotating_keys). `SECURITY.md`, in the repository, has the threats and the
+//! standards.
+//!
 //! # Features
 //!
 //! `aws_lc_rs` (default) or `rust_crypto`: the cryptography; with both, the first is used. `axum` (default): [`Authenticated`]
@@ -88,6 +94,8 @@ mod error;
 #[cfg(feature = "axum")]
 mod extract;
 mod guard;
+#[cfg(doc)]
+pub mod guide;
 mod issuer;
 mod logout;
 mod meter;

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 14] = [
+const PARTS: [(&str, u8); 15] = [
     ("middleware", 3),
     ("extract", 4),
     ("issuer", 2),
@@ -21,6 +21,7 @@ const PARTS: [(&str, u8); 14] = [
     ("clock", 0),
     ("error", 0),
     ("meter", 0),
+    ("guide", 0),
 ];
 
 /// The exceptions to "lower", within the core: the guard makes rejections and keeps to an outage policy, a logout is a guard's

@@ -1,0 +1,48 @@
+//! Guides: each answers one question, the answer first, then code that runs, the why, and the limits.
+//!
+//! | | |
+//! |---|---|
+//! | [Choosing algorithms and lifetimes](algorithms_and_lifetimes) | which key, how long, and what it costs to remember a logout |
+//! | [Verifying somebody else's tokens](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, and your own beside them |
+//! | [Cookies and CSRF](cookies_and_csrf) | browser applications and WebSockets |
+//! | [Rotating keys](rotating_keys) | without a restart, and when the key was stolen |
+//!
+//! The code of those with axum, or of the feature `jwks`, is compiled where these features are on.
+
+#[doc = include_str!("../docs/algorithms_and_lifetimes.md")]
+///
+/// ---
+///
+/// [`Algorithm`](crate::Algorithm), [`SigningKey`](crate::SigningKey), [`VerifierBuilder`](crate::VerifierBuilder),
+/// [`IssuerBuilder`](crate::IssuerBuilder), [`Require`](crate::Require), [`danger`](crate::danger), the
+/// [token cache](crate::JwtBlocklistLayer#token-cache).
+pub mod algorithms_and_lifetimes {}
+
+#[cfg_attr(all(feature = "axum", feature = "jwks"), doc = include_str!("../docs/foreign_tokens.md"))]
+#[cfg_attr(not(all(feature = "axum", feature = "jwks")), doc = "In the documentation with the features `axum` and `jwks`.")]
+///
+/// ---
+///
+/// [`KindSource`](crate::KindSource), [`TokenIdSource`](crate::TokenIdSource), [`OptionalClaim`](crate::OptionalClaim),
+/// [`VerifierBuilder::trust`](crate::VerifierBuilder::trust), [`Revocation`](crate::Revocation), [`Revoke`](crate::Revoke),
+/// [`Require`](crate::Require), [`Jwks`](crate::Jwks).
+pub mod foreign_tokens {}
+
+#[cfg_attr(feature = "axum", doc = include_str!("../docs/cookies_and_csrf.md"))]
+#[cfg_attr(not(feature = "axum"), doc = "In the documentation with the feature `axum`.")]
+///
+/// ---
+///
+/// [`TokenCookie`](crate::TokenCookie), [`SameSite`](crate::SameSite), [`Carriers`](crate::Carriers),
+/// [`LogoutLayer`](crate::LogoutLayer), [`JwtBlocklistLayer::exempt_preflights`](crate::JwtBlocklistLayer::exempt_preflights),
+/// [`Guard::watch`](crate::Guard::watch).
+pub mod cookies_and_csrf {}
+
+#[cfg_attr(feature = "axum", doc = include_str!("../docs/rotating_keys.md"))]
+#[cfg_attr(not(feature = "axum"), doc = "In the documentation with the feature `axum`.")]
+///
+/// ---
+///
+/// [`KeySet`](crate::KeySet), [`SigningKey`](crate::SigningKey), [`VerifyingKey`](crate::VerifyingKey),
+/// [`Issuer::sign_with`](crate::Issuer::sign_with), [`Issuer::revoke_all`](crate::Issuer::revoke_all).
+pub mod rotating_keys {}

@@ -1,0 +1,132 @@
+//! What the documents name exists: a table of tests is worth something only as long as the tests are there.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn code(folders: &[&str]) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = folders.iter().flat_map(|folder| sources(&root.join(folder)));
+    files.map(|file| fs::read_to_string(file).unwrap()).collect()
+}
+
+fn is_identifier(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn words_of(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
+}
+
+/// The functions with a test attribute, and the cases of `suite!`, which gives each of its own one.
+fn tests_of(code: &str) -> BTreeSet<&str> {
+    let (mut tests, mut is_test, mut in_suite) = (BTreeSet::new(), false, false);
+    for line in code.lines().map(str::trim) {
+        in_suite = line == "suite! {" || in_suite && line != "}";
+        let name = match line.split_once("fn ") {
+            Some((_, rest)) if is_test => rest.split('(').next(),
+            _ if in_suite => line.strip_suffix(','),
+            _ => None,
+        };
+        tests.extend(name.filter(|name| is_identifier(name)));
+        is_test = line == "#[test]" || line.starts_with("#[tokio::test") || is_test && line.starts_with("#[");
+    }
+    tests
+}
+
+/// What stands between backticks; fenced code is left out.
+fn quoted(text: &str) -> Vec<&str> {
+    let prose = text.split("```").step_by(2);
+    prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+/// A test is named by its number, or by a sentence: no setting and no claim has so many words.
+fn is_test_name(name: &str) -> bool {
+    let numbered = name.strip_prefix(['r', 'g']).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    is_identifier(name) && name.contains('_') && (numbered || name.matches('_').count() > 2)
+}
+
+#[test]
+fn the_readers_of_this_file_find_what_they_should() {
+    let code = "
+        #[test]
+        #[cfg(unix)]
+        fn a_test() {}
+        fn none() {}
+        #[tokio::test(start_paused = true)]
+        async fn r1_another(x: u8) {}
+        suite! {
+            g1_a_case,
+        }
+        not_a_case,";
+    assert_eq!(Vec::from_iter(tests_of(code)), ["a_test", "g1_a_case", "r1_another"]);
+    assert_eq!(quoted("a `b` c `d`\n```\n`e`\n```\n`f`"), ["b", "d", "f"]);
+    assert!(["r1_a", "g2_g5_a", "so_it_is_said"].into_iter().all(is_test_name));
+    assert!(!["max_lifetime", "allow_unchecked_for", "r1", "A::so_it_is_said"].into_iter().any(is_test_name));
+}
+
+#[test]
+fn every_test_that_security_md_names_exists() {
+    let code = code(&["src", "tests", "examples"]);
+    let tests: BTreeSet<&str> = code.iter().flat_map(|code| tests_of(code)).collect();
+    let text = read("SECURITY.md");
+    let named: BTreeSet<&str> = quoted(&text).into_iter().filter(|name| is_test_name(name)).collect();
+    let gone: Vec<_> = named.difference(&tests).collect();
+    assert!(gone.is_empty(), "SECURITY.md names tests that are not there: {gone:#?}");
+    assert!(named.len() > 120, "only {} tests are named: the reader is broken", named.len());
+}
+
+#[test]
+fn every_threat_and_every_claim_of_security_md_names_a_test() {
+    let text = read("SECURITY.md");
+    let (threats, standards) = text.split_once("\n## Standards").expect("the two parts of SECURITY.md");
+    let rows = |part: &str| -> Vec<String> {
+        let is_row = |line: &&str| line.starts_with("| ") && line.matches(" | ").count() >= 2;
+        part.lines().filter(is_row).map(str::to_owned).collect()
+    };
+    let is_title = |row: &String| row.contains("| shown by |");
+    let claims = |row: &String| row.contains("| met |") || row.contains("| partly |");
+    let threats: Vec<_> = rows(threats).into_iter().filter(|row| !is_title(row)).collect();
+    let claims: Vec<_> = rows(standards).into_iter().filter(claims).collect();
+    for row in threats.iter().chain(&claims) {
+        assert!(quoted(row).into_iter().any(is_test_name), "this row names no test: {row}");
+    }
+    assert!(threats.len() > 40 && claims.len() > 70, "{} and {}: the reader is broken", threats.len(), claims.len());
+}
+
+/// `Type::name` in prose: nobody compiles it.
+#[test]
+fn every_item_that_the_documents_name_exists() {
+    let code = code(&["src"]).join("\n");
+    let words: BTreeSet<&str> = words_of(&code).collect();
+    let mut found = 0;
+    let guides = ["algorithms_and_lifetimes", "foreign_tokens", "cookies_and_csrf", "rotating_keys"];
+    for document in guides.map(|guide| format!("docs/{guide}.md")).into_iter().chain(["SECURITY.md".to_owned()]) {
+        for item in quoted(&read(&document)).into_iter().filter(|item| item.contains("::")) {
+            for part in words_of(item) {
+                assert!(words.contains(part), "{document} names `{item}`, and there is no `{part}` in src");
+            }
+            found += 1;
+        }
+    }
+    assert!(found > 20, "only {found} items are named: the reader is broken");
+}
