@@ -7,7 +7,7 @@
 //! | [Cookies and CSRF](cookies_and_csrf) | browser applications and WebSockets |
 //! | [Rotating keys](rotating_keys) | without a restart, and when the key was stolen |
 //!
-//! The code of those with axum, or of the feature `jwks`, is compiled where these features are on.
+//! A page whose code needs a feature is empty where that is off.
 
 #[doc = include_str!("../docs/algorithms_and_lifetimes.md")]
 ///
@@ -19,7 +19,7 @@
 pub mod algorithms_and_lifetimes {}
 
 #[cfg_attr(all(feature = "axum", feature = "jwks"), doc = include_str!("../docs/foreign_tokens.md"))]
-#[cfg_attr(not(all(feature = "axum", feature = "jwks")), doc = "In the documentation with the features `axum` and `jwks`.")]
+#[cfg_attr(not(all(feature = "axum", feature = "jwks")), doc = "Needs the features `axum` and `jwks`.")]
 ///
 /// ---
 ///
@@ -29,7 +29,7 @@ pub mod algorithms_and_lifetimes {}
 pub mod foreign_tokens {}
 
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/cookies_and_csrf.md"))]
-#[cfg_attr(not(feature = "axum"), doc = "In the documentation with the feature `axum`.")]
+#[cfg_attr(not(feature = "axum"), doc = "Needs the feature `axum`.")]
 ///
 /// ---
 ///
@@ -39,7 +39,7 @@ pub mod foreign_tokens {}
 pub mod cookies_and_csrf {}
 
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/rotating_keys.md"))]
-#[cfg_attr(not(feature = "axum"), doc = "In the documentation with the feature `axum`.")]
+#[cfg_attr(not(feature = "axum"), doc = "Needs the feature `axum`.")]
 ///
 /// ---
 ///
