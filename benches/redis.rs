@@ -3,17 +3,22 @@
 //! `cargo bench --bench redis` prints one table. The two take turns in short rounds, so that what else the machine does hits both;
 //! the figures are medians of the rounds. Compare rows of one run only.
 
+#[path = "common/mod.rs"]
+mod common;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
+use common::{
+    median,
+    mirror::{connect, fill, session},
+};
 use redis::aio::MultiplexedConnection;
 use testkit::RedisServer;
 use tokio::task::JoinSet;
-use tower_jwt_blocklist::{
-    Blocklist, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Scope, Status, Timestamp, TokenIds,
-};
+use tower_jwt_blocklist::{Blocklist, RedisBlocklist, Revoke, Status, Timestamp, TokenIds};
 
 const TASKS: [usize; 5] = [1, 16, 128, 256, 1024];
 const ROUNDS: usize = 21;
@@ -59,11 +64,6 @@ where
     f64::from(total) / started.elapsed().as_secs_f64()
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
 impl Bench {
     async fn compare(&self, tasks: usize) {
         let keys: Arc<Vec<String>> = Arc::new((0..tasks).map(|task| format!("token-{task}")).collect());
@@ -85,13 +85,11 @@ impl Bench {
     }
 
     async fn revocations(&self, tasks: usize) -> f64 {
-        let until = Timestamp::from(SystemTime::now()) + Duration::from_secs(3600);
         let counter = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let blocklist = self.blocklist.clone();
         let revoke = move |_| {
             let number = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-            let id = RevocationId::new(None, Scope::Session, &format!("{tasks}-{number}"));
-            let (blocklist, revocation) = (blocklist.clone(), Revocation::new(Scope::Session, id, until));
+            let (blocklist, revocation) = (blocklist.clone(), session(&format!("{tasks}-{number}")));
             async move { blocklist.revoke(&revocation).await.expect("it is stored") }
         };
         rate(tasks, revoke).await
@@ -108,11 +106,7 @@ async fn main() {
     let server = RedisServer::start().await;
     let client = redis::Client::open(server.url()).expect("a good URL");
     let plain = client.get_multiplexed_async_connection().await.expect("Redis runs");
-    let patience = Duration::from_secs(10);
-    let settings = RedisSettings::from_url(&server.url()).expect("a good URL");
-    let settings = settings.check_deadline(patience).revoke_deadline(patience);
-    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
-    let bench = Bench { plain, blocklist: RedisBlocklist::connect(settings).await.expect("Redis runs") };
+    let bench = Bench { plain, blocklist: connect(&server.url(), "jwt").await };
 
     println!("| tasks | EXISTS/s | checks/s | throughput, ratio | latency, ratio |");
     println!("|---|---|---|---|---|");
@@ -124,18 +118,8 @@ async fn main() {
     }
 
     const ENTRIES: usize = 100_000;
-    let (before, until) = (used(&server).await, Timestamp::from(SystemTime::now()) + Duration::from_secs(3600));
-    let mut running = JoinSet::new();
-    for task in 0..100 {
-        let blocklist = bench.blocklist.clone();
-        running.spawn(async move {
-            for number in 0..ENTRIES / 100 {
-                let id = RevocationId::new(None, Scope::Session, &format!("entry-{task}-{number}"));
-                blocklist.revoke(&Revocation::new(Scope::Session, id, until)).await.expect("it is stored");
-            }
-        });
-    }
-    running.join_all().await;
+    let before = used(&server).await;
+    fill(&bench.blocklist, 0..ENTRIES).await;
     let log: f64 = server.cli(&["MEMORY", "USAGE", "{jwt}:log"]).await.parse().expect("a number");
     let length: f64 = server.cli(&["XLEN", "{jwt}:log"]).await.parse().expect("a number");
     let bytes = (used(&server).await - before) / ENTRIES as f64;

@@ -1,10 +1,13 @@
-//! An axum server over loopback, under wrk: without a layer, with the layer, and as the tutorial does it (decode, then one `EXISTS`
+//! An axum server over loopback, under wrk: without a layer, with the layer over a mirror and over Redis, and as the tutorial does it (decode, then one `EXISTS`
 //! for each request).
 //!
-//! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). The three take turns in short rounds; the figures are
+//! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). They take turns in short rounds; the figures are
 //! medians. wrk and the server share the machine: compare rows of one run only.
 
-use std::{process::Command, sync::Arc, time::SystemTime};
+#[path = "common/mod.rs"]
+mod common;
+
+use std::{process::Command, sync::Arc};
 
 use axum::{
     Router,
@@ -14,14 +17,16 @@ use axum::{
     response::Response,
     routing::get,
 };
+use common::{
+    median,
+    mirror::{connect, fill, mirror},
+    service::{AUDIENCE, SECRET, keys, verifier_and_token},
+};
 use redis::aio::MultiplexedConnection;
 use serde::Deserialize;
 use testkit::RedisServer;
-use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Issuer, JwtBlocklistLayer, NoClaims, RedisBlocklist, RedisSettings, SigningKey, Verifier,
-};
+use tower_jwt_blocklist::{Authenticated, JwtBlocklistLayer};
 
-const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
 const ROUNDS: usize = 7;
 const SECONDS: &str = "2s";
 const CONNECTIONS: &str = "64";
@@ -77,31 +82,24 @@ async fn load(url: &str, token: &str) -> f64 {
     rate.trim().parse().expect("a number")
 }
 
-fn median(mut rates: Vec<f64>) -> f64 {
-    rates.sort_by(f64::total_cmp);
-    rates[rates.len() / 2]
-}
-
 #[tokio::main]
 async fn main() {
     // jsonwebtoken's own `decode` needs a default provider when several are compiled in.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let server = RedisServer::start().await;
-    let settings = RedisSettings::from_url(&server.url()).expect("a good URL");
-    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
-    let blocklist = RedisBlocklist::connect(settings).await.expect("Redis runs");
-    let key = SigningKey::from_secret(Algorithm::HS256, SECRET).expect("a good secret");
-    let verifier = Verifier::builder().key(key.verifying_key().expect("a good key")).issuer("bench").audience("bench");
-    let verifier = Arc::new(verifier.build().expect("good settings"));
-    let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build().expect("good settings");
-    let token = issuer.login("user-1", &NoClaims {}).await.expect("a token").access.into_string();
+    let redis = connect(&server.url(), "jwt").await;
+    fill(&redis, 0..100_000).await;
+    let mirror = mirror(redis.clone()).await;
+    let (verifier, token) = verifier_and_token(keys().swap_remove(0).signing);
 
     let plain = Router::new().route("/", get(async || "hello"));
     let greet = async |user: Authenticated| user.subject().map_or(0, str::len).to_string();
-    let over_redis = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone());
-    let layered = Router::new().route("/", get(greet)).route_layer(over_redis);
+    let over_redis = JwtBlocklistLayer::access(verifier.clone(), redis);
+    let over_redis = Router::new().route("/", get(greet)).route_layer(over_redis);
+    let over_mirror = JwtBlocklistLayer::access(verifier, mirror);
+    let over_mirror = Router::new().route("/", get(greet)).route_layer(over_mirror);
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
-    validation.set_audience(&["bench"]);
+    validation.set_audience(&[AUDIENCE]);
     let client = redis::Client::open(server.url()).expect("a good URL");
     let tutorial = Tutorial {
         key: Arc::new(jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes())),
@@ -113,7 +111,8 @@ async fn main() {
 
     let servers = [
         ("no layer", serve(plain).await),
-        ("the layer over Redis", serve(layered).await),
+        ("the layer over a mirror", serve(over_mirror).await),
+        ("the layer over Redis", serve(over_redis).await),
         ("decode, then EXISTS", serve(like_the_tutorial).await),
     ];
     let mut rates = vec![Vec::new(); servers.len()];

@@ -2,6 +2,7 @@
 
 mod calendar;
 mod feed;
+mod filter;
 mod holding;
 #[cfg(test)]
 mod model;

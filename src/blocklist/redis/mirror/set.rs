@@ -147,7 +147,8 @@ impl LiveSet {
         }
     }
 
-    pub(super) const TURNS: usize = 16;
+    /// Enough for one of them not to hold up what follows, at any size.
+    pub(super) const TURNS: usize = 64;
 
     /// Some of what is held, from this page on, and the page that follows. The first has all that is wide.
     pub(super) fn page(&self, page: usize, at_least: usize) -> (Vec<Revocation>, Option<usize>) {

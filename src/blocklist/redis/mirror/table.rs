@@ -4,6 +4,7 @@
 //! stand in ascending order, each at its home or, where that is taken, in the unbroken run that begins there. So looking for one
 //! begins at its home and ends at the first that is not smaller or is free, a few steps later, whatever the size.
 
+use super::filter::Filter;
 use crate::blocklist::RevocationId;
 
 /// What is known of a name; never zero.
@@ -15,7 +16,7 @@ const FULL: (usize, usize) = (17, 20);
 const TAIL: usize = 8;
 
 /// As in the table: its order is that of its bytes, which begin with those that the home is made of.
-type Name = [u8; 16];
+pub(super) type Name = [u8; 16];
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -27,6 +28,7 @@ const FREE: Slot = Slot { name: [0; 16], mark: None };
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
+    filter: Filter,
     slots: Vec<Slot>,
     homes: usize,
     taken: usize,
@@ -35,6 +37,9 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn get(&self, id: RevocationId) -> Option<Mark> {
         let name = name(id);
+        if !self.filter.may_have(name) {
+            return None;
+        }
         self.slots.get(self.place(name)).filter(|slot| slot.name == name)?.mark
     }
 
@@ -53,6 +58,7 @@ impl Table {
         };
         self.slots.copy_within(place..place + steps, place + 1);
         self.slots[place] = Slot { name, mark: Some(mark) };
+        self.filter.add(name);
         self.taken += 1;
         true
     }
@@ -80,6 +86,7 @@ impl Table {
 
     fn rebuild(&mut self, homes: usize, keep: impl Fn(Mark) -> bool) {
         let old = std::mem::take(&mut self.slots);
+        self.filter = Filter::new(homes);
         self.homes = homes;
         self.taken = 0;
         self.slots.reserve_exact(homes + TAIL);
@@ -88,6 +95,7 @@ impl Table {
             if self.slots.len() < home {
                 self.slots.resize(home, FREE);
             }
+            self.filter.add(slot.name);
             self.slots.push(slot);
             self.taken += 1;
         }

@@ -1,0 +1,48 @@
+//! A Redis with revocations in it, and mirrors of them.
+
+use std::{
+    ops::Range,
+    time::{Duration, SystemTime},
+};
+
+use tokio::task::JoinSet;
+use tower_jwt_blocklist::{
+    MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Scope, Timestamp,
+};
+
+/// As if it had always been there.
+pub(crate) async fn connect(url: &str, namespace: &str) -> RedisBlocklist {
+    let patience = Duration::from_secs(10);
+    let settings = RedisSettings::from_url(url).expect("a good URL").namespace(namespace);
+    let settings = settings.check_deadline(patience).revoke_deadline(patience);
+    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
+    RedisBlocklist::connect(settings).await.expect("Redis runs")
+}
+
+/// A mirror that has read everything. A minute passes before it asks Redis again should nobody run it.
+pub(crate) async fn mirror(redis: RedisBlocklist) -> MirrorBlocklist {
+    let settings = MirrorSettings::new().max_staleness(Duration::from_secs(60)).capacity(20_000_000);
+    let mirror = MirrorBlocklist::start(redis, settings).expect("good settings");
+    mirror.ready().await;
+    mirror
+}
+
+pub(crate) fn session(name: &str) -> Revocation {
+    let until = Timestamp::from(SystemTime::now()) + Duration::from_secs(24 * 3600);
+    Revocation::new(Scope::Session, RevocationId::new(None, Scope::Session, name), until)
+}
+
+/// Revokes the sessions of these numbers.
+pub(crate) async fn fill(redis: &RedisBlocklist, numbers: Range<usize>) {
+    const TASKS: usize = 256;
+    let mut running = JoinSet::new();
+    for task in 0..TASKS {
+        let (redis, numbers) = (redis.clone(), numbers.clone().skip(task).step_by(TASKS));
+        running.spawn(async move {
+            for number in numbers {
+                redis.revoke(&session(&number.to_string())).await.expect("there is room");
+            }
+        });
+    }
+    running.join_all().await;
+}
