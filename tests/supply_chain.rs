@@ -82,7 +82,7 @@ fn r78_no_jsonwebtoken_below_10_3_no_second_one_and_no_other_tls() {
 #[test]
 fn r78_the_rules_for_cargo_deny_name_the_same_and_say_why_an_advisory_is_ignored() {
     let rules = read("deny.toml");
-    for rule in ["jsonwebtoken@<10.3", "GHSA-h395-gr6q-cpjc", "openssl-sys", "native-tls", "unknown-git = \"deny\""] {
+    for rule in ["jsonwebtoken:<10.3", "GHSA-h395-gr6q-cpjc", "openssl-sys", "native-tls", "unknown-git = \"deny\""] {
         assert!(rules.contains(rule), "{rule}");
     }
     let ignored: Vec<&str> = rules.match_indices("RUSTSEC-").map(|(at, _)| &rules[at..at + 17]).collect();
