@@ -131,8 +131,8 @@ pub use require::{ClaimList, Require};
 #[cfg(feature = "jwks")]
 pub use token::RemoteKeys;
 pub use token::{
-    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, SigningKey, TokenCache, TokenIdSource,
-    Verifier, VerifierBuilder, VerifyingKey,
+    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, RsaMinimum, SigningKey, TokenCache,
+    TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
 };
 
 /// The README's code is compiled and run with the documentation's.

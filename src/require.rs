@@ -2,14 +2,12 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use serde_json::Value;
-
 use crate::{
     blocklist::{Outage, Status},
     error::ConfigError,
     guard::{Authenticated, Facts, Guard},
     rejection::{Reason, Rejection, Wanted},
-    token::{Payload, VerifyError},
+    token::{Member, Payload, VerifyError},
 };
 
 /// What a route asks of a token beyond its being genuine, of the right kind and not revoked. Nothing to begin with; what is added
@@ -163,7 +161,10 @@ impl Require {
         }
         if !self.acr_values.is_empty() {
             let acr = user.payload().claim("acr");
-            met(self.acr_values.iter().any(|value| acr.as_ref().is_some_and(|acr| acr == &**value)), Reason::Acr)?;
+            met(
+                self.acr_values.iter().any(|value| acr.as_ref().and_then(Member::as_text) == Some(value)),
+                Reason::Acr,
+            )?;
         }
         Ok(())
     }
@@ -185,12 +186,10 @@ impl ClaimList {
     }
 
     /// The claim's value if it has the form.
-    fn read(&self, payload: &Payload) -> Option<Value> {
+    fn read(&self, payload: &Payload) -> Option<Member> {
         match self {
-            Self::Words { claim } => payload.claim(claim).filter(Value::is_string),
-            Self::Array { claim } => payload
-                .claim(claim)
-                .filter(|value| value.as_array().is_some_and(|list| list.iter().all(Value::is_string))),
+            Self::Words { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Text(_))),
+            Self::Array { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Texts(_))),
         }
     }
 }
@@ -199,8 +198,8 @@ impl List {
     fn is_met_by(&self, payload: &Payload) -> bool {
         let Some(value) = self.claim.read(payload) else { return false };
         let has = |name: &str| match &value {
-            Value::String(words) => words.split(' ').any(|word| word == name),
-            Value::Array(list) => list.iter().any(|item| item == name),
+            Member::Text(words) => words.split(' ').any(|word| word == name),
+            Member::Texts(list) => list.iter().any(|item| item == name),
             _ => false,
         };
         match self.needed {

@@ -182,3 +182,23 @@ fn only_the_guard_makes_an_authenticated() {
         assert_eq!(makes, path == "guard/mod.rs", "in `{path}`");
     }
 }
+
+/// What strangers can choose is a key of maps whose hash is keyed at random (the standard library's, papaya's, foldhash's
+/// `RandomState`) or is a piece of SHA-256, and a signature is only ever compared by the cryptography, in constant time.
+#[test]
+fn r74_no_map_has_a_hash_that_can_be_foretold_and_no_signature_is_compared_here() {
+    const FORETOLD: [&str; 7] =
+        ["FixedState", "FxHash", "BuildHasherDefault", "DefaultHasher", "nohash", "fnv::", "ahash::"];
+    let mut random = 0;
+    for Source { path, code, .. } in code() {
+        for name in FORETOLD {
+            assert!(!code.contains(name), "{path} names {name}");
+        }
+        for line in code.lines().filter(|line| line.contains("signature")) {
+            let compares = line.contains("==") || line.contains("!=");
+            assert!(!compares, "{path} compares what only the cryptography should: {line}");
+        }
+        random += code.matches("foldhash::quality::RandomState").count();
+    }
+    assert_eq!(random, 2, "the list in memory, and the tokens that were seen");
+}

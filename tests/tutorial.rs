@@ -174,7 +174,7 @@ async fn r12_to_r16_beside_the_tutorials_ours_are_held_to_all_that_is_set() {
     }
     // Without the setting none of theirs is let in.
     let strict = Stand::new(settings());
-    assert_eq!((strict.both(ACCESS).await, strict.both(REFRESH).await), (["iss"; 2], ["iss"; 2]));
+    assert_eq!((strict.both(ACCESS).await, strict.both(REFRESH).await), (["kind"; 2], ["kind"; 2]));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use tower_layer::Layer;
 
 use super::{
     carriers::Carriers,
+    identity_headers::IdentityHeaders,
     policy::{Absence, Front, Policy, Preflights},
     render::RenderRejection,
     rfc6750::Rfc6750,
@@ -81,6 +82,7 @@ impl JwtBlocklistLayer {
             carriers: Carriers::header(),
             absence: Absence::Refused,
             preflights: Preflights::Checked,
+            identity_headers: IdentityHeaders::Removed,
             removed_headers: Vec::new(),
         };
         let seen = VerifiedTokens::new(token_cache);
@@ -163,8 +165,22 @@ impl<X> JwtBlocklistLayer<X> {
         self
     }
 
-    /// Removes these headers from every request: those in which an inner service would believe who the user is, such as
-    /// `x-forwarded-user`, and which a client could make up. None by default. Called again, it adds to them.
+    /// Leaves the headers in which a proxy tells who the user is, such as `X-Forwarded-User`, as they come. By default a layer removes
+    /// them from every request, also where it lets nobodies through: a client can make them up, and an inner service that believes
+    /// them would not ask for the token. They are `Remote-User`, `X-Remote-User`, `X-Webauth-User`, `X-Forwarded-User`,
+    /// `X-Auth-Request-User`, `X-Authenticated-User`, `X-Consumer-Username`, `X-User-Id`, `X-Userinfo`, `X-Amzn-Oidc-Identity`,
+    /// `X-Goog-Authenticated-User-Email` and those that go with them (e-mail, groups, names, roles).
+    ///
+    /// Keep them only behind a proxy that removes what clients send under these names. For others see
+    /// [`remove_headers`](Self::remove_headers).
+    #[must_use]
+    pub fn keep_identity_headers(mut self) -> Self {
+        self.0.front.identity_headers = IdentityHeaders::Kept;
+        self
+    }
+
+    /// Removes these headers too from every request: those of your own in which an inner service would believe who the user is, and
+    /// which a client could make up. Called again, it adds to them.
     #[must_use]
     pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.0.front.removed_headers.extend(names);

@@ -16,6 +16,7 @@ use super::{
     body::ResponseBody,
     carriers::Carriers,
     future::ResponseFuture,
+    identity_headers,
     render::{RenderRejection, refuse},
     rfc6750::Rfc6750,
 };
@@ -29,6 +30,9 @@ use crate::{
 /// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has
 /// expired or was logged out before. The inner service finds a [`LoggingOut`] in the request's extensions, which
 /// [`Issuer::logout`](crate::Issuer::logout) takes, and no [`Authenticated`](crate::Authenticated).
+///
+/// Headers in which a proxy tells who the user is are removed, as
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer::keep_identity_headers) does.
 ///
 /// So logging out twice, or with an access token that has run out while nobody looked, is answered like the first logout. The
 /// blocklist is not asked.
@@ -106,6 +110,7 @@ where
             let text = token68(token).ok_or_else(|| LoggingOut::reject(Reason::NotOneToken))?;
             LoggingOut::verify(verifier, text)
         });
+        identity_headers::remove(request.headers_mut());
         carriers.hide(&mut request, carrier);
         let finish = carriers.finish(carrier);
         match proof {

@@ -6,6 +6,7 @@ mod carriers;
 mod cookie;
 mod future;
 mod grpc;
+mod identity_headers;
 mod layer;
 mod logout;
 mod origin;

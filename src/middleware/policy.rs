@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::{
     carriers::{Carrier, Carriers},
+    identity_headers::{self, IdentityHeaders},
     render::{RenderRejection, refuse},
 };
 use crate::{
@@ -37,6 +38,7 @@ pub(super) struct Front {
     pub(super) carriers: Carriers,
     pub(super) absence: Absence,
     pub(super) preflights: Preflights,
+    pub(super) identity_headers: IdentityHeaders,
     pub(super) removed_headers: Vec<HeaderName>,
 }
 
@@ -107,6 +109,9 @@ impl<X> Policy<X> {
 
     /// Takes out of a request what the inner service must neither see nor believe.
     pub(super) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+        if self.front.identity_headers == IdentityHeaders::Removed {
+            identity_headers::remove(request.headers_mut());
+        }
         for name in &self.front.removed_headers {
             request.headers_mut().remove(name);
         }
@@ -180,6 +185,7 @@ impl<X> fmt::Debug for Policy<X> {
             .field("carriers", &self.front.carriers)
             .field("absence", &self.front.absence)
             .field("preflights", &self.front.preflights)
+            .field("identity_headers", &self.front.identity_headers)
             .field("removed_headers", &self.front.removed_headers)
             .field("seen", &self.seen)
             .finish_non_exhaustive()

@@ -7,7 +7,7 @@ use jsonwebtoken::crypto::CryptoProvider;
 use super::{
     TokenIdSource,
     key_set::KeySet,
-    keys::VerifyingKey,
+    keys::{RsaMinimum, VerifyingKey},
     kind::KindSource,
     provider,
     rules::{Issuers, Presence, Rules},
@@ -62,6 +62,7 @@ pub struct VerifierBuilder {
     leeway: Duration,
     max_lifetime: Duration,
     max_token_bytes: usize,
+    rsa_minimum: RsaMinimum,
     subject: Presence,
     issued_at: Presence,
     session_id: Presence,
@@ -89,6 +90,7 @@ impl VerifierBuilder {
             leeway: Duration::from_secs(30),
             max_lifetime: Duration::from_secs(2 * 24 * 3600),
             max_token_bytes: 8192,
+            rsa_minimum: RsaMinimum::default(),
             subject: Presence::Required,
             issued_at: Presence::Required,
             session_id: Presence::Optional,
@@ -172,6 +174,13 @@ impl VerifierBuilder {
         self
     }
 
+    /// How large an RSA key has to be, of whichever issuer; [`RsaMinimum::Bits2048`] by default. A smaller one fails the build. One that
+    /// comes later ([`KeySet::replace`]) or from a URL verifies nothing: to tokens it is as if it were unknown.
+    pub fn rsa_minimum(mut self, minimum: RsaMinimum) -> Self {
+        self.rsa_minimum = minimum;
+        self
+    }
+
     /// Accepts tokens without this claim. Where it is present it must still be well-formed.
     pub fn optional(mut self, claim: OptionalClaim) -> Self {
         match claim {
@@ -217,7 +226,8 @@ impl VerifierBuilder {
     ///
     /// Without a key, an issuer or an audience; with two keys of one id, a key without an id beside others, or secrets beside
     /// public keys in one set; with trusted issuers that have no name, are named twice or are more than 16, or beside
-    /// [`any_issuer`](Self::any_issuer) or the tutorial's tokens; with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; with a kind
+    /// [`any_issuer`](Self::any_issuer) or the tutorial's tokens; with an RSA key smaller than
+    /// [`rsa_minimum`](Self::rsa_minimum); with a leeway over 300 seconds or a maximum lifetime that is zero or over 10 years; with a kind
     /// source that cannot tell, or not beside the tutorial's tokens; when no cryptography is
     /// compiled in, or it refuses a key.
     pub fn build(self) -> Result<Verifier, ConfigError> {
@@ -263,7 +273,7 @@ impl VerifierBuilder {
             kind: self.kind,
         };
         let verifier = Verifier {
-            parties: Parties::new(own, self.trusted)?,
+            parties: Parties::new(own, self.trusted, self.rsa_minimum)?,
             rules_without_typ: self.tutorial.rules(&mut rules)?,
             rules,
             max_token_bytes: self.max_token_bytes,

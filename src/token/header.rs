@@ -1,8 +1,11 @@
 //! The protected header (RFC 7515 §4): read before anything is verified, so it may only choose among what is configured.
 
-use serde_json::Value;
-
-use super::{VerifyError, algorithm::Algorithm, json, keys::MAX_KEY_ID_BYTES};
+use super::{
+    VerifyError,
+    algorithm::Algorithm,
+    json::{self, Member},
+    keys::MAX_KEY_ID_BYTES,
+};
 use crate::claims::TokenKind;
 
 pub(super) struct Header {
@@ -30,10 +33,10 @@ impl Header {
             return Err(VerifyError::Header);
         }
         let algorithm =
-            alg.as_ref().and_then(Value::as_str).and_then(Algorithm::from_name).ok_or(VerifyError::Algorithm)?;
+            alg.as_ref().and_then(Member::as_text).and_then(Algorithm::from_name).ok_or(VerifyError::Algorithm)?;
         let key_id = match kid {
             None => None,
-            Some(Value::String(id)) if id.len() <= MAX_KEY_ID_BYTES => Some(id),
+            Some(Member::Text(id)) if id.len() <= MAX_KEY_ID_BYTES => Some(id),
             Some(_) => return Err(VerifyError::UnknownKey),
         };
         Ok(Self { algorithm, key_id, typ: Typ::parse(typ)? })
@@ -41,7 +44,7 @@ impl Header {
 }
 
 impl Typ {
-    fn parse(typ: Option<Value>) -> Result<Self, VerifyError> {
+    fn parse(typ: Option<Member>) -> Result<Self, VerifyError> {
         let Some(typ) = typ else { return Ok(Self::Untold) };
         let name = short_media_type(&typ).ok_or(VerifyError::Typ)?;
         [Self::Untold, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
@@ -69,14 +72,14 @@ impl Typ {
 }
 
 /// A `cty` that does not announce a token within the token (RFC 7519 §5.2).
-fn is_flat(cty: &Value) -> bool {
+fn is_flat(cty: &Member) -> bool {
     short_media_type(cty).is_some_and(|cty| !cty.eq_ignore_ascii_case("jwt"))
 }
 
 /// Without the `application/` that RFC 7515 §4.1.9 lets a sender omit; media types have no case.
-fn short_media_type(value: &Value) -> Option<&str> {
+fn short_media_type(value: &Member) -> Option<&str> {
     const PREFIX: &str = "application/";
-    let name = value.as_str()?;
+    let name = value.as_text()?;
     match name.split_at_checked(PREFIX.len()) {
         Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => Some(rest),
         _ => Some(name),

@@ -7,14 +7,55 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A member's value, told apart as far as anybody here asks.
+///
+/// Numbers stay as they are written, and objects are never looked into: what serde_json's `Value` makes of a number, or of an object with a
+/// name of serde_json's own in it, depends on features that any crate in the program can turn on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Member {
+    Flag(bool),
+    Number(Box<str>),
+    Text(String),
+    Texts(Vec<String>),
+    /// `null`, an object, or an array with anything else than strings in it.
+    Other,
+}
+
+impl Member {
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    fn read(json: &str) -> Result<Self, serde_json::Error> {
+        Ok(match json.as_bytes() {
+            [b'"', ..] => Self::Text(serde_json::from_str(json)?),
+            [b'-' | b'0'..=b'9', ..] => Self::Number(json.into()),
+            b"true" => Self::Flag(true),
+            b"false" => Self::Flag(false),
+            _ => {
+                serde_json::from_str::<Skipped>(json)?;
+                texts(json).map_or(Self::Other, Self::Texts)
+            }
+        })
+    }
+}
+
+/// The strings of an array that has nothing else.
+fn texts(json: &str) -> Option<Vec<String>> {
+    let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+    let text =
+        |item: &&RawValue| if item.get().starts_with('"') { serde_json::from_str(item.get()).ok() } else { None };
+    items.iter().map(text).collect()
+}
 
 /// The values of the `wanted` members of a JSON object, in that order; `None` where a member is absent.
 ///
 /// # Errors
 ///
 /// When the text is anything else than one JSON object without duplicate names at its top level.
-pub(super) fn members<const N: usize>(text: &str, wanted: [&str; N]) -> Result<[Option<Value>; N], serde_json::Error> {
+pub(super) fn members<const N: usize>(text: &str, wanted: [&str; N]) -> Result<[Option<Member>; N], serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let values = json.deserialize_map(Members { wanted })?;
     json.end()?;
@@ -26,7 +67,7 @@ struct Members<'w, const N: usize> {
 }
 
 impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
-    type Value = [Option<Value>; N];
+    type Value = [Option<Member>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -38,7 +79,10 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
         while let Some(Name(name)) = map.next_key()? {
             match self.wanted.iter().position(|wanted| *wanted == name) {
                 Some(index) if values[index].is_some() => return Err(A::Error::custom("duplicate member")),
-                Some(index) => values[index] = Some(map.next_value()?),
+                Some(index) => {
+                    let raw: &RawValue = map.next_value()?;
+                    values[index] = Some(Member::read(raw.get()).map_err(A::Error::custom)?);
+                }
                 None => {
                     map.next_value::<Skipped>()?;
                     others.push(name);
@@ -99,8 +143,39 @@ impl<'de> Visitor<'de> for Skipped {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        while map.next_entry::<Self, Self>()?.is_some() {}
+        while let Some(Name(name)) = map.next_key()? {
+            // With its feature `arbitrary_precision`, serde_json presents large numbers as an object with this member.
+            if name == "$serde_json::private::Number" {
+                map.next_value::<Finite>()?;
+            } else {
+                map.next_value::<Self>()?;
+            }
+        }
         Ok(self)
+    }
+}
+
+/// The text of a number that has a place among the doubles, as without that feature every number must.
+struct Finite;
+
+impl<'de> Deserialize<'de> for Finite {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Self)
+    }
+}
+
+impl Visitor<'_> for Finite {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number that a double can hold")
+    }
+
+    fn visit_str<E: Error>(self, number: &str) -> Result<Self, E> {
+        match number.parse::<f64>() {
+            Ok(double) if double.is_finite() => Ok(self),
+            _ => Err(E::custom("number out of range")),
+        }
     }
 }
 
@@ -133,14 +208,46 @@ impl<'de> Deserialize<'de> for Name<'de> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
     fn r9_members_are_found_by_their_unescaped_names() {
         let [a, b, c] = members(r#" {"\u0061":1,"x":[{}],"b":null} "#, ["a", "b", "c"]).unwrap();
-        assert_eq!((a, b, c), (Some(json!(1)), Some(Value::Null), None));
+        assert_eq!((a, b, c), (Some(Member::Number("1".into())), Some(Member::Other), None));
+    }
+
+    #[test]
+    fn r11_r25_a_value_is_what_its_text_says_and_not_what_serde_json_makes_of_it() {
+        let texts = |texts: &[&str]| Member::Texts(texts.iter().map(|text| (*text).to_owned()).collect());
+        for (text, expected) in [
+            ("true", Member::Flag(true)),
+            ("false", Member::Flag(false)),
+            ("-0.5e1", Member::Number("-0.5e1".into())),
+            (r#""\u0061""#, Member::Text("a".into())),
+            ("[]", texts(&[])),
+            (r#"[ "a" ,"\u0062"]"#, texts(&["a", "b"])),
+            ("null", Member::Other),
+            ("{}", Member::Other),
+            ("[1]", Member::Other),
+            (r#"["a",["b"]]"#, Member::Other),
+            (r#"{"$serde_json::private::Number":"1"}"#, Member::Other),
+            (r#"{"$serde_json::private::RawValue":"1"}"#, Member::Other),
+            (r#"{"$serde_json::private::RawValue":"\"a\""}"#, Member::Other),
+            (r#"["a",{"$serde_json::private::RawValue":"\"b\""}]"#, Member::Other),
+        ] {
+            let [member] = members(&format!(r#"{{"a" : {text} }}"#), ["a"]).unwrap();
+            assert_eq!(member, Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn r9_r25_a_number_that_no_double_holds_is_refused_wherever_it_is() {
+        for number in ["1e400", "-1e400", "[1e309]", r#"{"a":[1e400]}"#] {
+            assert!(members(&format!(r#"{{"x":{number}}}"#), ["a"]).is_err(), "{number}");
+        }
+        for number in ["1e308", "18446744073709551616", "0.1000000000000000055511151231257827", "1e-400"] {
+            assert!(members(&format!(r#"{{"x":[{number}]}}"#), ["a"]).is_ok(), "{number}");
+        }
     }
 
     #[test]

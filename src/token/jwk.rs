@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::{
     algorithm::{Algorithm, KeyFamily},
-    json,
+    json::{self, Member},
     key_format::PublicKey,
     keys::{MAX_KEY_ID_BYTES, VerifyingKey},
 };
@@ -53,17 +53,17 @@ impl Refusal {
 
 /// A JSON object that claims to be a key.
 pub(super) struct Jwk {
-    kty: Option<Value>,
-    kid: Option<Value>,
-    purpose: Option<Value>,
-    operations: Option<Value>,
-    alg: Option<Value>,
-    crv: Option<Value>,
-    n: Option<Value>,
-    e: Option<Value>,
-    x: Option<Value>,
-    y: Option<Value>,
-    k: Option<Value>,
+    kty: Option<Member>,
+    kid: Option<Member>,
+    purpose: Option<Member>,
+    operations: Option<Member>,
+    alg: Option<Member>,
+    crv: Option<Member>,
+    n: Option<Member>,
+    e: Option<Member>,
+    x: Option<Member>,
+    y: Option<Member>,
+    k: Option<Member>,
     has_private: bool,
 }
 
@@ -83,11 +83,11 @@ impl Jwk {
 
     /// Its `kid`, if that is a string at all.
     pub(super) fn claimed_id(&self) -> Option<&str> {
-        self.kid.as_ref().and_then(Value::as_str)
+        self.kid.as_ref().and_then(Member::as_text)
     }
 
     pub(super) fn is_secret(&self) -> bool {
-        self.kty.as_ref().and_then(Value::as_str) == Some("oct")
+        self.kty.as_ref().and_then(Member::as_text) == Some("oct")
     }
 
     /// `assumed` is what an RSA key without `alg` is for.
@@ -122,7 +122,7 @@ impl Jwk {
             return Err(Refusal::new(KeyRule::Secret, "this JWK is no secret: `kty` has to be `oct`"));
         }
         self.check_purpose()?;
-        let alg = self.alg.as_ref().and_then(Value::as_str).and_then(Algorithm::from_name);
+        let alg = self.alg.as_ref().and_then(Member::as_text).and_then(Algorithm::from_name);
         let Some(algorithm) = alg.filter(|algorithm| algorithm.is_symmetric()) else {
             return Err(Refusal::new(
                 KeyRule::Algorithm,
@@ -134,7 +134,7 @@ impl Jwk {
     }
 
     fn family(&self) -> Result<KeyFamily, Refusal> {
-        let text = |member: &Option<Value>| member.as_ref().and_then(Value::as_str).map(str::to_owned);
+        let text = |member: &Option<Member>| member.as_ref().and_then(Member::as_text).map(str::to_owned);
         match (text(&self.kty).as_deref(), text(&self.crv).as_deref()) {
             (Some("RSA"), _) => Ok(KeyFamily::Rsa),
             (Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
@@ -158,7 +158,7 @@ impl Jwk {
 
     fn algorithm(&self, family: KeyFamily, assumed: Option<Algorithm>) -> Result<Algorithm, Refusal> {
         let named = match &self.alg {
-            Some(alg) => alg.as_str().and_then(Algorithm::from_name),
+            Some(alg) => alg.as_text().and_then(Algorithm::from_name),
             None => match family {
                 KeyFamily::P256 => Some(Algorithm::ES256),
                 KeyFamily::P384 => Some(Algorithm::ES384),
@@ -180,12 +180,10 @@ impl Jwk {
     }
 
     fn check_purpose(&self) -> Result<(), Refusal> {
-        let signs = self.purpose.as_ref().is_none_or(|purpose| purpose.as_str() == Some("sig"));
+        let signs = self.purpose.as_ref().is_none_or(|purpose| purpose.as_text() == Some("sig"));
         let verifies = match &self.operations {
             None => true,
-            Some(Value::Array(list)) => {
-                list.iter().all(Value::is_string) && list.iter().any(|operation| operation.as_str() == Some("verify"))
-            }
+            Some(Member::Texts(list)) => list.iter().any(|operation| operation == "verify"),
             Some(_) => false,
         };
         if signs && verifies {
@@ -201,15 +199,15 @@ impl Jwk {
     fn named(&self, key: VerifyingKey) -> Result<VerifyingKey, Refusal> {
         match &self.kid {
             None => Ok(key),
-            Some(Value::String(id)) if !id.is_empty() && id.len() <= MAX_KEY_ID_BYTES => Ok(key.with_id(id.as_str())),
+            Some(Member::Text(id)) if !id.is_empty() && id.len() <= MAX_KEY_ID_BYTES => Ok(key.with_id(id.as_str())),
             Some(_) => Err(Refusal::new(KeyRule::KeyId, "`kid` of this JWK is not a string of 1 to 256 bytes")),
         }
     }
 }
 
 /// A member that is needed, in base64url (RFC 7518 §2).
-fn number(member: Option<&Value>) -> Result<Vec<u8>, Refusal> {
-    member.and_then(Value::as_str).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or_else(|| {
+fn number(member: Option<&Member>) -> Result<Vec<u8>, Refusal> {
+    member.and_then(Member::as_text).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or_else(|| {
         Refusal::new(KeyRule::Form, "a number of this JWK is missing, or not in base64url without padding")
     })
 }

@@ -151,11 +151,17 @@ fn check_kind(family: KeyFamily, algorithm: &AlgorithmIdentifierRef<'_>) -> Resu
     }
 }
 
+/// How many bits a number has, in big-endian bytes.
+pub(super) fn bit_length(number: &[u8]) -> usize {
+    let number = strip_zeros(number);
+    number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
+}
+
 /// 2048 to 4096 bits (RFC 7518 §3.3; the upper bound keeps one signature check cheap), exponent odd and at least 65537,
 /// not of a faulty chip. Both in big-endian bytes.
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let modulus = strip_zeros(modulus);
-    let bits = modulus.first().map_or(0, |first| modulus.len() * 8 - first.leading_zeros() as usize);
+    let bits = bit_length(modulus);
     if !(2048..=4096).contains(&bits) {
         return Err(ConfigError::key(format!(
             "this RSA key has {bits} bits and needs 2048 to 4096: make one with 3072"

@@ -79,8 +79,7 @@ impl KeySet {
     ///
     /// As for [`new`](Self::new), and when the keys are fetched from a URL; then they are as they were.
     pub fn replace(&self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<(), ConfigError> {
-        #[cfg(feature = "jwks")]
-        if self.0.refresher.get().is_some() {
+        if self.is_remote() {
             return Err(ConfigError::setting("these keys are fetched from a URL: the next fetch would undo it"));
         }
         self.put(keys)
@@ -114,6 +113,14 @@ impl KeySet {
         if let Some(refresher) = self.0.refresher.get() {
             refresher.missed();
         }
+    }
+
+    /// Whether somebody else says which keys these are.
+    pub(super) fn is_remote(&self) -> bool {
+        #[cfg(feature = "jwks")]
+        return self.0.refresher.get().is_some();
+        #[cfg(not(feature = "jwks"))]
+        false
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {

@@ -7,13 +7,36 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use super::{
     algorithm::{Algorithm, KeyFamily},
     jwk::Jwk,
-    key_format::{self, PublicKey},
+    key_format::{self, PublicKey, bit_length},
     provider, secret,
 };
 use crate::error::ConfigError;
 
 /// The longest key id, in bytes; a longer `kid` in a token is refused unread.
 pub(super) const MAX_KEY_ID_BYTES: usize = 256;
+
+/// How large an RSA key has to be. 4096 bits is always the most, so that one signature check stays cheap.
+///
+/// Set it with [`VerifierBuilder::rsa_minimum`](crate::VerifierBuilder::rsa_minimum).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RsaMinimum {
+    /// 2048 bits, as RFC 7518 §3.3 asks: some 112 bits of security. The default.
+    #[default]
+    Bits2048,
+    /// 3072 bits, some 128 bits of security: what NIST SP 800-57 and the BSI's TR-02102-1 ask for after 2030, or already.
+    Bits3072,
+}
+
+impl RsaMinimum {
+    /// Keys of other kinds are always large enough.
+    pub(super) fn allows(self, key: &VerifyingKey) -> bool {
+        let bits = match self {
+            Self::Bits2048 => 2048,
+            Self::Bits3072 => 3072,
+        };
+        !matches!(key.public.as_deref(), Some(PublicKey::Rsa { modulus, .. }) if bit_length(modulus) < bits)
+    }
+}
 
 /// A key that checks signatures, bound to the one algorithm it is for (RFC 8725 §3.1).
 #[derive(Clone)]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{VerifyError, header::Typ};
+use super::{VerifyError, header::Typ, json::Member};
 use crate::claims::TokenKind;
 
 /// Where a token says whether it is an access or a refresh token. A token that does not say, or says both, is refused.
@@ -59,17 +59,22 @@ impl KindSource {
         }
     }
 
+    /// Whether a token with this `typ` can be of a kind at all, whatever its claims say.
+    pub(super) fn can_tell(&self, typ: Typ) -> bool {
+        !(*self == Self::TypHeader && typ == Typ::Untold)
+    }
+
     /// The kind that a token declares by its `typ` and by the value of [`claim`](Self::claim).
-    pub(super) fn read(&self, typ: Typ, value: Option<&Value>) -> Result<TokenKind, VerifyError> {
+    pub(super) fn read(&self, typ: Typ, value: Option<&Member>) -> Result<TokenKind, VerifyError> {
         let declared = match self {
             Self::TypHeader => typ.kind(),
             Self::TypHeaderOrFlag { .. } if value.is_none() => typ.kind(),
             Self::TypHeaderOrFlag { .. } | Self::Flag { .. } => match value {
-                Some(Value::Bool(true)) => Some(TokenKind::Refresh),
-                Some(Value::Bool(false)) => Some(TokenKind::Access),
+                Some(Member::Flag(true)) => Some(TokenKind::Refresh),
+                Some(Member::Flag(false)) => Some(TokenKind::Access),
                 _ => None,
             },
-            Self::Value { access, refresh, .. } => match value.and_then(Value::as_str) {
+            Self::Value { access, refresh, .. } => match value.and_then(Member::as_text) {
                 Some(value) if value == &**access => Some(TokenKind::Access),
                 Some(value) if value == &**refresh => Some(TokenKind::Refresh),
                 _ => None,
@@ -94,8 +99,6 @@ impl KindSource {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -107,29 +110,29 @@ mod tests {
             ("typ access", &typ, Typ::Of(Access), None, Some(Access)),
             ("typ refresh", &typ, Typ::Of(Refresh), None, Some(Refresh)),
             ("typ untold", &typ, Typ::Untold, None, None),
-            ("flag false", &flag, Typ::Untold, Some(json!(false)), Some(Access)),
-            ("flag true", &flag, Typ::Untold, Some(json!(true)), Some(Refresh)),
+            ("flag false", &flag, Typ::Untold, Some(Member::Flag(false)), Some(Access)),
+            ("flag true", &flag, Typ::Untold, Some(Member::Flag(true)), Some(Refresh)),
             ("flag absent", &flag, Typ::Untold, None, None),
-            ("flag no boolean", &flag, Typ::Untold, Some(json!(0)), None),
-            ("flag as text", &flag, Typ::Untold, Some(json!("false")), None),
-            ("flag agrees with typ", &flag, Typ::Of(Access), Some(json!(false)), Some(Access)),
-            ("flag against typ", &flag, Typ::Of(Access), Some(json!(true)), None),
-            ("value access", &value, Typ::Untold, Some(json!("a")), Some(Access)),
-            ("value refresh", &value, Typ::Untold, Some(json!("r")), Some(Refresh)),
-            ("value unknown", &value, Typ::Untold, Some(json!("id")), None),
-            ("value of both", &value, Typ::Untold, Some(json!(["a", "r"])), None),
-            ("value against typ", &value, Typ::Of(Refresh), Some(json!("a")), None),
+            ("flag no boolean", &flag, Typ::Untold, Some(Member::Number("0".into())), None),
+            ("flag as text", &flag, Typ::Untold, Some(Member::Text("false".into())), None),
+            ("flag agrees with typ", &flag, Typ::Of(Access), Some(Member::Flag(false)), Some(Access)),
+            ("flag against typ", &flag, Typ::Of(Access), Some(Member::Flag(true)), None),
+            ("value access", &value, Typ::Untold, Some(Member::Text("a".into())), Some(Access)),
+            ("value refresh", &value, Typ::Untold, Some(Member::Text("r".into())), Some(Refresh)),
+            ("value unknown", &value, Typ::Untold, Some(Member::Text("id".into())), None),
+            ("value of both", &value, Typ::Untold, Some(Member::Texts(vec!["a".into(), "r".into()])), None),
+            ("value against typ", &value, Typ::Of(Refresh), Some(Member::Text("a".into())), None),
         ];
         let either = &KindSource::typ_header_or_flag("refresh");
         let rows = rows.into_iter().chain([
             ("either: typ alone", either, Typ::Of(Refresh), None, Some(Refresh)),
-            ("either: flag alone", either, Typ::Untold, Some(json!(true)), Some(Refresh)),
-            ("either: both", either, Typ::Of(Access), Some(json!(false)), Some(Access)),
+            ("either: flag alone", either, Typ::Untold, Some(Member::Flag(true)), Some(Refresh)),
+            ("either: both", either, Typ::Of(Access), Some(Member::Flag(false)), Some(Access)),
             ("either: none", either, Typ::Untold, None, None),
-            ("either: flag against typ", either, Typ::Of(Access), Some(json!(true)), None),
-            ("either: typ against flag", either, Typ::Of(Refresh), Some(json!(false)), None),
-            ("either: typ, and no boolean", either, Typ::Of(Access), Some(json!("false")), None),
-            ("either: null is no absence", either, Typ::Of(Access), Some(json!(null)), None),
+            ("either: flag against typ", either, Typ::Of(Access), Some(Member::Flag(true)), None),
+            ("either: typ against flag", either, Typ::Of(Refresh), Some(Member::Flag(false)), None),
+            ("either: typ, and no boolean", either, Typ::Of(Access), Some(Member::Text("false".into())), None),
+            ("either: null is no absence", either, Typ::Of(Access), Some(Member::Other), None),
         ]);
         for (name, source, typ, value, expected) in rows {
             assert_eq!(source.read(typ, value.as_ref()).ok(), expected, "{name}");

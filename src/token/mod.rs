@@ -32,10 +32,11 @@ pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;
+pub(crate) use json::Member;
 pub use jwk::KeyRule;
 pub use jwks::{Jwks, RejectedKey};
 pub use key_set::KeySet;
-pub use keys::{SigningKey, VerifyingKey};
+pub use keys::{RsaMinimum, SigningKey, VerifyingKey};
 pub use kind::KindSource;
 pub(crate) use payload::Payload;
 #[cfg(feature = "jwks")]

@@ -1,8 +1,9 @@
 //! The claims that only some routes ask about, read when they are asked for.
 
-use serde_json::Value;
-
-use super::{json, rules};
+use super::{
+    json::{self, Member},
+    rules,
+};
 use crate::clock::Timestamp;
 
 /// The payload of a genuine token, as its verifier has read it: one JSON object that says each thing once.
@@ -14,7 +15,7 @@ impl Payload {
     }
 
     /// The value of a claim; `None` where it is absent.
-    pub(crate) fn claim(&self, name: &str) -> Option<Value> {
+    pub(crate) fn claim(&self, name: &str) -> Option<Member> {
         let [value] = json::members(&self.0, [name]).ok()?;
         value
     }

@@ -1,11 +1,12 @@
 //! What a verified payload must say (RFC 7519 §4.1, RFC 8725 §3): one small function a rule.
 
-use std::time::Duration;
-
-use serde_json::Value;
+use std::{str::FromStr, time::Duration};
 
 use super::{
-    GENERATION, RegisteredClaims, SESSION_BEGAN, TokenIdSource, VerifyError, header::Typ, json, kind::KindSource,
+    GENERATION, RegisteredClaims, SESSION_BEGAN, TokenIdSource, VerifyError,
+    header::Typ,
+    json::{self, Member},
+    kind::KindSource,
 };
 use crate::{claims::TokenKind, clock::Timestamp};
 
@@ -128,17 +129,12 @@ impl Rules {
     }
 
     /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
-    fn check_audience(&self, audience: Option<Value>) -> Result<(), VerifyError> {
+    fn check_audience(&self, audience: Option<Member>) -> Result<(), VerifyError> {
         let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
         let accepted = match audience {
             None => self.audience == Presence::Optional,
-            Some(Value::String(name)) => ours(&name),
-            Some(Value::Array(list)) => {
-                let Some(names) = list.iter().map(Value::as_str).collect::<Option<Vec<_>>>() else {
-                    return Err(VerifyError::Audience);
-                };
-                names.into_iter().any(ours)
-            }
+            Some(Member::Text(name)) => ours(&name),
+            Some(Member::Texts(names)) => names.iter().any(|name| ours(name)),
             Some(_) => return Err(VerifyError::Audience),
         };
         if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
@@ -177,24 +173,24 @@ impl Presence {
 }
 
 /// A claim that, where it is present, is a string of 1 to `max_bytes` bytes.
-fn text(value: Option<Value>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
+fn text(value: Option<Member>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
     match value {
         None => Ok(None),
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= max_bytes => Ok(Some(text.into())),
+        Some(Member::Text(text)) if !text.is_empty() && text.len() <= max_bytes => Ok(Some(text.into())),
         Some(_) => Err(()),
     }
 }
 
 /// A claim that, where it is present, is a `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, up to the year 9999.
-pub(super) fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
+pub(super) fn date(value: Option<Member>) -> Result<Option<Timestamp>, ()> {
     let Some(value) = value else { return Ok(None) };
-    let Value::Number(number) = value else { return Err(()) };
-    let millis = match number.as_u64() {
-        Some(seconds) if seconds <= Timestamp::MAX_SECONDS => seconds * 1000,
-        Some(_) => return Err(()),
-        None => match number.as_f64() {
+    let Member::Number(number) = value else { return Err(()) };
+    let millis = match number.parse::<u64>() {
+        Ok(seconds) if seconds <= Timestamp::MAX_SECONDS => seconds * 1000,
+        Ok(_) => return Err(()),
+        Err(_) => match number.parse::<f64>() {
             // Within these bounds the cast is exact but for the fraction of a millisecond that it drops.
-            Some(seconds) if (0.0..=Timestamp::MAX_SECONDS as f64).contains(&seconds) => (seconds * 1000.0) as u64,
+            Ok(seconds) if (0.0..=Timestamp::MAX_SECONDS as f64).contains(&seconds) => (seconds * 1000.0) as u64,
             _ => return Err(()),
         },
     };
@@ -202,14 +198,19 @@ pub(super) fn date(value: Option<Value>) -> Result<Option<Timestamp>, ()> {
 }
 
 /// A claim that, where it is present, is a whole number below 2^32; where it is not, 0.
-fn count(value: Option<Value>) -> Result<u32, ()> {
-    value.map_or(Ok(0), |value| value.as_u64().and_then(|number| u32::try_from(number).ok()).ok_or(()))
+fn count(value: Option<Member>) -> Result<u32, ()> {
+    value.map_or(Ok(0), |value| whole(&value))
+}
+
+fn whole<T: FromStr>(value: &Member) -> Result<T, ()> {
+    let Member::Number(number) = value else { return Err(()) };
+    number.parse().map_err(drop)
 }
 
 /// When the token's session began: not after the second of `iat`.
-fn session_began(began: Option<Value>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
+fn session_began(began: Option<Member>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
     let Some(began) = began else { return Ok(None) };
-    let began = Timestamp::from_millis(began.as_u64().ok_or(())?);
+    let began = Timestamp::from_millis(whole(&began)?);
     if issued_at.is_some_and(|issued_at| began.as_seconds() <= issued_at.as_seconds()) {
         Ok(Some(began))
     } else {

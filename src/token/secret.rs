@@ -6,12 +6,15 @@ use pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
 use crate::error::ConfigError;
 
 /// Secrets that are long enough and yet known to everybody: they stand in tutorials and in the debuggers of the trade.
-const PUBLISHED: [&[u8]; 5] = [
+const PUBLISHED: [&[u8]; 8] = [
     b"a-string-secret-at-least-256-bits-long",
     b"a-valid-string-secret-that-is-at-least-384-bits-long-for-signing",
     b"a-valid-string-secret-that-is-at-least-512-bits-long-which-is-very-long",
     b"09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+    b"404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
+    b"reallyreallyreallyreallyverysafe",
     b"super-secret-jwt-token-with-at-least-32-characters-long",
+    b"your-super-secret-jwt-token-with-at-least-32-characters-long",
 ];
 
 /// Refuses a secret that is short, published, monotonous, or really a public key. The last is the classic confusion attack: a

@@ -1,6 +1,12 @@
 //! Whose keys are trusted, and for whose tokens.
 
-use super::{VerifyError, header::Header, key_set::KeySet, keys::VerifyingKey, rules::Issuers};
+use super::{
+    VerifyError,
+    header::Header,
+    key_set::KeySet,
+    keys::{RsaMinimum, VerifyingKey},
+    rules::Issuers,
+};
 use crate::error::ConfigError;
 
 /// The most parties of one verifier: as many signature checks can a token cost, if all of them have a key of its `kid` and `alg`.
@@ -15,11 +21,18 @@ pub(super) struct Party {
 }
 
 /// All of them, the verifier's own first.
-#[derive(Debug, Default)]
-pub(super) struct Parties(Vec<Party>);
+#[derive(Debug)]
+pub(super) struct Parties {
+    all: Vec<Party>,
+    rsa_minimum: RsaMinimum,
+}
 
 impl Parties {
-    pub(super) fn new(own: Option<KeySet>, others: Vec<(Box<str>, KeySet)>) -> Result<Self, ConfigError> {
+    pub(super) fn new(
+        own: Option<KeySet>,
+        others: Vec<(Box<str>, KeySet)>,
+        rsa_minimum: RsaMinimum,
+    ) -> Result<Self, ConfigError> {
         let mut parties: Vec<_> = own.into_iter().map(|keys| Party { keys, issuers: None }).collect();
         for (index, (name, keys)) in others.iter().enumerate() {
             if name.is_empty() {
@@ -57,7 +70,17 @@ impl Parties {
                 "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens",
             ));
         }
-        Ok(Self(parties))
+        // What somebody else publishes is no fault of this program's: such a key is left alone, and the others are used.
+        for key in parties.iter().filter(|party| !party.keys.is_remote()).flat_map(|party| party.keys.load().to_vec()) {
+            if !rsa_minimum.allows(&key) {
+                let id = key.id().unwrap_or_default();
+                return Err(ConfigError::key(format!(
+                    "an RSA key (kid {id:?}) has fewer than the 3072 bits of `rsa_minimum`: make one with \
+                     `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`"
+                )));
+            }
+        }
+        Ok(Self { all: parties, rsa_minimum })
     }
 
     /// The answer of `judge` about the first party whose key it is convinced by. Only keys that the header names are tried, with
@@ -68,9 +91,10 @@ impl Parties {
         mut judge: impl FnMut(&Party, &VerifyingKey) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
         let mut refusal = VerifyError::UnknownKey;
-        for party in &self.0 {
+        for party in &self.all {
             let keys = party.keys.load();
-            let Some(key) = choose(&keys, header.key_id.as_deref(), self.0.len() == 1) else { continue };
+            let chosen = choose(&keys, header.key_id.as_deref(), self.all.len() == 1);
+            let Some(key) = chosen.filter(|key| self.rsa_minimum.allows(key)) else { continue };
             let judged =
                 if key.algorithm == header.algorithm { judge(party, key) } else { Err(VerifyError::Algorithm) };
             match judged {
@@ -82,8 +106,8 @@ impl Parties {
         }
         // Not waited for: this token is refused, and the next of that key may find it. Also where another party has one of this
         // name, for it may have been meant for this party's newest.
-        for party in &self.0 {
-            if choose(&party.keys.load(), header.key_id.as_deref(), self.0.len() == 1).is_none() {
+        for party in &self.all {
+            if choose(&party.keys.load(), header.key_id.as_deref(), self.all.len() == 1).is_none() {
                 party.keys.missed();
             }
         }
@@ -93,16 +117,16 @@ impl Parties {
     /// Another number once any key is another.
     pub(super) fn generation(&self) -> u64 {
         // Each only grows, so no two states have one sum.
-        self.0.iter().map(|party| party.keys.generation()).sum()
+        self.all.iter().map(|party| party.keys.generation()).sum()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Party> {
-        self.0.iter()
+        self.all.iter()
     }
 
     /// The verifier's own keys.
     pub(super) fn own(&self) -> Option<&KeySet> {
-        self.0.first().filter(|party| party.issuers.is_none()).map(|party| &party.keys)
+        self.all.first().filter(|party| party.issuers.is_none()).map(|party| &party.keys)
     }
 }
 

@@ -129,12 +129,15 @@ impl Verifier {
             return Err(VerifyError::Shape);
         }
         let header = Header::parse(&decode_text(header).ok_or(VerifyError::Header)?)?;
+        let rules = self.rules_for(header.typ);
+        if !rules.kind.can_tell(header.typ) {
+            return Err(VerifyError::Kind);
+        }
         let signature = decode(signature)?;
         self.parties.decide(&header, |party, key| {
             self.check_signature(key, signed, &signature)?;
 
             let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
-            let rules = self.rules_for(header.typ);
             let issuers = party.issuers.as_ref();
             let (kind, claims) = rules.check(header.typ, &payload, issuers, || hash_of(signed), overtime, now)?;
             let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;

@@ -5,6 +5,7 @@ mod good;
 mod jwk;
 mod provider;
 mod refused;
+mod rsa_minimum;
 mod secrets;
 mod sets;
 mod shown;

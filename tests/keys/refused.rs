@@ -107,7 +107,7 @@ fn public_der(like: KeyPair, key: &[u8]) -> Vec<u8> {
     tlv(0x30, &[algorithm, tlv(0x03, &[&[0], key].concat())].concat())
 }
 
-fn rsa_der(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
+pub(crate) fn rsa_der(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     let positive = |number: &[u8]| {
         tlv(
             0x02,
@@ -118,7 +118,7 @@ fn rsa_der(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
 }
 
 /// An odd number of exactly so many bits.
-fn odd(bits: usize) -> Vec<u8> {
+pub(crate) fn odd(bits: usize) -> Vec<u8> {
     let mut number = vec![0xFF; bits.div_ceil(8)];
     number[0] >>= (8 - bits % 8) % 8;
     number

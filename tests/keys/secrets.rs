@@ -33,7 +33,10 @@ fn r29_weak_secrets_fail_at_load() {
     for published in [
         "a-string-secret-at-least-256-bits-long",
         "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+        "404E635266556A586E3272357538782F413F4428472B4B6250645367566B5970",
+        "reallyreallyreallyreallyverysafe",
         "super-secret-jwt-token-with-at-least-32-characters-long\n",
+        " your-super-secret-jwt-token-with-at-least-32-characters-long",
     ] {
         bad_key(published, VerifyingKey::from_secret(Algorithm::HS256, published), "publicly known");
     }

@@ -1,15 +1,17 @@
-//! r71: what is asked again of a token that was seen before.
+//! r71, r72: what is asked again of a token that was seen before.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use testkit::tokens::sign_hs256;
 use tower_jwt_blocklist::{
-    JwtBlocklistLayer, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, Revoke, Scope, Timestamp,
+    Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, Revoke, Scope,
+    Timestamp, Verifier, VerifyingKey,
 };
 
 use crate::{
-    built, counting, layer, now, service, signature_checks,
-    support::{ISSUER, NOW, at, clock, good_token, token},
+    COUNTING, built, counting, layer, now, service, signature_checks,
+    support::{AUDIENCE, ISSUER, NOW, SECRET, at, clock, good_token, header, payload, token},
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -101,4 +103,35 @@ fn r71_a_check_that_has_to_be_waited_for_is_made_again() {
     let once = signature_checks();
     assert_eq!(service.ask(&good_token()).unwrap_err(), "session_revoked");
     assert_eq!(signature_checks(), once);
+}
+
+/// A service of the layer's, which has seen both tokens, refuses the one whose key was removed with its next request, and looks at the
+/// signature of the other once more.
+#[test]
+fn r72_a_removed_key_ends_the_tokens_that_were_seen_before_the_next_request() {
+    let secret = |id: &str, secret: &str| VerifyingKey::from_secret(Algorithm::HS256, secret).unwrap().with_id(id);
+    let other = "another secret that is long enough.";
+    let (old, new) = (secret("old", SECRET), secret("new", other));
+    let keys = KeySet::new([old.clone(), new.clone()]).unwrap();
+    let settings = Verifier::builder().keys(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn());
+    let layer = JwtBlocklistLayer::access(built(settings.crypto_provider(&COUNTING)), MemoryBlocklist::new());
+    let mut service = service(&layer);
+    let of_old = token(json!({ "kid": "old" }), json!({}));
+    let of_new = sign_hs256(other.as_bytes(), &header(json!({ "kid": "new" })), &payload(json!({})));
+    let mut asked = |token: &str| {
+        let before = signature_checks();
+        (service.ask(token).map(drop), signature_checks() - before)
+    };
+    for checks in [1, 0, 0] {
+        assert_eq!((asked(&of_old), asked(&of_new)), ((Ok(()), checks), (Ok(()), checks)));
+    }
+    keys.replace([new.clone()]).unwrap();
+    assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
+    assert_eq!([asked(&of_new), asked(&of_new)], [(Ok(()), 1), (Ok(()), 0)]);
+    assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
+    // The key's name with other bytes is another key, and the key itself, back again, works again.
+    keys.replace([new.clone(), secret("old", "a third secret that is long enough..")]).unwrap();
+    assert_eq!(asked(&of_old), (Err("signature"), 1));
+    keys.replace([old, new]).unwrap();
+    assert_eq!([asked(&of_old), asked(&of_old)], [(Ok(()), 1), (Ok(()), 0)]);
 }

@@ -13,7 +13,7 @@ use tower_jwt_blocklist::{
 
 use crate::{
     Stand, lenient,
-    support::{self, AUDIENCE, ISSUER, clock, good_token, header, payload, settings},
+    support::{self, AUDIENCE, ISSUER, NOW, clock, good_token, header, payload, settings},
     with_claim, with_claims,
 };
 
@@ -54,6 +54,31 @@ async fn r11_what_is_not_required_must_still_be_well_formed() {
             stand.invalid(&format!("{name}: {value}"), &with_claim(name, value), name).await;
         }
     }
+}
+
+/// serde_json has objects that it takes for a number or for any value, by a name of its own. Which of them depends on its features.
+#[tokio::test]
+async fn r11_r25_an_object_is_no_number_and_no_string_whatever_its_member_is_called() {
+    let stand = Stand::with(lenient().issuer(ISSUER).audience(AUDIENCE));
+    let imitation = |kind: &str, of: &str| format!(r#"{{"$serde_json::private::{kind}":{}}}"#, json!(of));
+    for (name, of) in [
+        ("iss", format!("\"{ISSUER}\"")),
+        ("aud", format!("\"{AUDIENCE}\"")),
+        ("aud", format!("[\"{AUDIENCE}\"]")),
+        ("sub", "\"user-1\"".into()),
+        ("jti", "\"token-1\"".into()),
+        ("sid", "\"session-1\"".into()),
+        ("exp", (NOW + 60).to_string()),
+        ("iat", NOW.to_string()),
+        ("nbf", NOW.to_string()),
+    ] {
+        stand.invalid(&format!("{name}: {of}"), &with_claim(name, &imitation("RawValue", &of)), name).await;
+        // Of a text it is not even an imitation, and refused for what it would be with the feature.
+        let reason = if of.starts_with(char::is_numeric) { name } else { "payload" };
+        stand.invalid(&format!("{name}: {of}"), &with_claim(name, &imitation("Number", &of)), reason).await;
+    }
+    let within = format!("[{}]", imitation("RawValue", &format!("\"{AUDIENCE}\"")));
+    stand.invalid("within aud", &with_claim("aud", &within), "aud").await;
 }
 
 #[tokio::test]

@@ -5,12 +5,11 @@ use base64::{
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE},
 };
 use serde_json::json;
-use testkit::tokens::{self, KeyPair, encode};
-use tower_jwt_blocklist::{Algorithm, TokenKind, Verifier, VerifyingKey};
+use testkit::tokens::{self, encode};
 
 use crate::{
     Stand, sign_bytes, sign_text,
-    support::{AUDIENCE, ISSUER, NOW, clock, der, good_token, header, payload, settings, token},
+    support::{AUDIENCE, ISSUER, NOW, clock, good_token, header, payload, settings, token},
     with_head,
 };
 
@@ -62,40 +61,6 @@ async fn r1_none_is_refused_whatever_the_signature() {
         stand.invalid(alg, &signed, "shape").await;
         for signature in ["AA", &"A".repeat(43), genuine.rsplit('.').next().unwrap()] {
             stand.invalid(alg, &format!("{signed}.{signature}"), "algorithm").await;
-        }
-    }
-}
-
-#[tokio::test]
-async fn r2_a_public_key_is_no_secret() {
-    for (pair, algorithm) in [
-        (KeyPair::rs256(), Algorithm::RS256),
-        (KeyPair::es256(), Algorithm::ES256),
-        (KeyPair::eddsa(), Algorithm::EdDSA),
-    ] {
-        let key = VerifyingKey::from_pem(algorithm, pair.public_pem()).unwrap();
-        let good = pair.sign(&header(json!({ "alg": pair.alg() })), &payload(json!({})));
-        let settings = Verifier::builder().key(key).issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn());
-        let stand = Stand::of(TokenKind::Access, settings, good);
-
-        let public = der(pair.public_pem());
-        let base64 = STANDARD.encode(&public);
-        let secrets: [(&str, Vec<u8>); 7] = [
-            ("PEM", pair.public_pem().into()),
-            ("PEM without its last line feed", pair.public_pem().trim_end().into()),
-            ("PEM with CRLF", pair.public_pem().replace('\n', "\r\n").into()),
-            ("DER", public.clone()),
-            ("DER in base64", base64.clone().into()),
-            ("DER in base64url", encode(&public).into()),
-            ("ssh", format!("ssh-{} {base64}", pair.alg()).into()),
-        ];
-        for (name, secret) in secrets {
-            let name = format!("{} {name}", pair.alg());
-            let forged = tokens::sign_hs256(&secret, &header(json!({})), &payload(json!({})));
-            stand.invalid(&name, &forged, "algorithm").await;
-            // The header lies about how it was signed.
-            let forged = tokens::sign_hs256(&secret, &header(json!({ "alg": pair.alg() })), &payload(json!({})));
-            stand.invalid(&name, &forged, "signature").await;
         }
     }
 }
@@ -281,7 +246,7 @@ async fn r9_a_payload_that_is_not_one_clean_object_is_refused() {
     let good = payload(json!({})).to_string();
     let plus = |text: &str| format!("{},{text}}}", good.strip_suffix('}').unwrap()).into_bytes();
     let nested = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
-    let rows: [(&str, Vec<u8>); 25] = [
+    let rows: [(&str, Vec<u8>); 27] = [
         ("exp twice", plus(r#""exp":9999999999"#)),
         ("sub twice, the same", plus(r#""sub":"user-1""#)),
         ("sub twice by an escape", plus(r#""s\u0075b":"root""#)),
@@ -305,6 +270,8 @@ async fn r9_a_payload_that_is_not_one_clean_object_is_refused() {
         ("lone surrogate in a value", plus(r#""x":"\udc00""#)),
         ("lone surrogate in a name", plus(r#""\ud800":1"#)),
         ("not a number", plus(r#""x":NaN"#)),
+        ("a number that no double holds", plus(r#""x":1e400"#)),
+        ("another within", plus(r#""x":[{"y":-1e400}]"#)),
         ("deep in the unknown", plus(&format!(r#""x":{nested}"#))),
         ("deep in the known", plus(&format!(r#""nbf":{nested}"#))),
     ];

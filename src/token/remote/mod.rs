@@ -12,7 +12,8 @@ use fetch::{Client, FetchError, Fetched, Url};
 pub(super) use refresh::Refresher;
 
 use super::{
-    Algorithm, json,
+    Algorithm,
+    json::{self, Member},
     jwks::{self, Jwks},
     key_set::KeySet,
 };
@@ -191,10 +192,10 @@ fn https(url: &str) -> Result<Url, ConfigError> {
 fn jwks_uri(configuration: &[u8], issuer: &str) -> Result<Url, FetchError> {
     let text = std::str::from_utf8(configuration).map_err(|_| FetchError::Content)?;
     let [named, uri] = json::members(text, ["issuer", "jwks_uri"]).map_err(|_| FetchError::Content)?;
-    if named.as_ref().and_then(|named| named.as_str()) != Some(issuer) {
+    if named.as_ref().and_then(Member::as_text) != Some(issuer) {
         return Err(FetchError::Issuer);
     }
-    uri.as_ref().and_then(|uri| uri.as_str()).and_then(Url::parse).ok_or(FetchError::Content)
+    uri.as_ref().and_then(Member::as_text).and_then(Url::parse).ok_or(FetchError::Content)
 }
 
 impl fmt::Debug for RemoteKeys {

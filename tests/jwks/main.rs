@@ -1,6 +1,8 @@
 //! r72, r73: keys from a URL, of a real HTTPS server that lies, stalls, rotates and dies.
 #![cfg(all(feature = "jwks", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 
+mod requests;
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
