@@ -177,9 +177,13 @@ impl TokenIds {
 
     /// All its names with their scopes, the widest first: what a check has to look up.
     pub fn each(&self) -> impl Iterator<Item = (Scope, RevocationId)> {
-        let wide = [(Scope::Issuer, Some(self.issuer)), (Scope::Subject, self.subject)];
-        let narrow = [(Scope::Session, self.session), (Scope::Token, Some(self.token))];
-        wide.into_iter().chain(narrow).filter_map(|(scope, id)| Some((scope, id?)))
+        let names = [
+            (Scope::Issuer, Some(self.issuer)),
+            (Scope::Subject, self.subject),
+            (Scope::Session, self.session),
+            (Scope::Token, Some(self.token)),
+        ];
+        names.into_iter().filter_map(|(scope, id)| Some((scope, id?)))
     }
 }
 

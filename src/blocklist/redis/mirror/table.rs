@@ -107,14 +107,11 @@ impl Table {
 
 /// The bytes that shards are chosen by are the same for all names of a table: they go to the end.
 fn name(id: RevocationId) -> Name {
-    let mut name = *id.as_bytes();
-    name.rotate_left(4);
-    name
+    u128::from_be_bytes(*id.as_bytes()).rotate_left(32).to_be_bytes()
 }
 
-fn id(mut name: Name) -> RevocationId {
-    name.rotate_right(4);
-    RevocationId::from_bytes(name)
+fn id(name: Name) -> RevocationId {
+    RevocationId::from_bytes(u128::from_be_bytes(name).rotate_right(32).to_be_bytes())
 }
 
 /// Rises with the name.
