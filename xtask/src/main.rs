@@ -1,6 +1,7 @@
 //! This workspace's chores, run as `cargo xtask <command>`.
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
+mod bench;
 mod cargo;
 mod command;
 #[path = "../../testkit/src/locate.rs"]
@@ -36,6 +37,11 @@ enum Chore {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
+    /// Runs the benches; all of them to write `benches/RESULTS.md` and its pictures anew. Takes half an hour of a quiet machine.
+    Bench {
+        /// Only these; then nothing is written.
+        names: Vec<String>,
+    },
     /// Finds or gets the servers that the tests need, and prints where they are.
     Servers {
         #[command(flatten)]
@@ -66,6 +72,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         Chore::Test { choice, arguments } => {
             let servers = servers(&choice)?;
             cargo::test(&arguments, &servers)
+        }
+        Chore::Bench { names } => {
+            let servers = Servers::find_or_get(&cargo::target_folder()?, true, RedisVersions::OnlyInstalled)?;
+            bench::run(&names, &servers)?;
+            Ok(ExitCode::SUCCESS)
         }
         Chore::Servers { choice } => {
             println!("{}", servers(&choice)?);
