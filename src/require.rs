@@ -186,7 +186,7 @@ impl ClaimList {
     }
 
     /// The claim's value if it has the form.
-    fn read(&self, payload: &Payload) -> Option<Member> {
+    fn read<'p>(&self, payload: &'p Payload) -> Option<Member<'p>> {
         match self {
             Self::Words { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Text(_))),
             Self::Array { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Texts(_))),

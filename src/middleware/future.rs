@@ -91,9 +91,12 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Checking { lookup, waiting } => {
                     let answer = ready!(Pin::new(lookup).poll(context));
-                    let Waiting { candidate, request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
+                    let Waiting { candidate, mut request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
                     match policy.demands.decide(&policy.guard, candidate, answer) {
-                        Ok(user) => State::Calling { future: inner.call(identify(&policy, request, Some(user))) },
+                        Ok(user) => {
+                            identify(&policy, request.extensions_mut(), Some(user));
+                            State::Calling { future: inner.call(request) }
+                        }
                         Err(rejection) => {
                             State::Refused { response: Some(policy.refuse(&rejection, request.method())) }
                         }

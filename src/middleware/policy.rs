@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderName, Method, Request, Response,
+    Extensions, HeaderName, Method, Request, Response,
     header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, ORIGIN},
 };
 use serde::de::DeserializeOwned;
@@ -130,15 +130,10 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 }
 
 /// Puts who sends a request in place of any who was there before.
-pub(super) fn identify<B, X>(
-    policy: &Arc<Policy<X>>,
-    mut request: Request<B>,
-    user: Option<Authenticated<X>>,
-) -> Request<B>
+pub(super) fn identify<X>(policy: &Arc<Policy<X>>, extensions: &mut Extensions, user: Option<Authenticated<X>>)
 where
     X: Send + Sync + 'static,
 {
-    let extensions = request.extensions_mut();
     match user {
         Some(user) => {
             extensions.insert(user);
@@ -148,7 +143,6 @@ where
             extensions.insert(Nobody(Arc::clone(policy)));
         }
     }
-    request
 }
 
 impl<X> Nobody<X> {

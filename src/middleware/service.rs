@@ -64,7 +64,10 @@ where
         policy.clean(&mut request, carrier);
         let finish = policy.front.carriers.finish(carrier);
         match verdict {
-            Verdict::Admit(user) => ResponseFuture::calling(self.inner.call(identify(policy, request, user)), finish),
+            Verdict::Admit(user) => {
+                identify(policy, request.extensions_mut(), user);
+                ResponseFuture::calling(self.inner.call(request), finish)
+            }
             Verdict::Refuse(rejection) => ResponseFuture::refused(policy.refuse(&rejection, request.method()), finish),
             Verdict::Ask(Check { candidate, lookup }) => {
                 // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.

@@ -44,7 +44,7 @@ impl Header {
 }
 
 impl Typ {
-    fn parse(typ: Option<Member>) -> Result<Self, VerifyError> {
+    fn parse(typ: Option<Member<'_>>) -> Result<Self, VerifyError> {
         let Some(typ) = typ else { return Ok(Self::Untold) };
         let name = short_media_type(&typ).ok_or(VerifyError::Typ)?;
         [Self::Untold, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
@@ -72,12 +72,12 @@ impl Typ {
 }
 
 /// A `cty` that does not announce a token within the token (RFC 7519 §5.2).
-fn is_flat(cty: &Member) -> bool {
+fn is_flat(cty: &Member<'_>) -> bool {
     short_media_type(cty).is_some_and(|cty| !cty.eq_ignore_ascii_case("jwt"))
 }
 
 /// Without the `application/` that RFC 7515 §4.1.9 lets a sender omit; media types have no case.
-fn short_media_type(value: &Member) -> Option<&str> {
+fn short_media_type<'m>(value: &'m Member<'_>) -> Option<&'m str> {
     const PREFIX: &str = "application/";
     let name = value.as_text()?;
     match name.split_at_checked(PREFIX.len()) {

@@ -14,24 +14,24 @@ use serde_json::value::RawValue;
 /// Numbers stay as they are written, and objects are never looked into: what serde_json's `Value` makes of a number, or of an object with a
 /// name of serde_json's own in it, depends on features that any crate in the program can turn on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Member {
+pub(crate) enum Member<'t> {
     Flag(bool),
-    Number(Box<str>),
+    Number(&'t str),
     Text(String),
     Texts(Vec<String>),
     /// `null`, an object, or an array with anything else than strings in it.
     Other,
 }
 
-impl Member {
+impl<'t> Member<'t> {
     pub(crate) fn as_text(&self) -> Option<&str> {
         if let Self::Text(text) = self { Some(text) } else { None }
     }
 
-    fn read(json: &str) -> Result<Self, serde_json::Error> {
+    fn read(json: &'t str) -> Result<Self, serde_json::Error> {
         Ok(match json.as_bytes() {
             [b'"', ..] => Self::Text(serde_json::from_str(json)?),
-            [b'-' | b'0'..=b'9', ..] => Self::Number(json.into()),
+            [b'-' | b'0'..=b'9', ..] => Self::Number(json),
             b"true" => Self::Flag(true),
             b"false" => Self::Flag(false),
             _ => {
@@ -55,7 +55,10 @@ fn texts(json: &str) -> Option<Vec<String>> {
 /// # Errors
 ///
 /// When the text is anything else than one JSON object without duplicate names at its top level.
-pub(super) fn members<const N: usize>(text: &str, wanted: [&str; N]) -> Result<[Option<Member>; N], serde_json::Error> {
+pub(super) fn members<'t, const N: usize>(
+    text: &'t str,
+    wanted: [&str; N],
+) -> Result<[Option<Member<'t>>; N], serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let values = json.deserialize_map(Members { wanted })?;
     json.end()?;
@@ -67,7 +70,7 @@ struct Members<'w, const N: usize> {
 }
 
 impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
-    type Value = [Option<Member>; N];
+    type Value = [Option<Member<'de>>; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON object")
@@ -213,7 +216,7 @@ mod tests {
     #[test]
     fn r9_members_are_found_by_their_unescaped_names() {
         let [a, b, c] = members(r#" {"\u0061":1,"x":[{}],"b":null} "#, ["a", "b", "c"]).unwrap();
-        assert_eq!((a, b, c), (Some(Member::Number("1".into())), Some(Member::Other), None));
+        assert_eq!((a, b, c), (Some(Member::Number("1")), Some(Member::Other), None));
     }
 
     #[test]
@@ -222,7 +225,7 @@ mod tests {
         for (text, expected) in [
             ("true", Member::Flag(true)),
             ("false", Member::Flag(false)),
-            ("-0.5e1", Member::Number("-0.5e1".into())),
+            ("-0.5e1", Member::Number("-0.5e1")),
             (r#""\u0061""#, Member::Text("a".into())),
             ("[]", texts(&[])),
             (r#"[ "a" ,"\u0062"]"#, texts(&["a", "b"])),
@@ -235,7 +238,8 @@ mod tests {
             (r#"{"$serde_json::private::RawValue":"\"a\""}"#, Member::Other),
             (r#"["a",{"$serde_json::private::RawValue":"\"b\""}]"#, Member::Other),
         ] {
-            let [member] = members(&format!(r#"{{"a" : {text} }}"#), ["a"]).unwrap();
+            let json = format!(r#"{{"a" : {text} }}"#);
+            let [member] = members(&json, ["a"]).unwrap();
             assert_eq!(member, Some(expected), "{text}");
         }
     }

@@ -52,23 +52,23 @@ impl Refusal {
 }
 
 /// A JSON object that claims to be a key.
-pub(super) struct Jwk {
-    kty: Option<Member>,
-    kid: Option<Member>,
-    purpose: Option<Member>,
-    operations: Option<Member>,
-    alg: Option<Member>,
-    crv: Option<Member>,
-    n: Option<Member>,
-    e: Option<Member>,
-    x: Option<Member>,
-    y: Option<Member>,
-    k: Option<Member>,
+pub(super) struct Jwk<'t> {
+    kty: Option<Member<'t>>,
+    kid: Option<Member<'t>>,
+    purpose: Option<Member<'t>>,
+    operations: Option<Member<'t>>,
+    alg: Option<Member<'t>>,
+    crv: Option<Member<'t>>,
+    n: Option<Member<'t>>,
+    e: Option<Member<'t>>,
+    x: Option<Member<'t>>,
+    y: Option<Member<'t>>,
+    k: Option<Member<'t>>,
     has_private: bool,
 }
 
-impl Jwk {
-    pub(super) fn parse(text: &[u8]) -> Result<Self, Refusal> {
+impl<'t> Jwk<'t> {
+    pub(super) fn parse(text: &'t [u8]) -> Result<Self, Refusal> {
         let wanted = [
             "kty", "kid", "use", "key_ops", "alg", "crv", "n", "e", "x", "y", "k", "d", "p", "q", "dp", "dq", "qi",
             "oth",
@@ -134,7 +134,7 @@ impl Jwk {
     }
 
     fn family(&self) -> Result<KeyFamily, Refusal> {
-        let text = |member: &Option<Member>| member.as_ref().and_then(Member::as_text).map(str::to_owned);
+        let text = |member: &Option<Member<'_>>| member.as_ref().and_then(Member::as_text).map(str::to_owned);
         match (text(&self.kty).as_deref(), text(&self.crv).as_deref()) {
             (Some("RSA"), _) => Ok(KeyFamily::Rsa),
             (Some("EC"), Some("P-256")) => Ok(KeyFamily::P256),
@@ -206,7 +206,7 @@ impl Jwk {
 }
 
 /// A member that is needed, in base64url (RFC 7518 §2).
-fn number(member: Option<&Member>) -> Result<Vec<u8>, Refusal> {
+fn number(member: Option<&Member<'_>>) -> Result<Vec<u8>, Refusal> {
     member.and_then(Member::as_text).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()).ok_or_else(|| {
         Refusal::new(KeyRule::Form, "a number of this JWK is missing, or not in base64url without padding")
     })

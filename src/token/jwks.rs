@@ -117,7 +117,7 @@ impl Jwks {
         }
     }
 
-    fn read(text: &[u8], load: impl Fn(&Jwk) -> Result<VerifyingKey, Refusal>) -> Result<Self, ConfigError> {
+    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, Refusal>) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
             return Err(ConfigError::key("this JWKS document is longer than 256 KiB"));
         }
@@ -165,7 +165,7 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn read(text: &[u8], load: impl Fn(&Jwk) -> Result<VerifyingKey, Refusal>) -> Self {
+    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, Refusal>) -> Self {
         match Jwk::parse(text) {
             Ok(jwk) => Self { id: jwk.claimed_id().map(Into::into), key: load(&jwk) },
             Err(refusal) => Self { id: None, key: Err(refusal) },

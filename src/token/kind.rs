@@ -65,7 +65,7 @@ impl KindSource {
     }
 
     /// The kind that a token declares by its `typ` and by the value of [`claim`](Self::claim).
-    pub(super) fn read(&self, typ: Typ, value: Option<&Member>) -> Result<TokenKind, VerifyError> {
+    pub(super) fn read(&self, typ: Typ, value: Option<&Member<'_>>) -> Result<TokenKind, VerifyError> {
         let declared = match self {
             Self::TypHeader => typ.kind(),
             Self::TypHeaderOrFlag { .. } if value.is_none() => typ.kind(),
@@ -113,7 +113,7 @@ mod tests {
             ("flag false", &flag, Typ::Untold, Some(Member::Flag(false)), Some(Access)),
             ("flag true", &flag, Typ::Untold, Some(Member::Flag(true)), Some(Refresh)),
             ("flag absent", &flag, Typ::Untold, None, None),
-            ("flag no boolean", &flag, Typ::Untold, Some(Member::Number("0".into())), None),
+            ("flag no boolean", &flag, Typ::Untold, Some(Member::Number("0")), None),
             ("flag as text", &flag, Typ::Untold, Some(Member::Text("false".into())), None),
             ("flag agrees with typ", &flag, Typ::Of(Access), Some(Member::Flag(false)), Some(Access)),
             ("flag against typ", &flag, Typ::Of(Access), Some(Member::Flag(true)), None),

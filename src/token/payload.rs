@@ -15,7 +15,7 @@ impl Payload {
     }
 
     /// The value of a claim; `None` where it is absent.
-    pub(crate) fn claim(&self, name: &str) -> Option<Member> {
+    pub(crate) fn claim(&self, name: &str) -> Option<Member<'_>> {
         let [value] = json::members(&self.0, [name]).ok()?;
         value
     }

@@ -129,7 +129,7 @@ impl Rules {
     }
 
     /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
-    fn check_audience(&self, audience: Option<Member>) -> Result<(), VerifyError> {
+    fn check_audience(&self, audience: Option<Member<'_>>) -> Result<(), VerifyError> {
         let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
         let accepted = match audience {
             None => self.audience == Presence::Optional,
@@ -173,7 +173,7 @@ impl Presence {
 }
 
 /// A claim that, where it is present, is a string of 1 to `max_bytes` bytes.
-fn text(value: Option<Member>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
+fn text(value: Option<Member<'_>>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
     match value {
         None => Ok(None),
         Some(Member::Text(text)) if !text.is_empty() && text.len() <= max_bytes => Ok(Some(text.into())),
@@ -182,7 +182,7 @@ fn text(value: Option<Member>, max_bytes: usize) -> Result<Option<Box<str>>, ()>
 }
 
 /// A claim that, where it is present, is a `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, up to the year 9999.
-pub(super) fn date(value: Option<Member>) -> Result<Option<Timestamp>, ()> {
+pub(super) fn date(value: Option<Member<'_>>) -> Result<Option<Timestamp>, ()> {
     let Some(value) = value else { return Ok(None) };
     let Member::Number(number) = value else { return Err(()) };
     let millis = match number.parse::<u64>() {
@@ -198,17 +198,17 @@ pub(super) fn date(value: Option<Member>) -> Result<Option<Timestamp>, ()> {
 }
 
 /// A claim that, where it is present, is a whole number below 2^32; where it is not, 0.
-fn count(value: Option<Member>) -> Result<u32, ()> {
+fn count(value: Option<Member<'_>>) -> Result<u32, ()> {
     value.map_or(Ok(0), |value| whole(&value))
 }
 
-fn whole<T: FromStr>(value: &Member) -> Result<T, ()> {
+fn whole<T: FromStr>(value: &Member<'_>) -> Result<T, ()> {
     let Member::Number(number) = value else { return Err(()) };
     number.parse().map_err(drop)
 }
 
 /// When the token's session began: not after the second of `iat`.
-fn session_began(began: Option<Member>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
+fn session_began(began: Option<Member<'_>>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
     let Some(began) = began else { return Ok(None) };
     let began = Timestamp::from_millis(whole(&began)?);
     if issued_at.is_some_and(|issued_at| began.as_seconds() <= issued_at.as_seconds()) {
