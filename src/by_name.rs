@@ -7,7 +7,8 @@ use crate::{
 
 impl Verifier {
     /// What to store, with [`Revoke::revoke`](crate::Revoke::revoke), so that every session of the subject (`sub`) is over: each
-    /// token with an `iat` up to now is refused, and each without `iat`. The subject can log in again.
+    /// token with an `iat` up to now is refused, and each without `iat`. The subject can log in again; so end its sessions at the
+    /// issuer first, which else goes on to issue tokens for those refresh tokens that it gave out.
     ///
     /// This is for other issuers' tokens; for one's own there is [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer`
     /// is their `iss`, or `None` for tokens without: two issuers may have one `sub`.
@@ -42,7 +43,8 @@ impl Verifier {
     /// # Errors
     ///
     /// [`RevokeError::UnknownIssuer`] when no token of this issuer is accepted: a revocation in a wrong name would be stored, and
-    /// refuse nothing. Whether there is such a subject nobody can tell.
+    /// refuse nothing. (With [`any_issuer`](crate::VerifierBuilder::any_issuer) each name is accepted.) Whether there is such a subject
+    /// nobody can tell.
     pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
         let issuer = self.known(issuer)?;
         Ok(self.before_now(Scope::Subject, RevocationId::new(issuer, Scope::Subject, subject)))
@@ -50,7 +52,7 @@ impl Verifier {
 
     /// What to store so that the session of this `sid` is over: every token of it is refused. `issuer`, and how long it is
     /// remembered, as for [`subject_revocation`](Self::subject_revocation): all tokens that exist now have ended by then. End the
-    /// session at its issuer too, which else goes on to issue new ones.
+    /// session at its issuer first, which else goes on to issue new ones.
     ///
     /// # Errors
     ///
