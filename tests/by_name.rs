@@ -199,7 +199,8 @@ fn r51_only_an_issuer_whose_tokens_are_accepted_can_be_named() {
     let own = || Verifier::builder().key(verifying_key()).audience(AUDIENCE);
     let (with_slash, upper) = (format!("{SHOP}/"), SHOP.to_uppercase());
     let own_beside = || foreign().key(verifying_key().with_id("own")).issuer(ISSUER);
-    let rows: [(&str, VerifierBuilder, &[Option<&str>], &[Option<&str>]); 5] = [
+    type Names<'a> = &'a [Option<&'a str>];
+    let rows: [(&str, VerifierBuilder, Names<'_>, Names<'_>); 5] = [
         (
             "foreign",
             foreign(),
