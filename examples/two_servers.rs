@@ -1,21 +1,26 @@
-//! Two servers with one Redis, each with a mirror: a logout at one of them, and how long it takes to the other.
+//! Two processes with one Redis, each with a mirror: a logout at one of them, and how long it takes to the other.
 //!
-//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example two_servers`. Both are in one process here, and share
-//! nothing but Redis; in two processes it is the same.
+//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example two_servers`. The program is one server and starts itself a
+//! second time as the other. They share the secret, and nothing else but Redis.
 
 use std::{
+    net::SocketAddr,
+    process::Stdio,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use axum::{
     Router,
-    body::Body,
     extract::State,
-    http::{Request, StatusCode},
+    http::StatusCode,
     routing::{get, post},
 };
-use tower::ServiceExt;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+};
 use tower_jwt_blocklist::{
     Algorithm, Authenticated, Issuer, JwtBlocklistLayer, MirrorBlocklist, MirrorSettings, NoClaims, RedisBlocklist,
     RedisSettings, SigningKey, Verifier,
@@ -23,66 +28,96 @@ use tower_jwt_blocklist::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// One of the servers.
-struct Server {
-    app: Router,
-    issuer: Issuer,
-    mirror: MirrorBlocklist,
+/// The second process has this in its environment.
+const SECOND: &str = "TWO_SERVERS_SECOND";
+
+/// Serves in this process, and says where. It is the same in both.
+async fn serve(secret: &str, url: &str) -> Result<SocketAddr, Error> {
+    let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
+    let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+    // The issuer tells Redis, the layer asks the mirror.
+    let redis = RedisBlocklist::connect(RedisSettings::from_url(url)?).await?;
+    let mirror = MirrorBlocklist::start(redis.clone(), MirrorSettings::new())?;
+    let issuer = Issuer::builder(verifier.clone(), key, redis).build()?;
+    mirror.ready().await;
+
+    let app = Router::new()
+        .route("/me", get(async |user: Authenticated| user.subject().unwrap_or_default().to_owned()))
+        .route("/logout", post(log_out))
+        .route_layer(JwtBlocklistLayer::access(verifier, mirror))
+        .route("/login", post(log_in))
+        .with_state(issuer);
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(axum::serve(listener, app).into_future());
+    Ok(address)
 }
 
-impl Server {
-    async fn start(secret: &str, url: &str) -> Result<Self, Error> {
-        let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
-        let verifier =
-            Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
-        // The issuer tells Redis, the layer asks the mirror.
-        let redis = RedisBlocklist::connect(RedisSettings::from_url(url)?).await?;
-        let mirror = MirrorBlocklist::start(redis.clone(), MirrorSettings::new())?;
-        let issuer = Issuer::builder(verifier.clone(), key, redis).build()?;
-        mirror.ready().await;
-
-        let app = Router::new()
-            .route("/me", get(async |user: Authenticated| user.subject().unwrap_or_default().to_owned()))
-            .route("/logout", post(logout))
-            .route_layer(JwtBlocklistLayer::access(verifier, mirror.clone()))
-            .with_state(issuer.clone());
-        Ok(Self { app, issuer, mirror })
-    }
-
-    async fn send(&self, method: &str, path: &str, token: &str) -> Result<StatusCode, Error> {
-        let request = Request::builder().method(method).uri(path).header("Authorization", format!("Bearer {token}"));
-        Ok(self.app.clone().oneshot(request.body(Body::empty())?).await?.status())
-    }
+async fn log_in(State(issuer): State<Issuer>) -> Result<String, StatusCode> {
+    let pair = issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
+    Ok(pair.access.into_string())
 }
 
-async fn logout(State(issuer): State<Issuer>, user: Authenticated) -> Result<&'static str, StatusCode> {
+async fn log_out(State(issuer): State<Issuer>, user: Authenticated) -> Result<&'static str, StatusCode> {
     issuer.logout(&user).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok("logged out\n")
 }
 
+/// All that the second process does, until its input ends: also when the first one is killed.
+async fn second(secret: &str, url: &str) -> Result<(), Error> {
+    println!("http://{}", serve(secret, url).await?);
+    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
+    Ok(())
+}
+
+/// Starts the second process, and waits until it serves: it, and where. It ends with its `Child`.
+async fn start_second(arguments: &[&str], secret: &str, url: &str) -> Result<(Child, SocketAddr), Error> {
+    let mut program = Command::new(std::env::current_exe()?);
+    program.args(arguments).env(SECOND, "").env("JWT_SECRET", secret).env("REDIS_URL", url);
+    let mut process = program.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut lines = BufReader::new(process.stdout.take().ok_or("no output")?).lines();
+    while let Some(line) = lines.next_line().await? {
+        if let Some((_, address)) = line.split_once("http://") {
+            return Ok((process, address.parse()?));
+        }
+    }
+    Err("the second server did not start".into())
+}
+
+/// One request on a connection of its own: status and body.
+async fn send(server: SocketAddr, method: &str, path: &str, token: &str) -> Result<(StatusCode, String), Error> {
+    let mut stream = TcpStream::connect(server).await?;
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
+    stream.write_all(format!("{head}Authorization: Bearer {token}\r\n\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("no answer")?;
+    Ok((head.split(' ').nth(1).ok_or("no status")?.parse()?, body.to_owned()))
+}
+
 /// How long it takes from the answer to a logout at one until the other refuses the token.
-async fn measure(one: &Server, other: &Server) -> Result<Duration, Error> {
-    let token = one.issuer.login("user-1", &NoClaims {}).await?.access.into_string();
+async fn measure(one: SocketAddr, other: SocketAddr) -> Result<Duration, Error> {
+    let (_, token) = send(one, "POST", "/login", "").await?;
     for server in [one, other] {
-        assert_eq!(server.send("GET", "/me", &token).await?, StatusCode::OK);
+        assert_eq!(send(server, "GET", "/me", &token).await?, (StatusCode::OK, "user-1".to_owned()));
     }
-    assert_eq!(one.send("POST", "/logout", &token).await?, StatusCode::OK);
+    assert_eq!(send(one, "POST", "/logout", &token).await?.0, StatusCode::OK);
     let logged_out = Instant::now();
-    assert_eq!(one.send("GET", "/me", &token).await?, StatusCode::UNAUTHORIZED, "at once at the same server");
-    while other.send("GET", "/me", &token).await? != StatusCode::UNAUTHORIZED {
-        tokio::task::yield_now().await;
-    }
+    while send(other, "GET", "/me", &token).await?.0 != StatusCode::UNAUTHORIZED {}
     Ok(logged_out.elapsed())
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let (secret, url) = (std::env::var("JWT_SECRET")?, std::env::var("REDIS_URL")?);
-    let (one, other) = (Server::start(&secret, &url).await?, Server::start(&secret, &url).await?);
-    for _ in 0..5 {
-        println!("the other server knew after {:?}", measure(&one, &other).await?);
+    if std::env::var_os(SECOND).is_some() {
+        return second(&secret, &url).await;
     }
-    println!("its mirror: {:?}", other.mirror.state());
+    let one = serve(&secret, &url).await?;
+    let (_process, other) = start_second(&[], &secret, &url).await?;
+    for _ in 0..5 {
+        println!("the other server knew after {:?}", measure(one, other).await?);
+    }
     Ok(())
 }
 
@@ -92,14 +127,25 @@ mod tests {
 
     use super::*;
 
+    /// The second process is the test itself, once more.
     #[tokio::test]
     async fn a_logout_at_one_reaches_the_other() {
-        let redis = RedisServer::start().await;
-        let url = redis.url();
-        let start = || Server::start("3f9a7c02b1d84e65a0c7f1e2d3b49586", &url);
-        let (one, other) = (start().await.unwrap(), start().await.unwrap());
-        for (from, to) in [(&one, &other), (&other, &one)] {
-            tokio::time::timeout(Duration::from_secs(30), measure(from, to)).await.unwrap().unwrap();
+        if std::env::var_os(SECOND).is_some() {
+            let of = |name| std::env::var(name).unwrap();
+            return second(&of("JWT_SECRET"), &of("REDIS_URL")).await.unwrap();
         }
+        let redis = RedisServer::start().await;
+        let this_test = ["tests::a_logout_at_one_reaches_the_other", "--exact", "--nocapture"];
+        let all = async {
+            let secret = "3f9a7c02b1d84e65a0c7f1e2d3b49586";
+            let one = serve(secret, &redis.url()).await.unwrap();
+            let (process, other) = start_second(&this_test, secret, &redis.url()).await.unwrap();
+            for (from, to) in [(one, other), (other, one)] {
+                measure(from, to).await.unwrap();
+            }
+            drop(process);
+            while TcpStream::connect(other).await.is_ok() {}
+        };
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
     }
 }

@@ -24,7 +24,7 @@ pub mod algorithms_and_lifetimes {}
 /// ---
 ///
 /// [`KindSource`](crate::KindSource), [`TokenIdSource`](crate::TokenIdSource), [`OptionalClaim`](crate::OptionalClaim),
-/// [`VerifierBuilder::trust`](crate::VerifierBuilder::trust), [`Revocation`](crate::Revocation), [`Revoke`](crate::Revoke),
+/// [`VerifierBuilder::trust`](crate::VerifierBuilder::trust), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Revoke`](crate::Revoke),
 /// [`Require`](crate::Require), [`Jwks`](crate::Jwks).
 pub mod foreign_tokens {}
 

@@ -10,6 +10,7 @@
 //! | [`JwtBlocklistLayer`] | asks both before it calls your service, which finds an [`Authenticated`] in the request's extensions |
 //! | [`Issuer`] | login, refresh, logout: for tokens of your own |
 //! | [`LogoutLayer`] | stands before the logout: takes expired tokens too, and proves nothing else |
+//! | [`Verifier::subject_revocation`], [`Verifier::session_revocation`] | log out by name what another issuer's tokens belong to |
 //! | [`Guard`] | the layer's decision without HTTP: for WebSockets, queues, tests |
 //!
 //! # In ten minutes
@@ -88,6 +89,7 @@
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
 mod blocklist;
+mod by_name;
 mod claims;
 mod clock;
 mod error;

@@ -6,10 +6,11 @@ use std::{
 };
 
 /// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 15] = [
+const PARTS: [(&str, u8); 16] = [
     ("middleware", 3),
     ("extract", 4),
     ("issuer", 2),
+    ("by_name", 2),
     ("logout", 2),
     ("guard", 2),
     ("outage", 2),

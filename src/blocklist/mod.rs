@@ -9,7 +9,7 @@ mod memory;
 mod redis;
 mod rotation;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub(crate) use bare::BareId;
 use cut_off::CutOff;
@@ -100,6 +100,7 @@ pub type CutOffFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<Timestamp>
 pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>> + Send + 'a>>;
 
 /// What is to be refused from now on: a scope, which one of it, and perhaps only what was issued up to some moment.
+#[must_use = "nothing is revoked before it is stored: hand it to `Revoke::revoke`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
     scope: Scope,
@@ -114,14 +115,25 @@ pub struct Revocation {
 impl Revocation {
     /// Revokes what `id` names, whenever it was issued. `until` is when the entry may be forgotten: it must lie after the last
     /// instant at which a token that it is for could be accepted, leeway and clock differences included.
-    /// [`Authenticated::revocation`](crate::Authenticated::revocation) and [`Issuer`](crate::Issuer) compute it.
+    /// [`Authenticated::revocation`](crate::Authenticated::revocation), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation)
+    /// and the like, and [`Issuer`](crate::Issuer) compute it.
     pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
         Self { scope, id, cut_off: CutOff::ALWAYS, until, bare: None, reason: None }
     }
 
+    /// Revokes a session, for ever: whatever token of it exists now ends within `kept_for`, the longest that any is accepted.
+    pub(crate) fn of_session(session: RevocationId, now: Timestamp, kept_for: Duration) -> Self {
+        // By the hour, so that logging out again and again is one entry.
+        Self::new(Scope::Session, session, (now + kept_for).next_hour())
+    }
+
+    /// Revokes what was issued up to `moment`, and is accepted for no longer than `kept_for` from then on.
+    pub(crate) fn of_before(scope: Scope, id: RevocationId, moment: Timestamp, kept_for: Duration) -> Self {
+        Self::new(scope, id, moment + kept_for).issued_up_to(moment)
+    }
+
     /// Why: a word of the application, such as `password_changed`. It ends up in the log of the program (INFO) and in that of Redis,
     /// beside the entry; no text of a user or a token ever does.
-    #[must_use]
     pub fn because(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -134,14 +146,12 @@ impl Revocation {
     }
 
     /// Only what was issued up to `moment`: a subject can log in again.
-    #[must_use]
     pub fn issued_up_to(mut self, moment: Timestamp) -> Self {
         self.cut_off = CutOff::up_to(moment);
         self
     }
 
     /// All but the tokens of this session.
-    #[must_use]
     pub fn except_session(mut self, session: RevocationId) -> Self {
         self.cut_off = self.cut_off.but_for(session);
         self
@@ -237,6 +247,8 @@ pub enum RevokeError {
     Full,
     /// The token has no `sub` or no `sid`, and does not tell other sessions from its own.
     NoSession,
+    /// The verifier accepts no token of this issuer, so there is none to refuse: its name is the `iss` of its tokens, byte for byte.
+    UnknownIssuer,
     /// The store has it, but too few replicas confirmed that they have it too: a failover now could lose it. Trying again is safe.
     NotReplicated,
     /// The store could not be asked, or did not confirm.
@@ -255,6 +267,7 @@ impl RevokeError {
         match self {
             Self::Full => "full",
             Self::NoSession => "no_session",
+            Self::UnknownIssuer => "unknown_issuer",
             Self::NotReplicated => "not_replicated",
             Self::Outage(outage) => outage.as_str(),
         }
@@ -268,6 +281,9 @@ impl fmt::Display for RevokeError {
             Self::NoSession => {
                 f.write_str("the token has no `sub` or no `sid`: there are no other sessions to tell from its own")
             }
+            Self::UnknownIssuer => f.write_str(
+                "the verifier accepts no token of this issuer: name it as the `iss` of its tokens does, byte for byte",
+            ),
             Self::NotReplicated => {
                 f.write_str("the revocation is stored, but too few replicas have confirmed it: try again")
             }
@@ -279,7 +295,7 @@ impl fmt::Display for RevokeError {
 impl std::error::Error for RevokeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Full | Self::NoSession | Self::NotReplicated => None,
+            Self::Full | Self::NoSession | Self::UnknownIssuer | Self::NotReplicated => None,
             Self::Outage(outage) => Some(outage),
         }
     }

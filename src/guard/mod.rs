@@ -315,9 +315,17 @@ impl<X> Authenticated<X> {
     /// does not tell the others from itself. `now` is the time of the logout.
     pub fn others_revocation(&self, now: SystemTime) -> Option<Revocation> {
         let (subject, session) = (self.0.ids.subject()?, self.0.ids.session()?);
-        let now = Timestamp::from(now);
-        let revocation = Revocation::new(Scope::Subject, subject, now + self.0.kept_for);
-        Some(revocation.issued_up_to(now).except_session(session))
+        let everywhere = Revocation::of_before(Scope::Subject, subject, now.into(), self.0.kept_for);
+        Some(everywhere.except_session(session))
+    }
+
+    /// What to store so that every session of the subject is over, this one too; `None` for a token without `sub`. The subject can
+    /// log in again. `now` is the time of the logout.
+    ///
+    /// Without a token of the subject, there is [`Verifier::subject_revocation`].
+    pub fn subject_revocation(&self, now: SystemTime) -> Option<Revocation> {
+        let subject = self.0.ids.subject()?;
+        Some(Revocation::of_before(Scope::Subject, subject, now.into(), self.0.kept_for))
     }
 
     /// What to store so that this one token is refused, and no other.
@@ -341,10 +349,8 @@ pub(crate) fn names(claims: &RegisteredClaims) -> TokenIds {
 /// What revokes the login that a token belongs to: its session, or, of a token without `sid`, the token itself.
 pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Duration, now: Timestamp) -> Revocation {
     match ids.session() {
-        // Whatever token of the session exists now ends within the longest lifetime that is accepted at all.
         Some(session) => {
-            // By the hour, so that logging out again and again is one entry.
-            let revocation = Revocation::new(Scope::Session, session, (now + kept_for).next_hour());
+            let revocation = Revocation::of_session(session, now, kept_for);
             revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
         }
         None => end_of_token(ids, expires_at),

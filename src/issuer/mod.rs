@@ -157,7 +157,7 @@ impl Issuer {
         for issuer in self.0.mint.verifier.issuers() {
             let moment = self.latest_of(&TokenIds::new(issuer, "", None).with_subject(subject)).await?;
             let id = RevocationId::new(issuer, Scope::Subject, subject);
-            self.revoke(Revocation::new(Scope::Subject, id, self.until(moment)).issued_up_to(moment)).await?;
+            self.revoke(Revocation::of_before(Scope::Subject, id, moment, self.kept_for())).await?;
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Issuer {
         for issuer in self.0.mint.verifier.issuers() {
             let moment = self.latest_of(&TokenIds::new(issuer, "", None)).await?;
             let id = RevocationId::issuer(issuer);
-            self.revoke(Revocation::new(Scope::Issuer, id, self.until(moment)).issued_up_to(moment)).await?;
+            self.revoke(Revocation::of_before(Scope::Issuer, id, moment, self.kept_for())).await?;
         }
         Ok(())
     }
@@ -187,8 +187,7 @@ impl Issuer {
     /// As for [`logout`](Self::logout).
     pub async fn revoke_session(&self, session_id: &str) -> Result<(), RevokeError> {
         for issuer in self.0.mint.verifier.issuers() {
-            let id = RevocationId::new(issuer, Scope::Session, session_id);
-            self.revoke(Revocation::new(Scope::Session, id, self.until(self.now()))).await?;
+            self.revoke(self.0.mint.verifier.session_revocation(issuer, session_id)?).await?;
         }
         Ok(())
     }
@@ -200,7 +199,7 @@ impl Issuer {
     ///
     /// As for [`logout`](Self::logout).
     pub async fn revoke_token(&self, token_id: &str, expires_at: SystemTime) -> Result<(), RevokeError> {
-        let until = (Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY).min(self.until(self.now()));
+        let until = (Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY).min(self.now() + self.kept_for());
         for issuer in self.0.mint.verifier.issuers() {
             self.revoke(Revocation::new(Scope::Token, RevocationId::new(issuer, Scope::Token, token_id), until))
                 .await?;
@@ -221,9 +220,9 @@ impl Issuer {
         Ok(latest_login.map_or(self.now(), |latest| latest.max(self.now())))
     }
 
-    /// When it can be forgotten that whatever was issued up to `moment` is revoked.
-    fn until(&self, moment: Timestamp) -> Timestamp {
-        moment + self.0.mint.verifier.revocations_kept_for()
+    /// How long a revocation of more than one token has to be remembered.
+    fn kept_for(&self) -> Duration {
+        self.0.mint.verifier.revocations_kept_for()
     }
 
     fn now(&self) -> Timestamp {

@@ -95,7 +95,7 @@ impl Issuer {
             now,
             grace: self.0.rotation_grace,
             kept_until: expires_at + KEPT_AFTER_EXPIRY,
-            revoked_until: self.until(now),
+            revoked_until: now + self.kept_for(),
         };
         let session = Session { issuer: session.issuer(), subject: session.subject(), id, began_at };
         // Minted first: whatever can fail must not fail once the token is redeemed.
@@ -120,7 +120,7 @@ fn not_redeemed(error: RevokeError) -> IssueError {
         RevokeError::Full => IssueError::Full,
         RevokeError::NoSession => IssueError::NoSession,
         RevokeError::Outage(outage) => IssueError::Outage(outage),
-        // A redemption does not wait for replicas: one that a failover loses can be made again.
-        RevokeError::NotReplicated => IssueError::Outage(Outage::Failed),
+        // A redemption does not wait for replicas: one that a failover loses can be made again. It names no issuer either.
+        RevokeError::NotReplicated | RevokeError::UnknownIssuer => IssueError::Outage(Outage::Failed),
     }
 }

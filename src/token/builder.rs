@@ -119,6 +119,7 @@ impl VerifierBuilder {
     ///
     /// Keys of one issuer never prove a token of another, and two may have keys of one id. Each key needs an id. All other settings
     /// hold for everybody's tokens; an [`Issuer`](crate::Issuer) mints and revokes in the name of [`issuer`](Self::issuer) alone.
+    /// By name what is another's is revoked with [`Verifier::subject_revocation`] and the like.
     pub fn trust(mut self, issuer: impl Into<Box<str>>, keys: KeySet) -> Self {
         self.trusted.push((issuer.into(), keys));
         self

@@ -42,7 +42,7 @@ pub(super) enum Issuers {
 
 impl Issuers {
     /// RFC 7519 §4.1.1: compared byte for byte.
-    fn accept(&self, issuer: Option<&str>) -> bool {
+    pub(super) fn accept(&self, issuer: Option<&str>) -> bool {
         match self {
             Self::Any => true,
             Self::OneOf(names) => issuer.is_some_and(|issuer| names.iter().any(|ours| **ours == *issuer)),

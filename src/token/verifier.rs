@@ -226,6 +226,13 @@ impl Verifier {
         nameless.then_some(None).into_iter().chain(names)
     }
 
+    /// Whether there are tokens of this issuer that are accepted, its own or another's.
+    pub(crate) fn accepts_issuer(&self, issuer: Option<&str>) -> bool {
+        let own =
+            [Some(&self.rules), self.rules_without_typ.as_ref()].into_iter().flatten().map(|rules| &rules.issuers);
+        own.chain(self.parties.iter().filter_map(|party| party.issuers.as_ref())).any(|issuers| issuers.accept(issuer))
+    }
+
     pub(crate) fn max_token_bytes(&self) -> usize {
         self.max_token_bytes
     }
