@@ -2,13 +2,16 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result};
 
 use crate::command::output;
 use crate::servers::Servers;
+
+/// The root of the workspace.
+pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The folder that cargo builds into, wherever the environment or the configuration puts it.
 pub(crate) fn target_folder() -> Result<PathBuf> {
@@ -31,8 +34,8 @@ pub(crate) fn test(arguments: &[OsString], servers: &Servers) -> Result<ExitCode
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    cargo.current_dir(ROOT);
     cargo
 }

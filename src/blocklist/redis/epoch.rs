@@ -78,7 +78,7 @@ impl Epoch {
         Self::parse(text) == Some(*self)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = std::str::from_utf8(text).ok()?.split(' ');
         let id = RevocationId::from_hex(parts.next()?)?;
         let mut time = || Some(Timestamp::from_millis(parts.next()?.parse().ok()?));

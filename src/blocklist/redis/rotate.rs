@@ -119,7 +119,7 @@ fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
 }
 
 /// What the script answered, or `None` for what it never does.
-fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
+pub(super) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
     let Value::Array(parts) = reply else { return None };
     let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
     let rotation = match (&*text(parts.first()?)?, &parts[1..]) {

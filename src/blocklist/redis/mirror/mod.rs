@@ -2,6 +2,8 @@
 
 mod calendar;
 mod feed;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod holding;
 #[cfg(test)]
 mod model;
