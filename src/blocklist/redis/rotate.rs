@@ -133,7 +133,7 @@ pub(super) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Resul
         }
         ("repeated", [Value::Int(number), minted_at, token_id]) => Rotation::Repeated(Generation {
             number: u32::try_from(*number).ok()?,
-            minted_at: Timestamp::from_millis(text(minted_at)?.parse().ok()?),
+            minted_at: entry::parse_time(&text(minted_at)?)?,
             token_id: u128::from_str_radix(&text(token_id)?, 16).ok()?,
         }),
         _ => return None,
