@@ -34,16 +34,19 @@ fuzz_target!(|text: &[u8]| -> Corpus {
     let Some(request) = read(text) else { return Corpus::Reject };
     let [plain, any_carrier, optional] = &*LAYERS;
     // Neither body nor extensions: a clone is all of it.
-    let answer = |layer| (ask(layer, request.clone()), is_admitted(&ask(layer, request.clone()), &request));
-
+    let answer = |layer| {
+        let response = ask(layer, request.clone());
+        let admitted = admitted(&response, &request);
+        (response, admitted)
+    };
     let (response, admitted) = answer(plain);
-    assert_eq!(admitted, Some("user-1").filter(|_| has_bearer(&request)), "{request:?} {response:?}");
+    assert_eq!(admitted, Some("user-1").filter(|_| has_good_bearer(&request)), "{request:?} {response:?}");
     let (response, admitted) = answer(any_carrier);
     assert!(matches!(admitted, None | Some("user-1")), "{request:?} {response:?}");
     assert!(admitted.is_none() || carries(&request, &GOOD), "{request:?} {response:?}");
     let (response, admitted) = answer(optional);
     assert!(admitted != Some("user-1") || carries(&request, &GOOD), "{request:?} {response:?}");
-    assert!(admitted != Some("nobody") || !has_scheme(&request), "{request:?} {response:?}");
+    assert!(admitted != Some("nobody") || !has_bearer(&request), "{request:?} {response:?}");
 
     LAYERS.iter().for_each(assert_still_good);
     Corpus::Keep
@@ -77,7 +80,7 @@ fn with_good(text: &[u8]) -> Vec<u8> {
 }
 
 /// RFC 6750 §2.1, written another way.
-fn has_bearer(request: &Request<()>) -> bool {
+fn has_good_bearer(request: &Request<()>) -> bool {
     let lines: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
     let [line] = lines.as_slice() else { return false };
     let Ok(line) = line.to_str() else { return false };
@@ -85,7 +88,7 @@ fn has_bearer(request: &Request<()>) -> bool {
         .is_some_and(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && token.trim_start_matches(' ') == *GOOD)
 }
 
-fn has_scheme(request: &Request<()>) -> bool {
+fn has_bearer(request: &Request<()>) -> bool {
     let lines = request.headers().get_all(AUTHORIZATION);
     lines.iter().any(|line| line.as_bytes().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"Bearer ")))
 }
@@ -101,7 +104,7 @@ fn carries(request: &Request<()>, token: &str) -> bool {
 }
 
 /// As whom the inner service was called, if it was. What a refusal may look like does not depend on the request.
-fn is_admitted(response: &Response<String>, request: &Request<()>) -> Option<&'static str> {
+fn admitted(response: &Response<String>, request: &Request<()>) -> Option<&'static str> {
     let all = format!("{:?}{}", request.headers(), request.uri());
     if let Some(rest) = response.body().strip_prefix("user=") {
         assert_eq!(response.status(), 200);
@@ -111,7 +114,7 @@ fn is_admitted(response: &Response<String>, request: &Request<()>) -> Option<&'s
         return if rest.starts_with("user-1 ") { Some("user-1") } else { Some("nobody") };
     }
     assert!(matches!(response.status().as_u16(), 400 | 401 | 403), "{response:?}");
-    assert_eq!(response.status() == 401, response.headers().contains_key(WWW_AUTHENTICATE) && response.status() != 400);
+    assert_eq!(response.headers().contains_key(WWW_AUTHENTICATE), response.status() != 403);
     for (name, value) in response.headers() {
         let value = value.to_str().unwrap();
         let is_length = name == CONTENT_LENGTH && request.method() == Method::HEAD && value.parse::<usize>().is_ok();
