@@ -49,7 +49,7 @@ pub(crate) fn run(fuzz: &Fuzz) -> Result<ExitCode> {
     };
     ensure!(
         output(Command::new("c++").arg("--version")).is_ok(),
-        "libFuzzer is built with a C++ compiler, and there is none: install g++ (Debian: `apt-get install g++`)"
+        "libFuzzer is built with a C++ compiler, and there is none: as root, `apt-get install g++`"
     );
     let folder = cargo::target_folder()?.join("fuzz");
     let host = host()?;
