@@ -8,7 +8,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use redis::{Value, parse_redis_value};
 use tower_jwt_blocklist::{
     Redemption, RevocationId, Rotation, Scope, Status, Timestamp, TokenIds,
-    fuzzing::{epoch, page, rotation, status, unpack, whole},
+    fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
 };
 
 const EPOCH: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 0";
@@ -27,6 +27,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     check_heartbeat(&reply);
     check_news(&reply);
     check_rotation(&reply);
+    check_server(&reply);
     Corpus::Keep
 });
 
@@ -110,4 +111,14 @@ fn check_rotation(reply: &Value) {
         Some(Rotation::Repeated(_)) => assert_eq!(word, b"repeated", "{reply:?}"),
         Some(Rotation::Replayed | Rotation::Revoked(_)) | None => {}
     }
+}
+
+/// Only who says so is a master, and a time is two numbers, however large.
+fn check_server(reply: &Value) {
+    if is_master(reply) {
+        let text = format!("{reply:?}");
+        assert!(text.contains("role") && text.contains("master"), "{text}");
+    }
+    let is_pair = |reply: &Value| reply.as_sequence().is_some_and(|parts| parts.len() == 2);
+    assert!(time(reply).is_none() || is_pair(reply), "{reply:?}");
 }

@@ -107,7 +107,7 @@ impl Rotate for RedisBlocklist {
 }
 
 /// Seconds and microseconds.
-fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
+pub(super) fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
     let number = |value: &Value| redis::from_redis_value_ref::<u64>(value).ok();
     let Value::Array(parts) = reply else { return Err(Outage::UnexpectedReply.into()) };
     match parts.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {

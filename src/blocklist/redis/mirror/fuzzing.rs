@@ -7,7 +7,7 @@ use redis::Value;
 use super::{
     super::{
         check::Question,
-        entry,
+        dial, entry,
         epoch::{self, Epoch, Seen},
         keys::{Keys, TutorialEntries},
         log, rotate,
@@ -97,6 +97,16 @@ pub fn status(reply: &Value, epoch: &str, ids: &TokenIds) -> Result<Status, Outa
 pub fn whole(replies: &[Value]) -> Option<String> {
     let seen = Seen::default();
     seen.judge(&epoch::read(&seen, replies)?).ok().map(Epoch::to_text)
+}
+
+/// Whether a server says that it is a master.
+pub fn is_master(hello: &Value) -> bool {
+    dial::check_role(hello).is_ok()
+}
+
+/// What a server's clock says.
+pub fn time(reply: &Value) -> Option<Timestamp> {
+    rotate::read_time(reply).ok()
 }
 
 /// The fields and values of what is new in the log.
