@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use fuzz::{AUDIENCE, ISSUER, blocklist, now};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tower_jwt_blocklist::{Algorithm, Guard, Issuer, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey};
+use tower_jwt_blocklist::{Algorithm, Guard, Issuer, Jwks, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey};
 
 fuzz_target!(|text: &[u8]| -> Corpus {
     let Some(at) = text.iter().position(|byte| *byte == b'\n') else { return Corpus::Reject };
@@ -49,7 +49,7 @@ fn verify(key: VerifyingKey) -> Option<()> {
     assert!(answer.is_err() || algorithm == Algorithm::HS256);
 
     let published = verifier.jwks();
-    let jwks = tower_jwt_blocklist::Jwks::parse(&published).unwrap();
+    let jwks = Jwks::parse(&published).unwrap();
     assert!(jwks.rejected().is_empty(), "{published} {:?}", jwks.rejected());
     let is_public = !matches!(algorithm, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512);
     assert_eq!(jwks.keys().len(), usize::from(is_public), "a secret is never published, any other key is");

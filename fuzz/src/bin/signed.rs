@@ -1,16 +1,21 @@
 //! A header, a newline and a payload, as text: signed with a good key, so that what lies behind the signature is reached.
 #![no_main]
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use fuzz::{AUDIENCE, GOOD, ISSUER, NOW, blocklist, now, sign};
+use http::{Request, header};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Guard, Issuer, KindSource, LoggingOut, MemoryBlocklist, NoClaims, OptionalClaim,
-    Refreshed, RejectionKind, Revoke, SigningKey, TokenIdSource, TokenKind, Verifier,
+    Algorithm, Authenticated, ClaimList, Guard, Issuer, JwtBlocklistLayer, KindSource, LoggingOut, MemoryBlocklist,
+    NoClaims, OptionalClaim, Refreshed, RejectionKind, Require, Revoke, SigningKey, TokenIdSource, TokenKind, Verifier,
+    VerifyingKey,
 };
 
 /// Claims of an application that reads all there are.
@@ -25,12 +30,21 @@ static STRICT: LazyLock<Arc<Verifier>> = LazyLock::new(fuzz::verifier);
 
 /// Asks as little as can be asked.
 static LENIENT: LazyLock<Arc<Verifier>> = LazyLock::new(|| {
-    let key = tower_jwt_blocklist::VerifyingKey::from_secret(Algorithm::HS256, fuzz::SECRET).unwrap();
+    let key = VerifyingKey::from_secret(Algorithm::HS256, fuzz::SECRET).unwrap();
     let settings = Verifier::builder().key(key).any_issuer().any_audience().clock(now);
     let settings = settings.optional(OptionalClaim::Sub).optional(OptionalClaim::Iat);
     let settings = settings.token_id_source(TokenIdSource::JtiOrHash);
     Arc::new(settings.kind_source(KindSource::typ_header_or_flag("refresh")).build().unwrap())
 });
+
+/// Asks for all that a route can ask for.
+static DEMANDING: LazyLock<JwtBlocklistLayer> = LazyLock::new(|| {
+    let require = Require::new().scopes(["orders:read"]).unwrap().acr_values(["gold"]).unwrap();
+    let require = require.any_role(ClaimList::array("roles"), ["admin"]).unwrap();
+    let require = require.max_token_age(LOGIN_AGE * 2).max_login_age(LOGIN_AGE);
+    JwtBlocklistLayer::access(STRICT.clone(), blocklist()).require(require)
+});
+const LOGIN_AGE: Duration = Duration::from_secs(300);
 
 fuzz_target!(|text: &[u8]| -> Corpus {
     let Some(at) = text.iter().position(|byte| *byte == b'\n') else { return Corpus::Reject };
@@ -41,13 +55,14 @@ fuzz_target!(|text: &[u8]| -> Corpus {
             judge(verifier, kind, &token, header, payload);
         }
     }
+    demand(&token, payload);
     let guard = Guard::new(TokenKind::Access, STRICT.clone(), blocklist());
     assert!(ask::<NoClaims>(&guard, &GOOD).is_ok());
     Corpus::Keep
 });
 
 /// Nothing has to be waited for: the blocklist is in memory.
-fn ask<X: serde::de::DeserializeOwned>(guard: &Guard, token: &str) -> Result<Authenticated<X>, RejectionKind> {
+fn ask<X: DeserializeOwned>(guard: &Guard, token: &str) -> Result<Authenticated<X>, RejectionKind> {
     guard.authenticate(token).now_or_never().unwrap().map_err(|rejection| rejection.kind())
 }
 
@@ -106,7 +121,23 @@ fn check_read(user: &Authenticated<Claims>, kind: TokenKind, payload: &[u8]) {
     assert_eq!((user.issuer(), user.subject(), user.session_id()), (text("iss"), text("sub"), text("sid")));
     assert!(text("jti").is_none_or(|id| id == user.token_id()) && !user.token_id().is_empty());
     assert_eq!(user.claims().scope.as_deref(), payload.get("scope").and_then(Value::as_str));
-    assert!(user.expires_at() > now() - std::time::Duration::from_secs(30));
+    assert!(user.expires_at() > now() - Duration::from_secs(30));
+}
+
+/// Whoever comes through has all that is asked for.
+fn demand(token: &str, payload: &[u8]) {
+    let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
+    let response = fuzz::ask(&DEMANDING, request);
+    if !response.body().starts_with("user=") {
+        return assert!(matches!(response.status().as_u16(), 401 | 403), "{response:?}");
+    }
+    let payload: Map<String, Value> = serde_json::from_slice(payload).unwrap();
+    assert!(payload["scope"].as_str().unwrap().split(' ').any(|scope| scope == "orders:read"));
+    assert!(payload["roles"].as_array().unwrap().contains(&"admin".into()));
+    assert_eq!(payload["acr"], "gold");
+    let login = payload.get("auth_time").map(|time| time.as_f64().unwrap());
+    let login = login.unwrap_or_else(|| payload["session_ms"].as_f64().unwrap() / 1000.0);
+    assert!((NOW as f64 - login) < LOGIN_AGE.as_secs_f64() + 0.001 && login <= NOW as f64 + 30.0, "{login}");
 }
 
 /// A refresh token with any claims is redeemed once, or not at all; and what comes of it is accepted.
