@@ -107,6 +107,9 @@ mod rejection;
 mod require;
 mod token;
 
+#[cfg(all(fuzzing, feature = "redis"))]
+#[doc(hidden)]
+pub use blocklist::fuzzing;
 pub use blocklist::{
     Blocklist, CutOffFuture, Generation, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationId, Revoke,
     RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,

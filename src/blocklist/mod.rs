@@ -16,6 +16,8 @@ use cut_off::CutOff;
 pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
+#[cfg(all(fuzzing, feature = "redis"))]
+pub use redis::fuzzing;
 #[cfg(feature = "redis")]
 pub use redis::{
     Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,

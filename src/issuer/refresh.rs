@@ -30,7 +30,7 @@ pub enum Refreshed {
     /// It, its session, its subject's tokens or its issuer's have been revoked.
     Revoked(Scope),
     /// It is past its `exp`, where only the leeway let it through; or the session has gone on for as long as it
-    /// [may](crate::IssuerBuilder::session_lifetime). The user has to log in again.
+    /// [may](crate::IssuerBuilder::session_lifetime), in time or, after 2^32 - 1 redemptions, in number. The user has to log in again.
     Expired,
 }
 
@@ -82,7 +82,8 @@ impl Issuer {
         let mint = &self.0.mint;
         let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
         let expires_at = Timestamp::from(session.expires_at());
-        if self.now() >= mint.end_of_session(began_at).min(expires_at) {
+        // The last number has no successor: a token with it could be redeemed again and again.
+        if session.generation() == u32::MAX || self.now() >= mint.end_of_session(began_at).min(expires_at) {
             return Ok(Refreshed::Expired);
         }
         // A login is dated after the cut-off of its subject, which lies ahead where another machine's clock does.

@@ -114,7 +114,7 @@ impl<'t> Jwk<'t> {
             KeyFamily::P384 => self.point(48)?,
             KeyFamily::Ed25519 | KeyFamily::Hmac { .. } => PublicKey::ed25519(&number(self.x.as_ref())?),
         };
-        self.named(VerifyingKey::from_public(algorithm, public.map_err(Refusal::strength)?))
+        self.named(public.and_then(|public| VerifyingKey::from_public(algorithm, public)).map_err(Refusal::strength)?)
     }
 
     pub(super) fn secret(&self) -> Result<VerifyingKey, Refusal> {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::{DecodingKey, EncodingKey, crypto::CryptoProvider};
 
 use super::{
     algorithm::{Algorithm, KeyFamily},
@@ -76,7 +76,7 @@ impl VerifyingKey {
     /// When the text is not such a PEM, the key is of another kind than the algorithm needs, an RSA modulus is not 2048 to
     /// 4096 bits or its exponent is even or under 65537, or a point is not one of the curve.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Ok(Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?))
+        Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?)
     }
 
     /// The same keys as [`from_pem`](Self::from_pem) in DER form.
@@ -85,7 +85,7 @@ impl VerifyingKey {
     ///
     /// As for [`from_pem`](Self::from_pem).
     pub fn from_der(algorithm: Algorithm, der: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        Ok(Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?))
+        Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?)
     }
 
     /// A public JWK (RFC 7517), as text. Its `kid` is the key's id. `alg` says for which algorithm it is; without, a key on a
@@ -124,13 +124,21 @@ impl VerifyingKey {
         Jwk::parse(jwk.as_ref()).and_then(|jwk| jwk.secret()).map_err(|refusal| refusal.error)
     }
 
-    pub(super) fn from_public(algorithm: Algorithm, public: PublicKey) -> Self {
+    /// A key that the cryptography cannot load is refused here, and not by a verifier, which could only refuse all of its keys.
+    pub(super) fn from_public(algorithm: Algorithm, public: PublicKey) -> Result<Self, ConfigError> {
         let key = match &public {
             PublicKey::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
             PublicKey::Ec { point } => DecodingKey::from_ec_der(point),
             PublicKey::Ed25519 { point } => DecodingKey::from_ed_der(point),
         };
-        Self { algorithm, id: None, key, public: Some(Arc::new(public)) }
+        // Without cryptography of our own there is nobody to ask yet.
+        let loads = |provider: &CryptoProvider| (provider.verifier_factory)(&algorithm.to_jsonwebtoken(), &key).is_ok();
+        if !provider::compiled_in().map_or(true, loads) {
+            return Err(ConfigError::key(format!(
+                "the cryptography in use cannot load this {algorithm} key: the key is damaged or forged"
+            )));
+        }
+        Ok(Self { algorithm, id: None, key, public: Some(Arc::new(public)) })
     }
 
     /// Names the key: only tokens whose header says this `kid` are checked with it, byte for byte. At most 256 bytes.
@@ -231,7 +239,7 @@ impl SigningKey {
                 PublicKey::ed25519(&x)?
             }
         };
-        Ok(VerifyingKey { id: self.id.clone(), ..VerifyingKey::from_public(self.algorithm, public) })
+        Ok(VerifyingKey { id: self.id.clone(), ..VerifyingKey::from_public(self.algorithm, public)? })
     }
 }
 

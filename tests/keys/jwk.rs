@@ -3,7 +3,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, bad_keys, encode};
-use tower_jwt_blocklist::{Algorithm, Jwks, KeyRule, KeySet, VerifyingKey};
+use tower_jwt_blocklist::{Algorithm, Jwks, KeyRule, KeySet, Verifier, VerifyingKey};
 
 use crate::{
     Sample, ask, bad_key, guard, jwk_of, reason,
@@ -163,6 +163,28 @@ fn r32_each_bad_key_is_named_and_does_not_drop_the_others() {
 
 fn zero_before(number: &str) -> String {
     encode([&[0], &*URL_SAFE_NO_PAD.decode(number).unwrap()].concat())
+}
+
+/// Which of them is refused at load differs from one cryptography to another: that of any the rest can be used does not.
+#[test]
+fn r32_a_key_that_the_cryptography_cannot_load_does_not_drop_the_others() {
+    let (ed, rs) = (jwk_of(KeyPair::eddsa(), "bad"), jwk_of(KeyPair::rs256(), "bad"));
+    let even = {
+        let mut modulus = URL_SAFE_NO_PAD.decode(rs["n"].as_str().unwrap()).unwrap();
+        *modulus.last_mut().unwrap() &= 0xFE;
+        modulus
+    };
+    let bad_ones = [
+        ("not on the curve", with(ed, json!({ "x": encode([&[2][..], &[0; 31]].concat()) }))),
+        ("even modulus", with(rs.clone(), json!({ "n": encode(even) }))),
+        ("exponent of 34 bits", with(rs, json!({ "e": encode([3, 0, 0, 0, 1]) }))),
+    ];
+    for (name, bad) in bad_ones {
+        let jwks = Jwks::parse(set(&[bad, jwk_of(KeyPair::es256(), "good")])).unwrap();
+        assert!(jwks.keys().iter().any(|key| key.id() == Some("good")), "{name}");
+        let settings = Verifier::builder().keys(jwks.into_key_set().unwrap()).any_issuer().any_audience();
+        assert!(settings.build().is_ok(), "{name}");
+    }
 }
 
 #[test]

@@ -369,6 +369,19 @@ async fn r56_a_token_that_names_no_generation_is_the_first() {
 }
 
 #[tokio::test]
+async fn r56_the_last_generation_is_not_redeemed_for_it_would_be_so_again_and_again() {
+    let house = House::new();
+    let numbered = |number: u32| token(json!({ "typ": "rt+jwt" }), json!({ "refresh_generation": number }));
+    let last = house.ask(TokenKind::Refresh, &numbered(u32::MAX)).await.unwrap();
+    assert!(matches!(house.refresh(&last).await, Refreshed::Expired));
+    assert!(house.store.is_empty());
+
+    let last_but_one = house.ask(TokenKind::Refresh, &numbered(u32::MAX - 1)).await.unwrap();
+    let next = rotated(house.refresh(&last_but_one).await);
+    assert!(matches!(house.refresh(&house.proof(&next).await).await, Refreshed::Expired));
+}
+
+#[tokio::test]
 async fn only_refresh_tokens_of_a_session_are_redeemed() {
     let house = House::new();
     let pair = house.login().await;

@@ -4,6 +4,7 @@
 mod bench;
 mod cargo;
 mod command;
+mod fuzz;
 #[path = "../../testkit/src/locate.rs"]
 mod locate;
 mod servers;
@@ -47,6 +48,8 @@ enum Chore {
         #[command(flatten)]
         choice: Choice,
     },
+    /// Feeds the library what nobody would think of, in search of what it must not do. Needs a C++ compiler.
+    Fuzz(fuzz::Fuzz),
 }
 
 #[derive(Debug, Args)]
@@ -82,6 +85,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("{}", servers(&choice)?);
             Ok(ExitCode::SUCCESS)
         }
+        Chore::Fuzz(chore) => fuzz::run(&chore),
     }
 }
 

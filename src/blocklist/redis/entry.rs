@@ -117,13 +117,21 @@ pub(super) fn holds(entry: &Value, revocation: &Revocation) -> bool {
 
 fn try_parse(entry: &[u8]) -> Option<CutOff> {
     let mut parts = std::str::from_utf8(entry).ok()?.split(' ');
-    let mut time = || Some(Timestamp::from_millis(parts.next()?.parse().ok()?));
+    let mut time = || parse_time(parts.next()?);
     let (all, others) = (time()?, time()?);
     let except = match parts.next()? {
         "" => None,
         name => Some(RevocationId::from_hex(name)?),
     };
     if parts.next().is_some() { None } else { Some(CutOff { all, others, except }) }
+}
+
+/// Reads a time as it is written. Rust's own parser also takes a sign, which the scripts do not, and zeros before it, which are another
+/// text to them.
+pub(super) fn parse_time(millis: &str) -> Option<Timestamp> {
+    let is_canonical = millis == "0" || millis.starts_with(|first: char| matches!(first, '1'..='9'));
+    let millis = millis.parse().ok().filter(|_| is_canonical)?;
+    Some(Timestamp::from_millis(millis))
 }
 
 #[cfg(test)]
@@ -150,7 +158,13 @@ mod tests {
             "1 2 3",
             "1 2  ",
             "-1 2 ",
+            "+1 2 ",
+            "1 +2 ",
+            "01 2 ",
+            "1 00 ",
+            "18446744073709551616 2 ",
             "1 2 82c97bf51ca93f69a3c9993e37ef831g",
+            "1 2 82C97BF51CA93F69A3C9993E37EF8310",
             "1 2 +1+1+1+1+1+1+1+1+1+1+1+1+1+1+1+1",
         ] {
             assert_eq!(parse(entry.as_bytes()), CutOff::ALWAYS, "{entry:?}");

@@ -19,7 +19,7 @@ use std::{
 
 use redis::Value;
 
-use super::{dial::DialError, keys::Keys};
+use super::{dial::DialError, entry::parse_time, keys::Keys};
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
@@ -78,10 +78,10 @@ impl Epoch {
         Self::parse(text) == Some(*self)
     }
 
-    fn parse(text: &[u8]) -> Option<Self> {
+    pub(super) fn parse(text: &[u8]) -> Option<Self> {
         let mut parts = std::str::from_utf8(text).ok()?.split(' ');
         let id = RevocationId::from_hex(parts.next()?)?;
-        let mut time = || Some(Timestamp::from_millis(parts.next()?.parse().ok()?));
+        let mut time = || parse_time(parts.next()?);
         let (began_at, floor) = (time()?, time()?);
         if parts.next().is_some() { None } else { Some(Self { id, began_at, floor }) }
     }
@@ -397,7 +397,9 @@ mod tests {
         assert_eq!(Epoch::parse(ours.to_text().as_bytes()), Some(ours));
         assert!(ours.is_written(ours.to_text().as_bytes()) && !epoch(2, 5000).is_written(ours.to_text().as_bytes()));
         let text = ours.to_text();
-        for other in ["", "x", &text[1..], &format!("{text} "), &text.replace("5000", "-5"), &text[..34]] {
+        let signs = ["-5", "+5", "05"].map(|time| text.replace("5000", time));
+        let others = ["", "x", &text[1..], &format!("{text} "), &text[..34], &text.replace("01", "0A")];
+        for other in others.into_iter().chain(signs.iter().map(String::as_str)) {
             assert_eq!(Epoch::parse(other.as_bytes()), None, "{other:?}");
         }
     }

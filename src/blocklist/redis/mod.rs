@@ -44,6 +44,8 @@ use dial::{DialError, Dialler};
 use epoch::{Promises, Seen};
 use exchange::{Failure, Patience, Request};
 use mirror::Told;
+#[cfg(fuzzing)]
+pub use mirror::fuzzing;
 pub use mirror::{MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState};
 pub use policy::{Eviction, OnLoss};
 pub use settings::RedisSettings;

@@ -107,7 +107,7 @@ impl Rotate for RedisBlocklist {
 }
 
 /// Seconds and microseconds.
-fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
+pub(super) fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
     let number = |value: &Value| redis::from_redis_value_ref::<u64>(value).ok();
     let Value::Array(parts) = reply else { return Err(Outage::UnexpectedReply.into()) };
     match parts.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {
@@ -119,7 +119,7 @@ fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
 }
 
 /// What the script answered, or `None` for what it never does.
-fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
+pub(super) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
     let Value::Array(parts) = reply else { return None };
     let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
     let rotation = match (&*text(parts.first()?)?, &parts[1..]) {
@@ -133,7 +133,7 @@ fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation,
         }
         ("repeated", [Value::Int(number), minted_at, token_id]) => Rotation::Repeated(Generation {
             number: u32::try_from(*number).ok()?,
-            minted_at: Timestamp::from_millis(text(minted_at)?.parse().ok()?),
+            minted_at: entry::parse_time(&text(minted_at)?)?,
             token_id: u128::from_str_radix(&text(token_id)?, 16).ok()?,
         }),
         _ => return None,

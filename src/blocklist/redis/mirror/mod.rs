@@ -3,6 +3,8 @@
 mod calendar;
 mod feed;
 mod filter;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod holding;
 #[cfg(test)]
 mod model;

@@ -1,0 +1,124 @@
+//! What Redis answers, as it comes over the wire (RESP): whatever it is, only what says so reads as "not revoked".
+#![no_main]
+
+use std::{sync::LazyLock, time::Duration};
+
+use fuzz::stored_limit;
+use libfuzzer_sys::{Corpus, fuzz_target};
+use redis::{Value, parse_redis_value};
+use tower_jwt_blocklist::{
+    Redemption, RevocationId, Rotation, Scope, Status, Timestamp, TokenIds,
+    fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
+};
+
+const EPOCH: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 0";
+const EPOCH_WITH_FLOOR: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 1767225600123";
+
+static IDS: LazyLock<TokenIds> = LazyLock::new(|| {
+    let ids = TokenIds::new(Some("issuer"), "t", Some("s")).with_subject("ann");
+    ids.with_issued_at(Timestamp::from_millis(1_767_225_600_000))
+});
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let Ok(reply) = parse_redis_value(bytes) else { return Corpus::Reject };
+    for epoch in [EPOCH, EPOCH_WITH_FLOOR] {
+        check_status(&reply, epoch);
+    }
+    check_heartbeat(&reply);
+    check_news(&reply);
+    check_rotation(&reply);
+    check_server(&reply);
+    Corpus::Keep
+});
+
+/// "Not revoked" is the epoch as it was expected, and four entries that are not there or refuse only what is older.
+fn check_status(reply: &Value, epoch: &str) {
+    let issued_at = IDS.issued_at().unwrap().as_millis();
+    let admits = |entry: &Value| match entry {
+        Value::Nil => true,
+        Value::BulkString(text) => stored_limit(text, &IDS).is_some_and(|limit| issued_at > limit),
+        _ => false,
+    };
+    let is_clean = match reply {
+        Value::Array(values) => match values.as_slice() {
+            [Value::BulkString(found), entries @ ..] => {
+                found == epoch.as_bytes() && entries.len() == 4 && entries.iter().all(admits)
+            }
+            _ => false,
+        },
+        _ => false,
+    };
+    match status(reply, epoch, &IDS) {
+        Ok(Status::NotRevoked) => assert!(is_clean && epoch == EPOCH, "{reply:?}"),
+        Ok(Status::BeforeLoss) => assert!(is_clean && epoch == EPOCH_WITH_FLOOR, "{reply:?}"),
+        Ok(_) | Err(_) => assert!(!is_clean, "{reply:?}"),
+    }
+}
+
+/// A store is whole if it has an open epoch, a log and the longest life.
+fn check_heartbeat(reply: &Value) {
+    let Value::Array(replies) = reply else { return };
+    let Some(found) = whole(replies) else { return };
+    let [Value::Array(last), _, longest, _, _, Value::BulkString(text)] = replies.as_slice() else {
+        panic!("{reply:?}");
+    };
+    assert!(!last.is_empty() && *longest != Value::Nil);
+    assert_eq!((found.as_bytes(), epoch(text).0.as_deref()), (text.as_slice(), Some(&*found)));
+}
+
+/// No entry of the log is left out.
+fn check_news(reply: &Value) {
+    let Some(entries) = page(reply) else { return };
+    let count = match reply {
+        Value::Nil => 0,
+        Value::Array(streams) => match streams.as_slice() {
+            [Value::Array(stream)] => stream[1].as_sequence().unwrap().len(),
+            _ => panic!("{reply:?}"),
+        },
+        Value::Map(streams) => streams[0].1.as_sequence().unwrap().len(),
+        _ => panic!("{reply:?}"),
+    };
+    assert_eq!(entries.len(), count);
+    for (_, value) in entries {
+        let _ = unpack(value);
+    }
+}
+
+/// A token gets a successor only if the script says so, in one word.
+fn check_rotation(reply: &Value) {
+    let session = RevocationId::new(None, Scope::Session, "s");
+    let (now, later) = (Timestamp::from_millis(5), Timestamp::from_millis(u64::MAX));
+    let redemption = Redemption {
+        ids: *IDS,
+        session,
+        presented: u32::MAX,
+        successor: 7,
+        now,
+        grace: Duration::from_secs(10),
+        kept_until: later,
+        revoked_until: later,
+    };
+    let word = match reply {
+        Value::Array(parts) => match parts.first() {
+            Some(Value::BulkString(word)) => word.as_slice(),
+            Some(Value::SimpleString(word)) => word.as_bytes(),
+            _ => b"",
+        },
+        _ => b"",
+    };
+    match rotation(reply, &redemption) {
+        Some(Rotation::Rotated) => assert_eq!(word, b"rotated", "{reply:?}"),
+        Some(Rotation::Repeated(_)) => assert_eq!(word, b"repeated", "{reply:?}"),
+        Some(Rotation::Replayed | Rotation::Revoked(_)) | None => {}
+    }
+}
+
+/// Only who says so is a master, and a time is two numbers, however large.
+fn check_server(reply: &Value) {
+    if is_master(reply) {
+        let text = format!("{reply:?}");
+        assert!(text.contains("role") && text.contains("master"), "{text}");
+    }
+    let is_pair = |reply: &Value| reply.as_sequence().is_some_and(|parts| parts.len() == 2);
+    assert!(time(reply).is_none() || is_pair(reply), "{reply:?}");
+}
