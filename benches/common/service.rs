@@ -2,6 +2,7 @@
 
 use std::{convert::Infallible, hint::black_box, sync::Arc};
 
+use super::now;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Full;
@@ -67,12 +68,17 @@ pub(crate) fn keys() -> Vec<Keys> {
 pub(crate) const ISSUER: &str = "https://login.example.org";
 pub(crate) const AUDIENCE: &str = "https://api.example.org";
 
-/// A verifier, and an access token for it.
-pub(crate) fn verifier_and_token(signing: SigningKey) -> (Arc<Verifier>, String) {
+/// A verifier, and access tokens of so many users for it.
+pub(crate) fn verifier_and_tokens(signing: SigningKey, users: usize) -> (Arc<Verifier>, Vec<String>) {
     let verifying = signing.verifying_key().expect("a good key");
     let verifier = Verifier::builder().key(verifying).issuer(ISSUER).audience(AUDIENCE).build();
     let verifier = Arc::new(verifier.expect("good settings"));
     let issuer = Issuer::builder(verifier.clone(), signing, MemoryBlocklist::new()).build().expect("good settings");
-    let login = super::now(issuer.login("user-1", &NoClaims {}));
-    (verifier, login.expect("a token").access.into_string())
+    let login = |user| now(issuer.login(&format!("user-{user}"), &NoClaims {})).expect("a token").access.into_string();
+    (verifier, (0..users).map(login).collect())
+}
+
+pub(crate) fn verifier_and_token(signing: SigningKey) -> (Arc<Verifier>, String) {
+    let (verifier, mut tokens) = verifier_and_tokens(signing, 1);
+    (verifier, tokens.remove(0))
 }
