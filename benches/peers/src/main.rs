@@ -22,9 +22,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use testkit::tokens::{KeyPair, encode};
-use tower_jwt_blocklist::{
-    Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey,
-};
+use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier};
 
 const ISSUER: &str = "https://login.example.org";
 const AUDIENCE: &str = "https://api.example.org";
@@ -53,7 +51,7 @@ impl Login {
     fn new(signing: SigningKey) -> Self {
         let signing = signing.with_id(KEY_ID);
         let algorithm = signing.algorithm();
-        let verifying: VerifyingKey = signing.verifying_key().expect("a good key");
+        let verifying = signing.verifying_key().expect("a good key");
         let verifier = Verifier::builder().key(verifying).issuer(ISSUER).audience(AUDIENCE).build();
         let verifier = Arc::new(verifier.expect("good settings"));
         let jwks = match algorithm {
@@ -129,7 +127,7 @@ impl Row {
             return println!("| {name} | - | {median:.0} ns | - | - |");
         };
         let refuses = if self.refuses_logged_out { "yes" } else { "no" };
-        println!("| {name} | {algorithm:?} | {median:.0} ns | {:.0} ns | {refuses} |", median - inner);
+        println!("| {name} | {algorithm} | {median:.0} ns | {:.0} ns | {refuses} |", median - inner);
     }
 }
 

@@ -76,7 +76,7 @@ fn axum_jwt_auth(login: &Login) -> Service {
     use jsonwebtoken_10::{Algorithm, DecodingKey, Validation, jwk::JwkSet};
     let jwks: JwkSet = serde_json::from_str(&login.jwks).expect("a JWK Set");
     let keys = jwks.keys.iter().map(|key| DecodingKey::from_jwk(key).expect("a good key")).collect();
-    let mut validation = Validation::new(format!("{:?}", login.algorithm).parse::<Algorithm>().expect("known to both"));
+    let mut validation = Validation::new(login.algorithm.to_string().parse::<Algorithm>().expect("known to both"));
     validation.set_issuer(&[ISSUER]);
     validation.set_audience(&[AUDIENCE]);
     validation.set_required_spec_claims(&["exp", "iss", "aud"]);
@@ -118,7 +118,7 @@ fn jwt_authorizer(login: &Login) -> Service {
 }
 
 fn tower_oauth2_resource_server(login: &Login) -> Service {
-    let algorithm = format!("{:?}", login.algorithm).parse().expect("known to both");
+    let algorithm = login.algorithm.to_string().parse().expect("known to both");
     let audiences = vec![AUDIENCE.to_owned()];
     let tenant = TenantConfiguration::static_builder(&login.jwks)
         .claims_validation(ClaimsValidationSpec::new().exp(true).iss(ISSUER).aud(&audiences))
@@ -136,7 +136,7 @@ fn oauth_resource_server(login: &Login) -> Service {
         jwks_uri: Some(format!("{ISSUER}/jwks")),
         audience: AUDIENCE.into(),
         resource: AUDIENCE.into(),
-        algorithms: vec![format!("{:?}", login.algorithm)],
+        algorithms: vec![login.algorithm.to_string()],
         require_at_jwt: true,
         ..OAuthConfig::default()
     };
