@@ -39,7 +39,13 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 fn names_a_user(name: &HeaderName) -> bool {
     let name = name.as_str();
     // Nearly every header is out after one byte.
-    name.starts_with(['x', 'r']) && NAMES.contains(&name)
+    name.starts_with(['x', 'r']) && NAMES.iter().any(|listed| is_same_variable(listed, name))
+}
+
+/// To CGI and what comes after it, `_` in a name is `-`.
+fn is_same_variable(one: &str, other: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    one.len() == other.len() && one.bytes().eq(other.bytes().map(dashed))
 }
 
 #[cfg(test)]
@@ -53,9 +59,10 @@ mod tests {
         let others =
             ["x-forwarded-for", "x-forwarded-host", "x-request-id", "x-user-agent", "referer", "authorization"];
         let mut headers = HeaderMap::new();
-        for name in NAMES.into_iter().chain(others) {
+        let underscored = NAMES.map(|name| name.replace('-', "_"));
+        for name in NAMES.into_iter().chain(underscored.iter().map(String::as_str)).chain(others) {
             for value in ["root", "admin"] {
-                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+                headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static(value));
             }
         }
         remove(&mut headers);

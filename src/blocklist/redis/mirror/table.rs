@@ -99,7 +99,8 @@ impl Table {
             self.slots.push(slot);
             self.taken += 1;
         }
-        self.slots.resize(self.slots.len().max(homes + TAIL), FREE);
+        // Behind the last run one is free in any case: what comes next may belong to that run.
+        self.slots.resize((self.slots.len() + 1).max(homes + TAIL), FREE);
         // A run that goes beyond the tail has made room for more than it takes.
         self.slots.shrink_to_fit();
     }
