@@ -23,7 +23,7 @@ impl MirrorState {
         self.age
     }
 
-    /// How many revocations are held; of those that are over, some for a few seconds more.
+    /// How many revocations are held; of those that are over, some for half a minute more.
     pub fn entries(&self) -> usize {
         self.entries
     }

@@ -133,7 +133,7 @@ mod tests {
     /// Few values of the first bytes: crowds at both ends of the table and in between.
     fn ids() -> impl Strategy<Value = RevocationId> {
         let edge = prop_oneof![Just(0_u8), Just(255), any::<u8>()];
-        (edge, 0..4_u8).prop_map(|(first, last)| {
+        (edge, 0..16_u8).prop_map(|(first, last)| {
             let mut bytes = [0; 16];
             bytes[4..8].fill(first);
             bytes[15] = last;
