@@ -50,7 +50,9 @@ pub(crate) fn run(names: &[String], servers: &Servers) -> Result<()> {
 fn tables(bench: &str, servers: &Servers) -> Result<Vec<Table>> {
     let mut command = cargo::cargo();
     match bench {
-        PEERS => command.args(["run", "--release", "--locked", "--manifest-path", "benches/peers/Cargo.toml"]),
+        PEERS => command
+            .args(["run", "--release", "--locked", "--manifest-path", "benches/peers/Cargo.toml", "--target-dir"])
+            .arg(cargo::target_folder()?.join("peers")),
         bench => command.args(["bench", "--locked", "--bench", bench]),
     };
     let mut running = command.env("REDIS_SERVER", &servers.redis_server).stdout(Stdio::piped()).spawn()?;
