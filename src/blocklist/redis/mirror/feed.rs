@@ -182,6 +182,8 @@ impl Feed {
         wait: Option<Duration>,
     ) -> Result<(Moment, Vec<Value>), DialError> {
         let keys = &self.shared.keys;
+        // Else the supervisor alone would notice that a revocation is lost which no feed has read, and end that with a floor.
+        self.seen.remember(&self.shared.promises);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
         epoch::ask(&mut pipeline, keys, &self.seen);
