@@ -118,8 +118,9 @@ impl Holding {
     }
 
     fn is_fresh(&self) -> bool {
-        let age = self.age();
-        age.is_some_and(|age| age <= self.max_staleness) && !self.overflowed.load(Ordering::Acquire)
+        // In this order: a proof that is seen after it was not full is of everything. The other way round, the proof could be of before
+        // `begin_anew`, and the rest of after it.
+        !self.has_overflowed() && self.age().is_some_and(|age| age <= self.max_staleness)
     }
 
     /// How old the proof is; `None` before the first.
@@ -132,11 +133,14 @@ impl Holding {
         Some(self.started.elapsed().saturating_sub(Duration::from_nanos(proven_at)).max(by_time))
     }
 
-    /// Everything is held that was revoked until this moment.
+    /// Everything is held that was revoked until this moment, or was read and had no room.
     pub(super) fn prove(&self, moment: Moment) {
-        let since_start = moment.at.saturating_duration_since(self.started).as_nanos();
-        self.proven_at_time.store(moment.time.as_millis(), Ordering::Release);
-        self.proven_at.store(u64::try_from(since_start).unwrap_or(NEVER), Ordering::Release);
+        // What had no room is not held, so nothing is proven; a check that began before it overflowed would believe it.
+        if !self.has_overflowed() {
+            let since_start = moment.at.saturating_duration_since(self.started).as_nanos();
+            self.proven_at_time.store(moment.time.as_millis(), Ordering::Release);
+            self.proven_at.store(u64::try_from(since_start).unwrap_or(NEVER), Ordering::Release);
+        }
         self.lost.store(false, Ordering::Relaxed);
         self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
@@ -320,8 +324,10 @@ mod tests {
             assert_eq!(holding.status(&token(name)), None, "{name}");
         }
         assert_eq!(holding.status(&token("a")), Some(Status::Revoked(Scope::Token)));
+        let before = holding.age();
         holding.prove(holding.moment());
         assert_eq!(holding.status(&token("b")), None, "no proof makes up for it");
+        assert!(holding.age() >= before, "and none is stored, for a check that looked before it was full");
         assert_eq!(holding.state().phase(), MirrorPhase::Full);
         holding.begin_anew();
         assert_eq!(holding.status(&token("b")), None, "it has to be read first");
