@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    calendar::SMALL,
     set::LiveSet,
     settings::MirrorSettings,
     state::{MirrorPhase, MirrorState},
@@ -129,7 +130,12 @@ impl Holding {
         if proven_at == NEVER {
             return None;
         }
-        let by_time = self.time().since(Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire)));
+        let (now, proven_at_time) = (self.time(), Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire)));
+        // The clock was set back: what was over by it, and left out, may be alive again.
+        if proven_at_time > now + SMALL {
+            return None;
+        }
+        let by_time = now.since(proven_at_time);
         Some(self.started.elapsed().saturating_sub(Duration::from_nanos(proven_at)).max(by_time))
     }
 
@@ -298,7 +304,8 @@ mod tests {
             ("just now", now, time, true),
             ("by the monotonic clock two minutes ago", long_ago, time, false),
             ("by the time of day two minutes ago", now, Timestamp::from_millis(time.as_millis() - 120_000), false),
-            ("by the time of day later than now", now, time + 2 * MINUTE, true),
+            ("by the time of day a little later than now", now, time + SMALL, true),
+            ("by the time of day much later than now: it was set back", now, time + 2 * MINUTE, false),
             ("later than now, and long ago", long_ago, time + 2 * MINUTE, false),
         ];
         for (name, at, time, expected) in rows {
