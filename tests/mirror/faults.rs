@@ -129,3 +129,20 @@ async fn r68_a_clock_that_jumps_forgets_nothing_and_lengthens_no_trust() {
     node.catches_up().await;
     assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
 }
+
+/// What was over by a clock that was ahead was never held. From the moment on at which it is right, nothing of it is let in.
+#[tokio::test]
+async fn r68_a_clock_that_is_set_right_ends_the_trust_at_once() {
+    let server = redis().await;
+    RedisBlocklist::connect(to(&server)).await.unwrap().revoke(&logout("out")).await.unwrap();
+    let clock = ManualClock::new(SystemTime::now() + 24 * 60 * MINUTE);
+    let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
+    assert_eq!((node.says("out"), node.mirror.state().entries()), (Some(NOT_REVOKED), 0), "it is over by that clock");
+    clock.set(SystemTime::now());
+    eventually("it is read again", async || {
+        let said = node.says("out");
+        assert_ne!(said, Some(NOT_REVOKED));
+        said == Some(REVOKED)
+    })
+    .await;
+}

@@ -53,6 +53,16 @@ async fn three_nodes(server: &RedisServer) -> [Node; 3] {
     nodes
 }
 
+/// In one step: the last revocation, which is of this session, and the test entries that came after it.
+async fn lose_last(server: &RedisServer, session: &str) {
+    let lose = "for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-')) do
+        redis.call('XDEL', KEYS[1], entry[1])
+        if entry[2][1] == 'd' then return redis.call('DEL', KEYS[2]) end
+    end";
+    let key = format!("{{jwt}}:s:{}", id(session));
+    assert_eq!(server.cli(&["EVAL", lose, "2", "{jwt}:log", &key]).await, "1");
+}
+
 const OUT: [&str; 3] = ["out-0", "out-1", "out-2"];
 
 #[tokio::test]
@@ -101,13 +111,7 @@ async fn g5_a_replica_that_was_behind_gets_the_rest() {
     let server = redis().await;
     let nodes = three_nodes(&server).await;
     let before = epoch(&server).await;
-    // In one step: the last of them, and the test entries that came after it.
-    let lose = "for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-')) do
-        redis.call('XDEL', KEYS[1], entry[1])
-        if entry[2][1] == 'd' then return redis.call('DEL', KEYS[2]) end
-    end";
-    let key = format!("{{jwt}}:s:{}", id("out-2"));
-    assert_eq!(server.cli(&["EVAL", lose, "2", "{jwt}:log", &key]).await, "1");
+    lose_last(&server, "out-2").await;
     another_epoch_without_a_floor(&server, &before).await;
     // Redis itself does not know that it lost something, so direct checks were wrong for a moment.
     goes_on(&nodes.each_ref(), &OUT).await;
@@ -132,6 +136,22 @@ async fn g5_what_only_the_revoker_knows_is_put_back_too() {
     server.cli(&["ACL", "SETUSER", "app", "+xread"]).await;
     goes_on(&nodes.each_ref(), &["read", "own"]).await;
     another_epoch_without_a_floor(&server, "").await;
+}
+
+/// What no feed has read is lost without a trace in the log; the process that was told that it is stored misses it.
+#[tokio::test]
+async fn g5_what_only_the_revoker_knows_to_be_lost_logs_nobody_out() {
+    let server = redis().await;
+    server.cli(&["ACL", "SETUSER", "app", "on", ">s3cret", "~{jwt}:*", "+@all"]).await;
+    let node = Node::start(to(&server).username("app").password("s3cret"), strict()).await;
+    let before = epoch(&server).await;
+    server.cli(&["ACL", "SETUSER", "app", "-xread"]).await;
+    node.comes_to_be(MirrorPhase::Stale).await;
+    node.revoke("own").await;
+    lose_last(&server, "own").await;
+    server.cli(&["ACL", "SETUSER", "app", "+xread"]).await;
+    another_epoch_without_a_floor(&server, &before).await;
+    goes_on(&[&node], &["own"]).await;
 }
 
 /// It asks all the time, and finds out first.

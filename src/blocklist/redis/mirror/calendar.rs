@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::clock::Timestamp;
 
 /// Steps back that are not worth noticing: entries live longer than they have to by more than that.
-const SMALL: Duration = Duration::from_secs(5);
+pub(super) const SMALL: Duration = Duration::from_secs(5);
 
 /// Follows the time of day, at most at twice its pace: when the clock is set forward by a day, nothing of that day is
 /// forgotten before another day has passed, or the mistake was noticed and the clock set back.

@@ -12,6 +12,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
+    calendar::SMALL,
     set::LiveSet,
     settings::MirrorSettings,
     state::{MirrorPhase, MirrorState},
@@ -118,8 +119,9 @@ impl Holding {
     }
 
     fn is_fresh(&self) -> bool {
-        let age = self.age();
-        age.is_some_and(|age| age <= self.max_staleness) && !self.overflowed.load(Ordering::Acquire)
+        // In this order: a proof that is seen after it was not full is of everything. The other way round, the proof could be of before
+        // `begin_anew`, and the rest of after it.
+        !self.has_overflowed() && self.age().is_some_and(|age| age <= self.max_staleness)
     }
 
     /// How old the proof is; `None` before the first.
@@ -128,15 +130,23 @@ impl Holding {
         if proven_at == NEVER {
             return None;
         }
-        let by_time = self.time().since(Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire)));
+        let (now, proven_at_time) = (self.time(), Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire)));
+        // The clock was set back: what was over by it, and left out, may be alive again.
+        if proven_at_time > now + SMALL {
+            return None;
+        }
+        let by_time = now.since(proven_at_time);
         Some(self.started.elapsed().saturating_sub(Duration::from_nanos(proven_at)).max(by_time))
     }
 
-    /// Everything is held that was revoked until this moment.
+    /// Everything is held that was revoked until this moment, or was read and had no room.
     pub(super) fn prove(&self, moment: Moment) {
-        let since_start = moment.at.saturating_duration_since(self.started).as_nanos();
-        self.proven_at_time.store(moment.time.as_millis(), Ordering::Release);
-        self.proven_at.store(u64::try_from(since_start).unwrap_or(NEVER), Ordering::Release);
+        // What had no room is not held, so nothing is proven; a check that began before it overflowed would believe it.
+        if !self.has_overflowed() {
+            let since_start = moment.at.saturating_duration_since(self.started).as_nanos();
+            self.proven_at_time.store(moment.time.as_millis(), Ordering::Release);
+            self.proven_at.store(u64::try_from(since_start).unwrap_or(NEVER), Ordering::Release);
+        }
         self.lost.store(false, Ordering::Relaxed);
         self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
     }
@@ -294,7 +304,8 @@ mod tests {
             ("just now", now, time, true),
             ("by the monotonic clock two minutes ago", long_ago, time, false),
             ("by the time of day two minutes ago", now, Timestamp::from_millis(time.as_millis() - 120_000), false),
-            ("by the time of day later than now", now, time + 2 * MINUTE, true),
+            ("by the time of day a little later than now", now, time + SMALL, true),
+            ("by the time of day much later than now: it was set back", now, time + 2 * MINUTE, false),
             ("later than now, and long ago", long_ago, time + 2 * MINUTE, false),
         ];
         for (name, at, time, expected) in rows {
@@ -320,8 +331,10 @@ mod tests {
             assert_eq!(holding.status(&token(name)), None, "{name}");
         }
         assert_eq!(holding.status(&token("a")), Some(Status::Revoked(Scope::Token)));
+        let before = holding.age();
         holding.prove(holding.moment());
         assert_eq!(holding.status(&token("b")), None, "no proof makes up for it");
+        assert!(holding.age() >= before, "and none is stored, for a check that looked before it was full");
         assert_eq!(holding.state().phase(), MirrorPhase::Full);
         holding.begin_anew();
         assert_eq!(holding.status(&token("b")), None, "it has to be read first");
