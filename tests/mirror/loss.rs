@@ -83,6 +83,25 @@ async fn g5_r63_a_flushed_redis_gets_everything_back_and_nobody_is_logged_out() 
     another_epoch_without_a_floor(&server, &before).await;
 }
 
+/// All of them are in the first page of what a mirror holds, and more than are put back at a time.
+#[tokio::test]
+async fn g5_r63_a_flushed_redis_gets_many_cut_offs_back() {
+    let server = redis().await;
+    let node = Node::start(to(&server), usual()).await;
+    for number in 0..600 {
+        let subject = RevocationId::new(None, Scope::Subject, &number.to_string());
+        let everywhere = Revocation::new(Scope::Subject, subject, now() + 10 * MINUTE).issued_up_to(now());
+        node.redis.revoke(&everywhere).await.unwrap();
+    }
+    node.revoke("out").await;
+    node.catches_up().await;
+    let before = epoch(&server).await;
+    server.cli(&["FLUSHALL"]).await;
+    goes_on(&[&node], &["out"]).await;
+    another_epoch_without_a_floor(&server, &before).await;
+    assert_eq!(server.cli(&["KEYS", "{jwt}:u:*"]).await.lines().count(), 600);
+}
+
 #[tokio::test]
 async fn g5_r63_a_redis_that_comes_back_empty_gets_everything_back() {
     let mut server = redis().await;

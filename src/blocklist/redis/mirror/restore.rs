@@ -121,18 +121,15 @@ impl Feed {
         let (Into::Own(epoch) | Into::Others(epoch)) = into;
         let text = epoch.to_closed_text();
         let mut written = 0;
-        for page in self.holding.recent().chunks(PAGE) {
-            self.renew(connection, into).await?;
-            written += self.put_back(connection, page, &text, which).await?;
+        let (mut page, mut next) = (self.holding.recent(), Some(0));
+        loop {
+            for some in page.chunks(PAGE) {
+                self.renew(connection, into).await?;
+                written += self.put_back(connection, some, &text, which).await?;
+            }
+            let Some(number) = next else { return Ok(written) };
+            (page, next) = self.holding.set.page(number, PAGE);
         }
-        let mut next = Some(0);
-        while let Some(page) = next {
-            self.renew(connection, into).await?;
-            let (revocations, following) = self.holding.set.page(page, PAGE);
-            written += self.put_back(connection, &revocations, &text, which).await?;
-            next = following;
-        }
-        Ok(written)
     }
 
     /// Says that somebody is at it.
@@ -185,16 +182,21 @@ impl Feed {
             return Ok(());
         }
         let (revocations, following) = self.holding.set.page(page, PAGE);
-        match self.put_back(connection, &revocations, &epoch.to_text(), Which::Missing).await {
-            // A service that may only read leaves it to others.
-            Err(DialError::NotPermitted) => self.comparing = None,
-            Err(error) => return Err(error),
-            Ok(0) => self.comparing = following,
-            Ok(written) => {
-                tracing::warn!(written, "revocations that Redis had lost are back");
-                self.comparing = following;
+        let mut written = 0;
+        for some in revocations.chunks(PAGE) {
+            match self.put_back(connection, some, &epoch.to_text(), Which::Missing).await {
+                // A service that may only read leaves it to others.
+                Err(DialError::NotPermitted) => {
+                    self.comparing = None;
+                    return Ok(());
+                }
+                outcome => written += outcome?,
             }
         }
+        if written > 0 {
+            tracing::warn!(written, "revocations that Redis had lost are back");
+        }
+        self.comparing = following;
         Ok(())
     }
 
