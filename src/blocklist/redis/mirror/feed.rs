@@ -62,7 +62,7 @@ pub(super) struct Feed {
     pub(super) comparing: Option<usize>,
     /// All that is held was put into this epoch, before it was opened.
     pub(super) helped: Option<Epoch>,
-    calendar: Calendar,
+    pub(super) calendar: Calendar,
     turn: usize,
     swept: Instant,
     /// When Sentinel last named our master, by its own connection.

@@ -98,7 +98,8 @@ impl Feed {
         meter::lost();
         tracing::warn!(reason = loss.as_str(), "Redis does not hold the revocations: they are put back");
         let began = std::time::Instant::now();
-        let which = if loss == Loss::LogGone { Which::All } else { Which::Missing };
+        // Whoever has begun before may have written half a log over entries that were never gone.
+        let which = if matches!(loss, Loss::LogGone | Loss::Restoring) { Which::All } else { Which::Missing };
         let written = self.put_all_back(connection, &Into::Own(begun), which).await?;
         while began.elapsed() < OTHERS_MAY_TAKE || self.others_help(connection).await? {
             sleep(PAUSE).await;
@@ -208,7 +209,8 @@ impl Feed {
         epoch: &str,
         which: Which,
     ) -> Result<usize, DialError> {
-        let now = self.holding.time();
+        // What is over by a clock that was set forward may be needed again.
+        let now = self.calendar.now();
         let alive = revocations.iter().filter(|revocation| revocation.until() > now).copied().collect();
         let wanted = match which {
             Which::All => alive,
