@@ -100,6 +100,7 @@ impl Door {
     }
 
     fn with_cache(settings: VerifierBuilder, good: String, token_cache: TokenCache) -> Self {
+        support::log::listen();
         let store = Store::default();
         let verifier = Arc::new(settings.crypto_provider(&COUNTING).build().unwrap());
         let told = |rejection: &Rejection| {

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 /// Everything that is logged, as text.
@@ -30,8 +30,16 @@ impl io::Write for Log {
     }
 }
 
+/// Has somebody listen to everything in every thread. An event that is met first where nobody does can be taken for one that never
+/// interests anybody, while another thread begins to record.
+pub fn listen() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());
+}
+
 /// A subscriber that keeps every event and span of every crate.
 pub fn record() -> (Log, tracing::subscriber::DefaultGuard) {
+    listen();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
