@@ -337,19 +337,3 @@ async fn r56_g6_of_uses_on_several_nodes_one_rotates_and_the_others_get_the_same
         assert!(again.iter().all(|pair| pair.refresh.as_str() == first[0].refresh.as_str()), "round {round}");
     }
 }
-
-#[tokio::test]
-async fn r59_g7_the_end_of_a_replayed_session_waits_for_the_replicas_too() {
-    let server = RedisServer::start().await;
-    let settings = RedisSettings::from_url(&server.url()).unwrap();
-    let settings = settings.replica_acks(std::num::NonZeroU8::MIN, Duration::from_millis(20));
-    let node = Node::at(settings, Duration::ZERO).await;
-    let pair = node.login("ann").await;
-    let proof = node.proof(&pair).await;
-    rotated(node.refresh(&proof).await.unwrap());
-    // There is none.
-    let replayed = node.refresh(&proof).await;
-    assert!(matches!(replayed, Err(IssueError::Outage(_))), "{replayed:?}");
-    let refused = node.guard(TokenKind::Access).authenticate::<NoClaims>(pair.access.as_str()).await.unwrap_err();
-    assert_eq!(refused.kind(), tower_jwt_blocklist::RejectionKind::Revoked, "it is stored all the same");
-}

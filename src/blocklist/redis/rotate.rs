@@ -75,13 +75,9 @@ impl Shared {
         };
         let restorations = self.mirrors.restorations();
         let (rotation, _) = self.reader.insist(deadline, call, read).await?;
-        if rotation == Rotation::Replayed {
-            let theft = redemption.theft();
-            let told = self.mirrors.tell(&theft, restorations);
-            // Again, in the way that waits for replicas: a rotation is not worth that, but whom it has caught must stay out.
-            if told == Told::PerhapsLost || self.settings.replicas.is_some() {
-                self.revoke_and_tell(&theft).await?;
-            }
+        let theft = redemption.theft();
+        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == Told::PerhapsLost {
+            self.revoke_and_tell(&theft).await?;
         }
         Ok(rotation)
     }
