@@ -3,16 +3,19 @@
 //!
 //! `cargo bench --bench cache` prints criterion's figures and then one table. Compare rows of one run only.
 
+#[path = "common/criterion.rs"]
+mod estimates;
+
 use std::{
     hash::BuildHasher,
     hint::black_box,
-    path::PathBuf,
     sync::{Arc, Barrier, Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 use criterion::Criterion;
+use estimates::{estimates, median};
 use foldhash::quality::RandomState;
 use quick_cache::sync::DefaultLifecycle;
 use schnellru::{ByLength, LruMap};
@@ -185,16 +188,4 @@ fn main() {
     for name in ["SHA-256", "SipHash", "foldhash"] {
         println!("| {name} | {:.0} ns |", median(&format!("name {name}")));
     }
-}
-
-/// The median that criterion has just written, in nanoseconds.
-fn median(id: &str) -> f64 {
-    let estimates = std::fs::read(estimates(id)).expect("criterion has written its estimates");
-    let estimates: serde_json::Value = serde_json::from_slice(&estimates).expect("estimates are JSON");
-    estimates["median"]["point_estimate"].as_f64().expect("a median is a number")
-}
-
-fn estimates(id: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    target.join("criterion").join(id.replace(':', "_")).join("new/estimates.json")
 }

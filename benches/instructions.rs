@@ -1,4 +1,5 @@
-//! How many instructions a request costs whose token was seen before, over a mirror: a number that no other work on the machine changes.
+//! How many instructions a request costs whose token was seen before, over a mirror: a number that other
+//! work on the machine hardly changes.
 //!
 //! `cargo bench --bench instructions` needs `valgrind` on the `PATH`, and fails when the layer has become dearer than [`AT_MOST`].
 
@@ -12,11 +13,12 @@ use common::{
     now,
     service::{inner, keys, request, verifier_and_token},
 };
+use http::StatusCode;
 use testkit::RedisServer;
 use tower::{Layer, Service, service_fn};
 use tower_jwt_blocklist::JwtBlocklistLayer;
 
-/// What the layer may add to a request. A tenth more than was counted: compilers differ.
+/// What the layer may add to a request. A tenth more than the most that was counted, which was 2,900 to 3,100.
 const AT_MOST: i64 = 3400;
 
 const FEW: usize = 1_000;
@@ -34,9 +36,13 @@ fn serve(what: &str, url: &str, requests: usize) {
     let mut layered = layer.layer(service_fn(inner));
     for _ in 0..requests {
         let request = request(&token);
-        let response =
-            if what == ALONE { now(alone.call(request)).map(drop) } else { now(layered.call(request)).map(drop) };
-        response.expect("no service here fails");
+        let status = if what == ALONE {
+            now(alone.call(request)).map(|response| response.status())
+        } else {
+            now(layered.call(request)).map(|response| response.status())
+        };
+        // A refusal would be cheap.
+        assert_eq!(status, Ok(StatusCode::OK));
     }
 }
 

@@ -1,5 +1,5 @@
-//! An axum server over loopback, under wrk: without a layer, with the layer over a mirror and over Redis, and as the tutorial does it (decode, then one `EXISTS`
-//! for each request).
+//! An axum server over loopback, under wrk: without a layer, with the layer over a mirror and over Redis, and as the
+//! tutorial does it (decode, then one `EXISTS` for each request).
 //!
 //! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). They take turns in short rounds; the figures are
 //! medians. wrk and the server share the machine: compare rows of one run only.

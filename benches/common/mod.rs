@@ -1,6 +1,7 @@
 //! What the benches share.
 #![allow(dead_code, reason = "each bench uses a part")]
 
+pub(crate) mod criterion;
 pub(crate) mod mirror;
 pub(crate) mod service;
 

@@ -124,6 +124,21 @@ async fn g5_a_log_deleted_alone_is_written_anew() {
     assert_eq!((late.says("out-0"), late.mirror.state().entries()), (Some(REVOKED), 3), "the log holds everything");
 }
 
+/// Whoever had begun to write it anew is gone. The entries are all there, so nothing is missing but their log.
+#[tokio::test]
+async fn g5_a_log_that_somebody_has_written_by_half_is_written_in_full() {
+    let server = redis().await;
+    let node = Node::start(to(&server), usual()).await;
+    node.revoke("out").await;
+    let half = epoch(&server).await.replacen(|_: char| true, "f", 1) + " restoring";
+    let script = "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'e', ARGV[1]) \
+                  redis.call('SET', KEYS[2], ARGV[1]) redis.call('SET', KEYS[3], '', 'PX', 1000)";
+    server.cli(&["EVAL", script, "3", "{jwt}:log", "{jwt}:epoch", "{jwt}:claim", &half]).await;
+    another_epoch_without_a_floor(&server, &half).await;
+    let late = Node::start(to(&server), usual()).await;
+    assert_eq!((late.says("out"), late.mirror.state().entries()), (Some(REVOKED), 1), "the log holds everything");
+}
+
 /// What a promoted replica looks like that had not got everything: the cursor is ahead of its log.
 #[tokio::test]
 async fn g5_a_replica_that_was_behind_gets_the_rest() {

@@ -2,7 +2,7 @@
 
 use super::table::Name;
 
-/// Bits for each name there is room for. With two of them set for a name, one stranger in twenty passes.
+/// Bits for each name there is room for. With two of them set for a name, fewer than one stranger in ten passes.
 const BITS: usize = 8;
 
 /// A Bloom filter in which all bits of a name are in one word (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient Bloom
