@@ -15,21 +15,25 @@ pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reas
         return Err(Reason::SeveralTokens);
     }
     let line = line.as_bytes();
-    let scheme_end = line.iter().position(|byte| !byte.is_ascii_alphanumeric() && *byte != b'-').unwrap_or(line.len());
-    let (scheme, rest) = line.split_at(scheme_end);
-    if !scheme.eq_ignore_ascii_case(b"Bearer") {
+    let Some(rest) = after_bearer(line) else {
         // Another scheme is not ours to judge; bytes that no scheme has are.
         return Err(if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             Reason::NoToken
         } else {
             Reason::NotOneToken
         });
-    }
+    };
     let blanks = rest.iter().take_while(|byte| **byte == b' ').count();
     if blanks == 0 {
         return Err(Reason::NotOneToken);
     }
     word(&rest[blanks..], max_bytes)
+}
+
+fn after_bearer(line: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = line.split_at_checked(b"Bearer".len())?;
+    let goes_on = rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
+    (scheme.eq_ignore_ascii_case(b"Bearer") && !goes_on).then_some(rest)
 }
 
 /// Something in the place of a token, wherever it was found. Of what is longer than the verifier reads, nothing is read here either.
