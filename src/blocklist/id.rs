@@ -75,6 +75,15 @@ impl RevocationId {
         hex
     }
 
+    /// Its place among `len`, by its first bits: as even as the hash is, and ascending with the names.
+    #[cfg(feature = "redis")]
+    pub(super) fn scaled_to(self, len: usize) -> usize {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        let scaled = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) * len as u128;
+        // Less than `len`.
+        (scaled >> 64) as usize
+    }
+
     /// The 16 bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0

@@ -262,6 +262,7 @@ impl Feed {
             self.holding.set.sweep(self.turn, self.calendar.now());
             (self.turn, self.swept) = (self.turn.wrapping_add(1), at);
         }
+        self.holding.set.grow_filter();
         if self.holding.has_overflowed() && self.holding.set.has_room() {
             self.holding.begin_anew();
             self.read_anew();

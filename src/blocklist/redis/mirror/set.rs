@@ -1,15 +1,19 @@
 //! The revocations that are alive: a set that only grows and expires.
 //!
 //! Nearly all of them are of single tokens and sessions and refuse whatever they name: those are 20 bytes each, in shards of their
-//! own bits, each behind a lock that nobody holds for longer than it takes to move one shard. The rest, with their cut-offs, are few;
-//! every check asks for some of them, so they are where readers do not meet at all.
+//! own bits, each behind a lock that nobody holds for longer than it takes to move one shard; a filter before them says of most that is
+//! asked that it is in none. The rest, with their cut-offs, are few; every check asks for some of them, so they are where readers do not
+//! meet at all.
 
 use std::sync::{
     Mutex, MutexGuard, PoisonError, RwLock,
     atomic::{AtomicUsize, Ordering},
 };
 
-use super::table::{Mark, Table};
+use super::{
+    filter::Filter,
+    table::{Mark, Table},
+};
 use crate::{
     blocklist::{CutOff, Revocation, RevocationId, Scope, TokenIds},
     clock::Timestamp,
@@ -21,13 +25,17 @@ const SHARDS: usize = 4096;
 const BEGINNING: u64 = 1_577_836_800;
 
 pub(super) struct LiveSet {
+    /// Asked before a shard is.
+    filter: Filter,
     shards: Box<[RwLock<Table>]>,
     wide: papaya::HashMap<RevocationId, Wide>,
-    /// Of all entries; changed before they are there, so it never says too little.
-    len: AtomicUsize,
-    /// Of `wide`, and held by those that change it.
-    wide_len: AtomicUsize,
     wide_writers: Mutex<()>,
+    /// Of all entries. This and the next three are changed before an entry is there, so they never say too little.
+    len: AtomicUsize,
+    /// Of what nothing is held of, nothing is looked up: an `Issuer` ends sessions, and its mirrors hold no tokens.
+    tokens: AtomicUsize,
+    sessions: AtomicUsize,
+    wides: AtomicUsize,
     capacity: usize,
 }
 
@@ -46,11 +54,14 @@ pub(super) struct Full;
 impl LiveSet {
     pub(super) fn new(capacity: usize) -> Self {
         Self {
+            filter: Filter::new(SHARDS),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wide: papaya::HashMap::new(),
-            len: AtomicUsize::new(0),
-            wide_len: AtomicUsize::new(0),
             wide_writers: Mutex::default(),
+            len: AtomicUsize::new(0),
+            tokens: AtomicUsize::new(0),
+            sessions: AtomicUsize::new(0),
+            wides: AtomicUsize::new(0),
             capacity,
         }
     }
@@ -75,9 +86,11 @@ impl LiveSet {
     fn merge_narrow(&self, id: RevocationId, mark: Mark) -> Result<(), Full> {
         let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
         if shard.get(id).is_none() {
-            self.take_room()?;
+            self.take_room(self.narrow(mark))?;
         }
-        shard.raise(id, mark);
+        if shard.raise(id, mark) {
+            self.filter.add(id);
+        }
         Ok(())
     }
 
@@ -88,8 +101,7 @@ impl LiveSet {
         let merged = match wide.get(&revocation.id) {
             Some(old) => Wide { cut_off: old.cut_off.merge(new.cut_off), until: old.until.max(new.until), ..new },
             None => {
-                self.take_room()?;
-                self.wide_len.fetch_add(1, Ordering::Relaxed);
+                self.take_room(&self.wides)?;
                 new
             }
         };
@@ -97,42 +109,62 @@ impl LiveSet {
         Ok(())
     }
 
-    fn take_room(&self) -> Result<(), Full> {
+    fn take_room(&self, among: &AtomicUsize) -> Result<(), Full> {
         if self.len.fetch_add(1, Ordering::Relaxed) < self.capacity {
+            among.fetch_add(1, Ordering::Release);
             return Ok(());
         }
         self.len.fetch_sub(1, Ordering::Relaxed);
         Err(Full)
     }
 
-    /// The widest scope at which a token with these ids is refused.
-    pub(super) fn refused(&self, ids: &TokenIds) -> Option<Scope> {
-        ids.each().find(|(scope, id)| self.refuses(*scope, *id, ids)).map(|(scope, _)| scope)
+    fn give_room(&self, among: &AtomicUsize) {
+        among.fetch_sub(1, Ordering::Relaxed);
+        self.len.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn refuses(&self, scope: Scope, id: RevocationId, ids: &TokenIds) -> bool {
-        let is_narrow = match scope {
-            Scope::Token | Scope::Session => {
-                self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).is_some()
-            }
-            Scope::Subject | Scope::Issuer => false,
-        };
-        is_narrow
-            || self.wide_len.load(Ordering::Acquire) > 0
-                && self.wide.pin().get(&id).is_some_and(|entry| entry.cut_off.refuses(ids))
+    fn narrow(&self, mark: Mark) -> &AtomicUsize {
+        if from_mark(mark).0 == Scope::Token { &self.tokens } else { &self.sessions }
+    }
+
+    /// A scope at which a token with these ids is refused.
+    pub(super) fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+        let any = |held: &AtomicUsize| held.load(Ordering::Acquire) > 0;
+        if any(&self.wides)
+            && let Some((scope, _)) = ids.each().find(|(_, id)| self.has_wide(*id, ids))
+        {
+            return Some(scope);
+        }
+        if any(&self.sessions) && ids.session().is_some_and(|session| self.has_narrow(session)) {
+            return Some(Scope::Session);
+        }
+        (any(&self.tokens) && self.has_narrow(ids.token())).then_some(Scope::Token)
+    }
+
+    fn has_narrow(&self, id: RevocationId) -> bool {
+        self.filter.may_have(id) && self.shard(id).read().unwrap_or_else(PoisonError::into_inner).get(id).is_some()
+    }
+
+    fn has_wide(&self, id: RevocationId, ids: &TokenIds) -> bool {
+        self.wide.pin().get(&id).is_some_and(|entry| entry.cut_off.refuses(ids))
     }
 
     /// Forgets what is over, in the part of the set whose turn it is. So many turns are a round.
     pub(super) fn sweep(&self, turn: usize, now: Timestamp) {
         let is_alive = |mark: Mark| from_mark(mark).1 > now;
-        for shard in self.shards.iter().skip(turn % Self::TURNS).step_by(Self::TURNS) {
+        for (index, shard) in self.shards.iter().enumerate().skip(turn % Self::TURNS).step_by(Self::TURNS) {
             let anything_over = {
                 let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
                 shard.each().any(|(_, mark)| !is_alive(mark))
             };
             if anything_over {
                 let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                self.len.fetch_sub(shard.retain(is_alive), Ordering::Relaxed);
+                shard
+                    .each()
+                    .filter(|(_, mark)| !is_alive(*mark))
+                    .for_each(|(_, mark)| self.give_room(self.narrow(mark)));
+                shard.retain(is_alive);
+                self.filter.keep_only(index, shard.each().map(|(id, _)| id));
             }
         }
         if turn.is_multiple_of(Self::TURNS) {
@@ -141,8 +173,7 @@ impl LiveSet {
             let over: Vec<_> = wide.iter().filter(|(_, entry)| entry.until <= now).map(|(id, _)| *id).collect();
             for id in over {
                 wide.remove(&id);
-                self.wide_len.fetch_sub(1, Ordering::Relaxed);
-                self.len.fetch_sub(1, Ordering::Relaxed);
+                self.give_room(&self.wides);
             }
         }
     }
@@ -174,13 +205,22 @@ impl LiveSet {
         (revocations, None)
     }
 
+    /// To be called now and then, for the filter to stay as good as it is.
+    pub(super) fn grow_filter(&self) {
+        self.filter.grow(self.len(), |add| {
+            for shard in &self.shards {
+                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+                shard.each().for_each(|(id, _)| add(id));
+            }
+        });
+    }
+
     fn lock_wide(&self) -> MutexGuard<'_, ()> {
         self.wide_writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shard(&self, id: RevocationId) -> &RwLock<Table> {
-        let [a, b, ..] = *id.as_bytes();
-        &self.shards[usize::from(u16::from_be_bytes([a, b])) % SHARDS]
+        &self.shards[id.scaled_to(SHARDS)]
     }
 }
 
@@ -269,6 +309,46 @@ mod tests {
         sweep(&set, NOW + std::time::Duration::from_secs(25));
         assert_eq!(set.len(), 0);
         set.merge(&revocation(Scope::Token, "other", 10)).unwrap();
+    }
+
+    #[test]
+    fn r68_nothing_is_missing_for_a_moment_while_others_are_forgotten_and_the_filter_grows() {
+        const WRITERS: usize = 4;
+        const EACH: usize = 10_000;
+        let set = LiveSet::new(2 * WRITERS * EACH);
+        let (running, turn) = (AtomicUsize::new(WRITERS), AtomicUsize::new(0));
+        let name = |writer: usize, number: usize| format!("{writer}-{number}");
+        let is_refused = |writer, number| set.refused(&ids(&name(writer, number))) == Some(Scope::Token);
+        let write = |writer| {
+            for number in 0..EACH {
+                set.merge(&revocation(Scope::Token, &format!("over-{}", name(writer, number)), 10)).unwrap();
+                set.merge(&revocation(Scope::Token, &name(writer, number), 100)).unwrap();
+                assert!(is_refused(writer, number), "just added: {number}");
+                assert!(is_refused(writer, number / 2), "added before: {}", number / 2);
+            }
+            let all_swept_once = |turn: usize| turn > LiveSet::TURNS;
+            for number in (0..EACH).cycle().take_while(|_| !all_swept_once(turn.load(Ordering::Relaxed))) {
+                assert!(is_refused(writer, number), "added before: {number}");
+            }
+        };
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (write, running) = (&write, &running);
+                scope.spawn(move || {
+                    // Whether it panics or not.
+                    let written = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| write(writer)));
+                    running.fetch_sub(1, Ordering::Relaxed);
+                    written.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                });
+            }
+            while running.load(Ordering::Relaxed) > 0 {
+                set.sweep(turn.fetch_add(1, Ordering::Relaxed), NOW + std::time::Duration::from_secs(50));
+                set.grow_filter();
+            }
+        });
+        sweep(&set, NOW + std::time::Duration::from_secs(50));
+        assert_eq!(set.len(), WRITERS * EACH);
+        assert!((0..WRITERS).all(|writer| (0..EACH).all(|number| is_refused(writer, number))));
     }
 
     #[test]

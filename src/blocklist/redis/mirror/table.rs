@@ -4,7 +4,6 @@
 //! stand in ascending order, each at its home or, where that is taken, in the unbroken run that begins there. So looking for one
 //! begins at its home and ends at the first that is not smaller or is free, a few steps later, whatever the size.
 
-use super::filter::Filter;
 use crate::blocklist::RevocationId;
 
 /// What is known of a name; never zero.
@@ -16,7 +15,7 @@ const FULL: (usize, usize) = (17, 20);
 const TAIL: usize = 8;
 
 /// As in the table: its order is that of its bytes, which begin with those that the home is made of.
-pub(super) type Name = [u8; 16];
+type Name = [u8; 16];
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
@@ -28,7 +27,6 @@ const FREE: Slot = Slot { name: [0; 16], mark: None };
 
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    filter: Filter,
     slots: Vec<Slot>,
     homes: usize,
     taken: usize,
@@ -37,9 +35,6 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn get(&self, id: RevocationId) -> Option<Mark> {
         let name = name(id);
-        if !self.filter.may_have(name) {
-            return None;
-        }
         self.slots.get(self.place(name)).filter(|slot| slot.name == name)?.mark
     }
 
@@ -58,19 +53,16 @@ impl Table {
         };
         self.slots.copy_within(place..place + steps, place + 1);
         self.slots[place] = Slot { name, mark: Some(mark) };
-        self.filter.add(name);
         self.taken += 1;
         true
     }
 
-    /// Keeps what is to be kept. Answers how many went.
-    pub(super) fn retain(&mut self, keep: impl Fn(Mark) -> bool) -> usize {
-        let before = self.taken;
+    /// Keeps what is to be kept.
+    pub(super) fn retain(&mut self, keep: impl Fn(Mark) -> bool) {
         let left = self.each().filter(|(_, mark)| keep(*mark)).count();
-        if left < before {
+        if left < self.taken {
             self.rebuild(left * FULL.1 / FULL.0 * 9 / 8 + 1, keep);
         }
-        before - left
     }
 
     pub(super) fn each(&self) -> impl Iterator<Item = (RevocationId, Mark)> {
@@ -86,7 +78,6 @@ impl Table {
 
     fn rebuild(&mut self, homes: usize, keep: impl Fn(Mark) -> bool) {
         let old = std::mem::take(&mut self.slots);
-        self.filter = Filter::new(homes);
         self.homes = homes;
         self.taken = 0;
         self.slots.reserve_exact(homes + TAIL);
@@ -95,7 +86,6 @@ impl Table {
             if self.slots.len() < home {
                 self.slots.resize(home, FREE);
             }
-            self.filter.add(slot.name);
             self.slots.push(slot);
             self.taken += 1;
         }
@@ -150,9 +140,9 @@ mod tests {
             for (id, mark, is_sweep) in steps {
                 let mark = Mark::new(mark).unwrap();
                 if is_sweep {
-                    let before = map.len();
                     map.retain(|_, kept| *kept > mark);
-                    prop_assert_eq!(table.retain(|kept| kept > mark), before - map.len());
+                    table.retain(|kept| kept > mark);
+                    prop_assert_eq!(table.taken, map.len());
                 } else {
                     prop_assert_eq!(table.raise(id, mark), !map.contains_key(&id));
                     let kept = map.entry(id).or_insert(mark);
