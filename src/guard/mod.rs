@@ -77,8 +77,9 @@ impl Guard {
     /// Each call verifies the token in full: a guard reads claims of any type, so the [token
     /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let facts = Arc::new(self.verify(token, self.verifier.now())?);
-        let answer = self.blocklist.check(&facts.ids).await;
+        let now = self.verifier.now();
+        let facts = Arc::new(self.verify(token, now)?);
+        let answer = self.blocklist.check_at(&facts.ids, now).await;
         let authenticated = self.decide(facts, answer)?;
         self.count_admitted(&authenticated);
         Ok(authenticated)
@@ -108,7 +109,7 @@ impl Guard {
                 facts
             }
         };
-        let lookup = self.blocklist.check(&candidate.ids);
+        let lookup = self.blocklist.check_at(&candidate.ids, now);
         Ok(Check { candidate, lookup })
     }
 

@@ -1,5 +1,9 @@
 //! What a mirror knows, and when.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tower_jwt_blocklist::{Guard, NoClaims, TokenKind};
+
 use super::*;
 
 #[tokio::test]
@@ -31,6 +35,34 @@ async fn g2_what_a_process_has_revoked_itself_it_knows_at_once() {
         node.revoke(&session).await;
         assert_eq!(node.says(&session), Some(REVOKED), "{session}");
     }
+}
+
+/// A guard hands on the time by which it has judged the token, whatever stands between the two.
+#[tokio::test]
+async fn a_check_for_a_guard_reads_no_clock_of_its_own() {
+    let server = redis().await;
+    let (clock, readings) = (support::clock(), Arc::new(AtomicUsize::new(0)));
+    let counted = {
+        let (clock, readings) = (clock.clone(), Arc::clone(&readings));
+        move || {
+            readings.fetch_add(1, Ordering::Relaxed);
+            clock.now()
+        }
+    };
+    let node = Node::start(to(&server).clock(counted), usual()).await;
+    let list: Arc<dyn Blocklist> = Arc::new(node.mirror.clone());
+    let guard = Guard::new(TokenKind::Access, support::verifier(&clock), list);
+    let token = support::good_token();
+    // Polled once, so that the feed, on this same thread, does nothing meanwhile.
+    let once = |guard: &Guard| {
+        let mut answer = pin!(guard.authenticate::<NoClaims>(&token));
+        answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).map(|answer| answer.is_ok())
+    };
+    let before = readings.load(Ordering::Relaxed);
+    assert_eq!(once(&guard), Poll::Ready(true));
+    assert_eq!(readings.load(Ordering::Relaxed), before);
+    assert_eq!(node.says("in"), Some(NOT_REVOKED));
+    assert_eq!(readings.load(Ordering::Relaxed), before + 1, "asked without a time, it reads one");
 }
 
 #[tokio::test]

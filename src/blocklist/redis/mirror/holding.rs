@@ -104,9 +104,9 @@ impl Holding {
     }
 
     /// The answer, if it is known: what is revoked always, the opposite only while it is proven.
-    pub(super) fn status(&self, ids: &TokenIds) -> Option<Status> {
+    pub(super) fn status(&self, ids: &TokenIds, now: Timestamp) -> Option<Status> {
         // First: what is looked up after it is at least as new as the proof.
-        let is_fresh = self.is_fresh();
+        let is_fresh = self.is_fresh(now);
         if let Some(scope) = self.set.refused(ids) {
             return Some(Status::Revoked(scope));
         }
@@ -118,19 +118,19 @@ impl Holding {
         Some(if is_before_loss { Status::BeforeLoss } else { Status::NotRevoked })
     }
 
-    fn is_fresh(&self) -> bool {
+    fn is_fresh(&self, now: Timestamp) -> bool {
         // In this order: a proof that is seen after it was not full is of everything. The other way round, the proof could be of before
         // `begin_anew`, and the rest of after it.
-        !self.has_overflowed() && self.age().is_some_and(|age| age <= self.max_staleness)
+        !self.has_overflowed() && self.age(now).is_some_and(|age| age <= self.max_staleness)
     }
 
-    /// How old the proof is; `None` before the first.
-    pub(super) fn age(&self) -> Option<Duration> {
+    /// How old the proof is at this time of day; `None` before the first.
+    pub(super) fn age(&self, now: Timestamp) -> Option<Duration> {
         let proven_at = self.proven_at.load(Ordering::Acquire);
         if proven_at == NEVER {
             return None;
         }
-        let (now, proven_at_time) = (self.time(), Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire)));
+        let proven_at_time = Timestamp::from_millis(self.proven_at_time.load(Ordering::Acquire));
         // The clock was set back: what was over by it, and left out, may be alive again.
         if proven_at_time > now + SMALL {
             return None;
@@ -232,7 +232,7 @@ impl Holding {
     }
 
     pub(super) fn state(&self) -> MirrorState {
-        let age = self.age();
+        let age = self.age(self.time());
         let phase = match age {
             _ if self.lost.load(Ordering::Relaxed) => MirrorPhase::Lost,
             _ if self.has_overflowed() => MirrorPhase::Full,
@@ -277,7 +277,7 @@ mod tests {
         let clock = ManualClock::new(SystemTime::now());
         let holding = holding(&clock, 10);
         holding.merge(&revoked("out"));
-        let known = |name| holding.status(&token(name));
+        let known = |name| holding.status(&token(name), holding.time());
         let refused = Some(Status::Revoked(Scope::Token));
         let phase = || holding.state().phase();
         assert_eq!((known("out"), known("in"), phase()), (refused, None, MirrorPhase::Loading));
@@ -297,7 +297,7 @@ mod tests {
         let holding = holding(&clock, 10);
         let Some(earlier) = Instant::now().checked_sub(2 * MINUTE) else { return };
         let holding = Holding { started: earlier, ..holding };
-        let fresh = || holding.status(&token("in")).is_some();
+        let fresh = || holding.status(&token("in"), holding.time()).is_some();
         let (now, long_ago) = (Instant::now(), earlier);
         let time = holding.time();
         let rows = [
@@ -313,6 +313,11 @@ mod tests {
             assert_eq!(fresh(), expected, "{name}");
         }
         holding.prove(holding.moment());
+        let asked = |now| holding.status(&token("in"), now).is_some();
+        let before = |age: Duration| Timestamp::from_millis(time.as_millis() - age.as_millis() as u64);
+        assert!(asked(time + MINUTE) && asked(before(SMALL)), "the caller's time of day counts");
+        assert!(!asked(time + MINUTE + Duration::from_millis(1)), "nothing was proven so late");
+        assert!(!asked(before(SMALL + Duration::from_millis(1))), "what was alive so early may be forgotten");
         clock.advance(MINUTE);
         assert!(fresh(), "exactly the bound");
         clock.advance(Duration::from_millis(1));
@@ -325,18 +330,21 @@ mod tests {
         let holding = holding(&clock, 1);
         holding.prove(holding.moment());
         holding.merge(&revoked("a"));
-        assert_eq!(holding.status(&token("b")), Some(Status::NotRevoked));
+        assert_eq!(holding.status(&token("b"), holding.time()), Some(Status::NotRevoked));
         holding.merge(&revoked("b"));
         for name in ["b", "c"] {
-            assert_eq!(holding.status(&token(name)), None, "{name}");
+            assert_eq!(holding.status(&token(name), holding.time()), None, "{name}");
         }
-        assert_eq!(holding.status(&token("a")), Some(Status::Revoked(Scope::Token)));
-        let before = holding.age();
+        assert_eq!(holding.status(&token("a"), holding.time()), Some(Status::Revoked(Scope::Token)));
+        let before = holding.age(holding.time());
         holding.prove(holding.moment());
-        assert_eq!(holding.status(&token("b")), None, "no proof makes up for it");
-        assert!(holding.age() >= before, "and none is stored, for a check that looked before it was full");
+        assert_eq!(holding.status(&token("b"), holding.time()), None, "no proof makes up for it");
+        assert!(
+            holding.age(holding.time()) >= before,
+            "and none is stored, for a check that looked before it was full"
+        );
         assert_eq!(holding.state().phase(), MirrorPhase::Full);
         holding.begin_anew();
-        assert_eq!(holding.status(&token("b")), None, "it has to be read first");
+        assert_eq!(holding.status(&token("b"), holding.time()), None, "it has to be read first");
     }
 }

@@ -76,7 +76,9 @@ impl Feed {
 
     /// Whether enough is held to be all. Who was proven to hold it just before comes first.
     fn may_begin(&self, noticed: std::time::Instant) -> bool {
-        let Some(age) = self.holding.age().filter(|_| !self.holding.has_overflowed()) else { return false };
+        let Some(age) = self.holding.age(self.holding.time()).filter(|_| !self.holding.has_overflowed()) else {
+            return false;
+        };
         let since = noticed.elapsed();
         let at_loss = age.saturating_sub(since);
         at_loss <= self.holding.max_staleness() || at_loss <= KNOWS_ENOUGH && since > OTHERS_MAY_TAKE
