@@ -9,12 +9,11 @@ use crate::{rejection::Reason, token::VerifyError};
 /// One `Authorization` line, the scheme in any case, one or more spaces, something. Whether that looks like a token is asked of those
 /// that were not seen before ([`token68`](crate::token::token68)).
 pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
-    let mut lines = headers.get_all(AUTHORIZATION).iter();
-    let line = lines.next().ok_or(Reason::NoToken)?;
-    if lines.next().is_some() {
+    let line = headers.get(AUTHORIZATION).ok_or(Reason::NoToken)?.as_bytes();
+    // As many lines as names, and none has two.
+    if headers.len() > headers.keys_len() && headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         return Err(Reason::SeveralTokens);
     }
-    let line = line.as_bytes();
     let Some(rest) = after_bearer(line) else {
         // Another scheme is not ours to judge; bytes that no scheme has are.
         return Err(if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
@@ -31,9 +30,9 @@ pub(super) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reas
 }
 
 fn after_bearer(line: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = line.split_at_checked(b"Bearer".len())?;
+    let (scheme, rest) = line.split_first_chunk()?;
     let goes_on = rest.first().is_some_and(|byte| byte.is_ascii_alphanumeric() || *byte == b'-');
-    (scheme.eq_ignore_ascii_case(b"Bearer") && !goes_on).then_some(rest)
+    (scheme.map(|byte| byte.to_ascii_lowercase()) == *b"bearer" && !goes_on).then_some(rest)
 }
 
 /// Something in the place of a token, wherever it was found. Of what is longer than the verifier reads, nothing is read here either.

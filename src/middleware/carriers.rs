@@ -181,7 +181,7 @@ fn is_read(method: &Method) -> bool {
 }
 
 impl Finish {
-    pub(super) fn apply<R>(self, mut response: Response<R>) -> Response<R> {
+    pub(super) fn apply<R>(self, response: &mut Response<R>) {
         let status = response.status();
         let headers: &mut HeaderMap = response.headers_mut();
         if self.vary {
@@ -195,6 +195,5 @@ impl Finish {
             Some(Carrier::Subprotocol) => subprotocol::agree(status, headers),
             Some(Carrier::Header | Carrier::Cookie) | None => {}
         }
-        response
     }
 }

@@ -34,13 +34,14 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
+    // Boxed is what few requests need, for the future of the rest is moved about and should be as small as the inner service's.
     enum State<S, X, B, F> {
         // The blocklist is being asked.
-        Checking { lookup: Lookup, waiting: Option<Waiting<S, X, B>> },
+        Checking { lookup: Lookup, waiting: Option<Box<Waiting<S, X, B>>> },
         // The inner service is at work.
         Calling { #[pin] future: F },
         // The answer is known.
-        Refused { response: Option<Response<Bytes>> },
+        Refused { response: Option<Box<Response<Bytes>>> },
     }
 }
 
@@ -57,7 +58,7 @@ where
     S: Service<Request<B>>,
 {
     pub(super) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: Finish) -> Self {
-        Self { state: State::Checking { lookup, waiting: Some(waiting) }, finish }
+        Self { state: State::Checking { lookup, waiting: Some(Box::new(waiting)) }, finish }
     }
 
     pub(super) fn calling(future: S::Future, finish: Finish) -> Self {
@@ -65,7 +66,7 @@ where
     }
 
     pub(super) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
-        Self { state: State::Refused { response: Some(response) }, finish }
+        Self { state: State::Refused { response: Some(Box::new(response)) }, finish }
     }
 }
 
@@ -91,23 +92,26 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Checking { lookup, waiting } => {
                     let answer = ready!(Pin::new(lookup).poll(context));
-                    let Waiting { candidate, mut request, mut inner, policy } = waiting.take().expect(POLLED_AGAIN);
+                    let Waiting { candidate, mut request, mut inner, policy } = *waiting.take().expect(POLLED_AGAIN);
                     match policy.demands.decide(&policy.guard, candidate, answer) {
                         Ok(user) => {
                             identify(&policy, request.extensions_mut(), Some(user));
                             State::Calling { future: inner.call(request) }
                         }
                         Err(rejection) => {
-                            State::Refused { response: Some(policy.refuse(&rejection, request.method())) }
+                            State::Refused { response: Some(Box::new(policy.refuse(&rejection, request.method()))) }
                         }
                     }
                 }
                 StateProj::Calling { future } => {
-                    return future.poll(context).map_ok(|response| finish.apply(response.map(ResponseBody::inner)));
+                    let mut response = ready!(future.poll(context))?.map(ResponseBody::inner);
+                    finish.apply(&mut response);
+                    return Poll::Ready(Ok(response));
                 }
                 StateProj::Refused { response } => {
-                    let response = response.take().expect(POLLED_AGAIN);
-                    return Poll::Ready(Ok(finish.apply(response.map(ResponseBody::refusal))));
+                    let mut response = response.take().expect(POLLED_AGAIN).map(ResponseBody::refusal);
+                    finish.apply(&mut response);
+                    return Poll::Ready(Ok(response));
                 }
             };
             state.set(next);

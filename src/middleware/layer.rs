@@ -56,7 +56,7 @@ use crate::{
 /// let without = JwtBlocklistLayer::access(verifier, blocklist).token_cache(TokenCache::Off);
 /// # }
 /// ```
-pub struct JwtBlocklistLayer<X = NoClaims>(Policy<X>);
+pub struct JwtBlocklistLayer<X = NoClaims>(Arc<Policy<X>>);
 
 impl JwtBlocklistLayer {
     /// Asks for access tokens: for every route that does the application's work. Logout has a layer of its own,
@@ -86,7 +86,7 @@ impl JwtBlocklistLayer {
             removed_headers: Vec::new(),
         };
         let seen = VerifiedTokens::new(token_cache);
-        Self(Policy { guard, demands: Demands::default(), front, token_cache, seen })
+        Self(Arc::new(Policy { guard, demands: Demands::default(), front, token_cache, seen }))
     }
 }
 
@@ -97,23 +97,24 @@ impl<X> JwtBlocklistLayer<X> {
     /// Call it before [`allow_if`](Self::allow_if): a condition on other claims can be asked no more, and then nothing passes.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
-        let Policy { guard, demands, front, token_cache, .. } = self.0;
+        let Policy { guard, demands, front, token_cache, .. } = Arc::unwrap_or_clone(self.0);
         let (demands, seen) = (demands.for_claims(), VerifiedTokens::new(token_cache));
-        JwtBlocklistLayer(Policy { guard, demands, front, token_cache, seen })
+        JwtBlocklistLayer(Arc::new(Policy { guard, demands, front, token_cache, seen }))
     }
 
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
     /// services share what they know of an outage.
     #[must_use]
     pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
-        self.0.guard = self.0.guard.outage_policy(policy);
+        let layer = self.policy();
+        layer.guard = layer.guard.clone().outage_policy(policy);
         self
     }
 
     /// Where a request may carry its token; [`Carriers::header`] by default.
     #[must_use]
     pub fn carriers(mut self, carriers: Carriers) -> Self {
-        self.0.front.carriers = carriers;
+        self.policy().front.carriers = carriers;
         self
     }
 
@@ -122,14 +123,14 @@ impl<X> JwtBlocklistLayer<X> {
     /// whoever has one. A handler that takes `Authenticated` itself refuses nobodies with the layer's own 401.
     #[must_use]
     pub fn optional(mut self) -> Self {
-        self.0.front.absence = Absence::Anonymous;
+        self.policy().front.absence = Absence::Anonymous;
         self
     }
 
     /// Asks more of a token: scopes, roles, how old it or its login may be. Called again, it adds to what was asked before.
     #[must_use]
     pub fn require(mut self, require: Require) -> Self {
-        self.0.demands.require.push(require);
+        self.policy().demands.require.push(require);
         self
     }
 
@@ -152,7 +153,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// ```
     #[must_use]
     pub fn allow_if(mut self, condition: impl Fn(&Authenticated<X>) -> bool + Send + Sync + 'static) -> Self {
-        self.0.demands.conditions.push(Arc::new(condition));
+        self.policy().demands.conditions.push(Arc::new(condition));
         self
     }
 
@@ -161,7 +162,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// outside of this one, which answers them.
     #[must_use]
     pub fn exempt_preflights(mut self) -> Self {
-        self.0.front.preflights = Preflights::Exempt;
+        self.policy().front.preflights = Preflights::Exempt;
         self
     }
 
@@ -175,7 +176,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// [`remove_headers`](Self::remove_headers).
     #[must_use]
     pub fn keep_identity_headers(mut self) -> Self {
-        self.0.front.identity_headers = IdentityHeaders::Kept;
+        self.policy().front.identity_headers = IdentityHeaders::Kept;
         self
     }
 
@@ -183,7 +184,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// which a client could make up. Called again, it adds to them.
     #[must_use]
     pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.0.front.removed_headers.extend(names);
+        self.policy().front.removed_headers.extend(names);
         self
     }
 
@@ -191,15 +192,21 @@ impl<X> JwtBlocklistLayer<X> {
     /// refresh token, for that is used once. See [Token cache](#token-cache).
     #[must_use]
     pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
-        (self.0.token_cache, self.0.seen) = (token_cache, VerifiedTokens::new(token_cache));
+        let layer = self.policy();
+        (layer.token_cache, layer.seen) = (token_cache, VerifiedTokens::new(token_cache));
         self
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
     #[must_use]
     pub fn render_with(mut self, renderer: impl RenderRejection) -> Self {
-        self.0.front.renderer = Arc::new(renderer);
+        self.policy().front.renderer = Arc::new(renderer);
         self
+    }
+
+    /// A setting is this layer's alone, not that of its clones and services.
+    fn policy(&mut self) -> &mut Policy<X> {
+        Arc::make_mut(&mut self.0)
     }
 }
 
@@ -207,13 +214,13 @@ impl<S, X> Layer<S> for JwtBlocklistLayer<X> {
     type Service = JwtBlocklist<S, X>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        JwtBlocklist::new(inner, self.0.clone())
+        JwtBlocklist::new(inner, Arc::clone(&self.0))
     }
 }
 
 impl<X> Clone for JwtBlocklistLayer<X> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self(Arc::clone(&self.0))
     }
 }
 

@@ -24,8 +24,8 @@ pub struct JwtBlocklist<S, X = NoClaims> {
 }
 
 impl<S, X> JwtBlocklist<S, X> {
-    pub(super) fn new(inner: S, policy: Policy<X>) -> Self {
-        Self { inner, policy: Arc::new(policy) }
+    pub(super) fn new(inner: S, policy: Arc<Policy<X>>) -> Self {
+        Self { inner, policy }
     }
 
     /// The service inside.
