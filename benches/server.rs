@@ -1,9 +1,11 @@
 //! An axum server over loopback, under wrk: without a layer, with a layer that does nothing, with ours over a mirror and over
-//! Redis, and as the tutorial does it (decode, then one `EXISTS` for each request).
+//! Redis, and as the tutorial does it: decode, then one `EXISTS` for each request, over a pool of connections as redis-py's client has
+//! one. What redis-rs can do better, one connection that all share, is a row of its own.
 //!
 //! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). The servers share one thread and wrk has one, so
 //! two processors are enough for both: where threads wait for a processor, a layer that is idle for half a microsecond costs as
-//! much as one that works. They take turns in short rounds. A ratio is the median of those of the rounds.
+//! much as one that works. Each takes turns with the one without a layer, and its ratio is
+//! the median of those of the rounds; that of the one without to itself says what the others are worth.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -12,7 +14,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
-    sync::Arc,
+    sync::{Arc, Mutex},
 };
 
 use axum::{
@@ -28,7 +30,7 @@ use common::{
     mirror::{connect, fill, mirror},
     service::{AUDIENCE, SECRET, keys, verifier_and_tokens},
 };
-use redis::aio::MultiplexedConnection;
+use redis::{RedisResult, aio::MultiplexedConnection};
 use serde::Deserialize;
 use testkit::RedisServer;
 use tower::layer::util::Identity;
@@ -52,21 +54,43 @@ struct Claims {
 struct Tutorial {
     key: Arc<jsonwebtoken::DecodingKey>,
     validation: Arc<jsonwebtoken::Validation>,
-    redis: MultiplexedConnection,
+    redis: Connections,
+}
+
+impl Tutorial {
+    async fn exists(&self, key: &str) -> RedisResult<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(key);
+        match &self.redis {
+            Connections::Shared(connection) => command.query_async(&mut connection.clone()).await,
+            Connections::Pool(client, idle) => {
+                let taken = idle.lock().expect("no panic").pop();
+                let mut connection = match taken {
+                    Some(connection) => connection,
+                    None => client.get_multiplexed_async_connection().await?,
+                };
+                let exists = command.query_async(&mut connection).await;
+                idle.lock().expect("no panic").push(connection);
+                exists
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+enum Connections {
+    Shared(MultiplexedConnection),
+    /// Each is used for one command at a time.
+    Pool(redis::Client, Arc<Mutex<Vec<MultiplexedConnection>>>),
 }
 
 /// The tutorial's `TokenBearer`, in Rust.
-async fn bearer(State(mut state): State<Tutorial>, mut request: Request, next: Next) -> Result<Response, StatusCode> {
+async fn bearer(State(state): State<Tutorial>, mut request: Request, next: Next) -> Result<Response, StatusCode> {
     let header = request.headers().get("authorization").and_then(|value| value.to_str().ok());
     let token = header.and_then(|value| value.strip_prefix("Bearer ")).ok_or(StatusCode::UNAUTHORIZED)?;
     let decoded = jsonwebtoken::decode::<Claims>(token, &state.key, &state.validation);
     let claims = decoded.map_err(|_| StatusCode::UNAUTHORIZED)?.claims;
-    let blocked: bool = redis::cmd("EXISTS")
-        .arg(&claims.jti)
-        .query_async(&mut state.redis)
-        .await
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    if blocked {
+    if state.exists(&claims.jti).await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)? {
         return Err(StatusCode::UNAUTHORIZED);
     }
     request.extensions_mut().insert(claims);
@@ -125,30 +149,39 @@ async fn main() {
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::HS256);
     validation.set_audience(&[AUDIENCE]);
     let client = redis::Client::open(server.url()).expect("a good URL");
-    let tutorial = Tutorial {
+    let tutorial = |redis| Tutorial {
         key: Arc::new(jsonwebtoken::DecodingKey::from_secret(SECRET.as_bytes())),
-        validation: Arc::new(validation),
-        redis: client.get_multiplexed_async_connection().await.expect("Redis runs"),
+        validation: Arc::new(validation.clone()),
+        redis,
     };
-    let like_the_tutorial = Router::new().route("/", get(greet)).route_layer(from_fn_with_state(tutorial, bearer));
+    let like_the_tutorial =
+        |redis| Router::new().route("/", get(greet)).route_layer(from_fn_with_state(tutorial(redis), bearer));
+    let shared = Connections::Shared(client.get_multiplexed_async_connection().await.expect("Redis runs"));
+    let pool = Connections::Pool(client, Arc::default());
 
+    let plain = serve(plain).await;
     let servers = [
-        ("no layer", serve(plain).await),
+        ("no layer, again", plain.clone()),
         ("a layer that does nothing", serve(idle).await),
         ("the layer over a mirror", serve(over_mirror).await),
         ("the layer over Redis", serve(over_redis).await),
-        ("decode, then EXISTS", serve(like_the_tutorial).await),
+        ("decode, then EXISTS, one connection", serve(like_the_tutorial(shared)).await),
+        ("decode, then EXISTS, a pool", serve(like_the_tutorial(pool)).await),
     ];
-    let mut rates = vec![Vec::new(); servers.len()];
-    for _ in 0..ROUNDS {
-        for ((_, url), rates) in servers.iter().zip(&mut rates) {
-            rates.push(load(url, &script).await);
+    let mut rounds = vec![Vec::new(); servers.len()];
+    for round in 0..ROUNDS {
+        for ((_, url), rounds) in servers.iter().zip(&mut rounds) {
+            // Once before and once after the one without: a machine that slows down or speeds up favours neither.
+            let pair = if round % 2 == 0 { [url, &plain] } else { [&plain, url] };
+            let [first, second] = [load(pair[0], &script).await, load(pair[1], &script).await];
+            rounds.push(if round % 2 == 0 { [first, second] } else { [second, first] });
         }
     }
     println!("| server | requests/s | ratio to none |\n|---|---|---|");
-    let base = rates[0].clone();
-    for ((name, _), rates) in servers.iter().zip(rates) {
-        let ratio = median(rates.iter().zip(&base).map(|(rate, base)| rate / base));
-        println!("| {name} | {:.0} | {ratio:.2} |", median(rates));
+    println!("| no layer | {:.0} | 1.00 |", median(rounds.iter().flatten().map(|[_, none]| *none)));
+    for ((name, _), rounds) in servers.iter().zip(rounds) {
+        let [rate, ratio] =
+            [median(rounds.iter().map(|[rate, _]| *rate)), median(rounds.iter().map(|[rate, none]| rate / none))];
+        println!("| {name} | {rate:.0} | {ratio:.2} |");
     }
 }

@@ -6,6 +6,7 @@ use super::now;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Full;
+use serde::Deserialize;
 use testkit::tokens::KeyPair;
 use tower_jwt_blocklist::{Algorithm, Authenticated, Issuer, MemoryBlocklist, NoClaims, SigningKey, Verifier};
 
@@ -81,4 +82,26 @@ pub(crate) fn verifier_and_tokens(signing: SigningKey, users: usize) -> (Arc<Ver
 pub(crate) fn verifier_and_token(signing: SigningKey) -> (Arc<Verifier>, String) {
     let (verifier, mut tokens) = verifier_and_tokens(signing, 1);
     (verifier, tokens.remove(0))
+}
+
+/// What a careful user of jsonwebtoken would read.
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "reading it is the work")]
+pub(crate) struct Claims {
+    iss: String,
+    sub: String,
+    aud: String,
+    jti: String,
+    sid: String,
+    iat: u64,
+    exp: u64,
+}
+
+/// What makes jsonwebtoken check what the layer checks.
+pub(crate) fn validation(algorithm: jsonwebtoken::Algorithm) -> jsonwebtoken::Validation {
+    let mut validation = jsonwebtoken::Validation::new(algorithm);
+    validation.set_issuer(&[ISSUER]);
+    validation.set_audience(&[AUDIENCE]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    validation
 }

@@ -18,7 +18,7 @@ use crate::servers::Servers;
 use table::Table;
 
 /// Each is a program that prints Markdown tables, which hold for one run of it.
-const BENCHES: [&str; 7] = ["request", "mirror", "server", "redis", "cache", "instructions", PEERS];
+const BENCHES: [&str; 8] = ["request", "allocations", "mirror", "server", "redis", "cache", "instructions", PEERS];
 
 /// A package of its own: nobody else has to build what it compares with.
 const PEERS: &str = "peers";
