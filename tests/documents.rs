@@ -130,3 +130,20 @@ fn every_item_that_the_documents_name_exists() {
     }
     assert!(found > 20, "only {found} items are named: the reader is broken");
 }
+
+/// Figures are copied from one run of all benches, and not kept from another.
+#[test]
+fn every_figure_in_the_tables_of_the_readme_is_one_of_the_last_run() {
+    let (readme, results) = (read("README.md"), read("benches/RESULTS.md"));
+    let (_, how_fast) = readme.split_once("\n## How fast").expect("the section of README.md");
+    let how_fast = how_fast.split("\n## ").next().unwrap_or_default();
+    let cells = |text: &str| -> BTreeSet<String> {
+        let rows = text.lines().filter(|line| line.starts_with('|'));
+        rows.flat_map(|row| row.split('|')).map(|cell| cell.trim().to_owned()).collect()
+    };
+    let is_figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit());
+    let figures: BTreeSet<_> = cells(how_fast).into_iter().filter(is_figure).collect();
+    let others: Vec<_> = figures.difference(&cells(&results)).cloned().collect();
+    assert!(others.is_empty(), "not in benches/RESULTS.md: {others:#?}");
+    assert!(figures.len() > 20, "only {} figures are found: the reader is broken", figures.len());
+}

@@ -74,7 +74,8 @@ pub trait Blocklist: Send + Sync + 'static {
     fn check(&self, ids: &TokenIds) -> Lookup;
 
     /// The same for a caller that has just read the clock, by which the token's own times were judged: a backend that needs the time of
-    /// day is spared another reading. What [`check`](Self::check) answers, unless a backend says otherwise.
+    /// day is spared another reading, and the check counts as begun then. What [`check`](Self::check) answers, unless a backend says
+    /// otherwise.
     fn check_at(&self, ids: &TokenIds, now: Timestamp) -> Lookup {
         let _ = now;
         self.check(ids)

@@ -266,7 +266,7 @@ impl RedisSettings {
     }
 
     /// Uses this clock instead of the system's to compute how long an entry has to live. It must be the verifier's: what is over
-    /// by the one need not be by the other.
+    /// by the one need not be by the other, and a mirror that is asked with another time trusts itself less long, or not at all.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);

@@ -1,7 +1,7 @@
 //! Says of nearly every name that is not in the set that it is not, by one word of memory and without a lock.
 
 use std::sync::{
-    OnceLock,
+    Mutex, OnceLock, PoisonError,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
@@ -9,6 +9,9 @@ use crate::blocklist::RevocationId;
 
 /// So many names share a word of 64 bits at most, on the average. Each sets three of them, so hardly one stranger in forty passes.
 const NAMES_A_WORD: usize = 6;
+
+/// So many names are put into a new level at a time, a few milliseconds' work.
+const AT_A_TIME: usize = 100_000;
 
 /// More than any memory has room for.
 const LEVELS: usize = 24;
@@ -25,6 +28,8 @@ pub(super) struct Filter {
     levels: [OnceLock<Words>; LEVELS],
     /// The level that is asked.
     current: AtomicUsize,
+    /// So many shards are in the next one.
+    filled: Mutex<usize>,
     shards: usize,
 }
 
@@ -33,7 +38,8 @@ struct Words(Box<[AtomicU64]>);
 
 impl Filter {
     pub(super) fn new(shards: usize) -> Self {
-        let filter = Self { levels: [const { OnceLock::new() }; LEVELS], current: AtomicUsize::new(0), shards };
+        let levels = [const { OnceLock::new() }; LEVELS];
+        let filter = Self { levels, current: AtomicUsize::new(0), filled: Mutex::default(), shards };
         filter.words(0);
         filter
     }
@@ -65,16 +71,27 @@ impl Filter {
         }
     }
 
-    /// To be called now and then with how many names there are. `each_shard` calls what it is given for every name, with the lock
-    /// of the name's shard held.
-    pub(super) fn grow(&self, names: usize, each_shard: impl Fn(&dyn Fn(RevocationId))) {
+    /// To be called again and again with how many names there are. `each_of` gives each name of a shard, whose lock it holds, to what it is
+    /// called with.
+    pub(super) fn grow(&self, names: usize, each_of: impl Fn(usize, &mut dyn FnMut(RevocationId))) {
+        let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load(Ordering::Acquire);
-        let wanted = (current..LEVELS).find(|level| names <= self.len(*level) * NAMES_A_WORD).unwrap_or(current);
-        if wanted > current {
-            // From here on `add` knows of it: what it misses is in the set before its shard is gone through.
-            let words = self.words(wanted);
-            each_shard(&|id| words.add(id));
-            self.current.fetch_max(wanted, Ordering::AcqRel);
+        if names <= self.len(current) * NAMES_A_WORD || current + 1 == LEVELS {
+            return;
+        }
+        // From here on `add` knows of it: what it misses is in a shard before that is gone through.
+        let words = self.words(current + 1);
+        let mut added = 0;
+        while *filled < self.shards && added < AT_A_TIME {
+            each_of(*filled, &mut |id| {
+                words.add(id);
+                added += 1;
+            });
+            *filled += 1;
+        }
+        if *filled == self.shards {
+            self.current.store(current + 1, Ordering::Release);
+            *filled = 0;
         }
     }
 
@@ -118,6 +135,10 @@ mod tests {
         numbers.map(|number| RevocationId::new(None, Scope::Session, &number.to_string())).collect()
     }
 
+    fn of(ids: &[RevocationId], shard: usize) -> impl Iterator<Item = RevocationId> {
+        ids.iter().copied().filter(move |id| id.scaled_to(SHARDS) == shard)
+    }
+
     fn strangers(filter: &Filter) -> usize {
         ids(1_000_000..1_010_000).into_iter().filter(|id| filter.may_have(*id)).count()
     }
@@ -129,7 +150,7 @@ mod tests {
         let all = ids(0..3000);
         for (number, id) in all.iter().enumerate() {
             filter.add(*id);
-            filter.grow(number + 1, |add| all[..=number].iter().for_each(|id| add(*id)));
+            filter.grow(number + 1, |shard, add| of(&all[..=number], shard).for_each(add));
             if number % 100 == 0 {
                 assert!(all[..=number].iter().all(|id| filter.may_have(*id)), "{number}");
             }
@@ -143,20 +164,21 @@ mod tests {
     fn r68_a_shard_that_is_cleaned_keeps_what_it_is_told_and_the_others_all() {
         let filter = Filter::new(SHARDS);
         let all = ids(0..100);
-        filter.grow(1000, |_| {});
+        filter.grow(100, |_, _| {});
         all.iter().for_each(|id| filter.add(*id));
-        let of = |shard| all.iter().filter(move |id| id.scaled_to(SHARDS) == shard);
-        let (kept, gone): (Vec<_>, Vec<_>) = of(3).enumerate().partition(|(number, _)| number % 2 == 0);
-        filter.keep_only(3, kept.iter().map(|(_, id)| **id));
-        assert!(kept.iter().all(|(_, id)| filter.may_have(**id)));
-        assert!(!gone.is_empty() && gone.iter().any(|(_, id)| !filter.may_have(**id)));
-        assert!((0..SHARDS).filter(|shard| *shard != 3).flat_map(of).all(|id| filter.may_have(*id)));
+        let (kept, gone): (Vec<_>, Vec<_>) = of(&all, 3).enumerate().partition(|(number, _)| number % 2 == 0);
+        filter.keep_only(3, kept.iter().map(|(_, id)| *id));
+        assert!(kept.iter().all(|(_, id)| filter.may_have(*id)));
+        assert!(!gone.is_empty() && gone.iter().any(|(_, id)| !filter.may_have(*id)));
+        assert!(
+            (0..SHARDS).filter(|shard| *shard != 3).flat_map(|shard| of(&all, shard)).all(|id| filter.may_have(id))
+        );
     }
 
     #[test]
     fn r68_no_reader_misses_what_is_kept_while_its_shard_is_cleaned() {
         let filter = Filter::new(SHARDS);
-        let kept: Vec<_> = ids(0..100).into_iter().filter(|id| id.scaled_to(SHARDS) == 3).collect();
+        let kept: Vec<_> = of(&ids(0..100), 3).collect();
         kept.iter().for_each(|id| filter.add(*id));
         std::thread::scope(|scope| {
             let cleaning = scope.spawn(|| (0..200_000).for_each(|_| filter.keep_only(3, kept.iter().copied())));
@@ -170,11 +192,32 @@ mod tests {
     fn r68_what_is_added_while_it_grows_is_in_both() {
         let filter = Filter::new(SHARDS);
         let all = ids(0..100);
-        filter.grow(1000, |_| {
+        filter.grow(100, |shard, _| {
             // By others, after their shards were gone through.
-            all.iter().for_each(|id| filter.add(*id));
-            assert!(all.iter().all(|id| filter.may_have(*id)), "before it is asked");
+            if shard == SHARDS - 1 {
+                all.iter().for_each(|id| filter.add(*id));
+                assert!(all.iter().all(|id| filter.may_have(*id)), "before it is asked");
+            }
         });
+        assert_eq!(filter.current.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn r68_it_grows_a_part_at_a_time() {
+        let filter = Filter::new(SHARDS);
+        let all = ids(0..100);
+        all.iter().for_each(|id| filter.add(*id));
+        for shards in [8, 16] {
+            assert_eq!(filter.current.load(Ordering::Relaxed), 0);
+            filter.grow(100, |shard, add| {
+                of(&all, shard).for_each(&mut *add);
+                // There are many more of each eighth shard.
+                (0..if shard % 8 == 7 { AT_A_TIME } else { 0 }).for_each(|_| of(&all, shard).for_each(&mut *add));
+            });
+            assert_eq!(*filter.filled.lock().unwrap() % SHARDS, shards % SHARDS);
+        }
+        assert_eq!(filter.current.load(Ordering::Relaxed), 1);
+        assert!(all.iter().all(|id| filter.may_have(*id)));
         assert!(all.iter().all(|id| filter.may_have(*id)), "and after");
     }
 }

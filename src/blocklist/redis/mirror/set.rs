@@ -29,13 +29,11 @@ pub(super) struct LiveSet {
     filter: Filter,
     shards: Box<[RwLock<Table>]>,
     wide: papaya::HashMap<RevocationId, Wide>,
-    wide_writers: Mutex<()>,
-    /// Of all entries. This and the next three are changed before an entry is there, so they never say too little.
+    /// Of all entries; changed before they are there, so it never says too little.
     len: AtomicUsize,
-    /// Of what nothing is held of, nothing is looked up: an `Issuer` ends sessions, and its mirrors hold no tokens.
-    tokens: AtomicUsize,
-    sessions: AtomicUsize,
-    wides: AtomicUsize,
+    /// Of `wide`, and held by those that change it.
+    wide_len: AtomicUsize,
+    wide_writers: Mutex<()>,
     capacity: usize,
 }
 
@@ -57,11 +55,9 @@ impl LiveSet {
             filter: Filter::new(SHARDS),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             wide: papaya::HashMap::new(),
-            wide_writers: Mutex::default(),
             len: AtomicUsize::new(0),
-            tokens: AtomicUsize::new(0),
-            sessions: AtomicUsize::new(0),
-            wides: AtomicUsize::new(0),
+            wide_len: AtomicUsize::new(0),
+            wide_writers: Mutex::default(),
             capacity,
         }
     }
@@ -86,7 +82,7 @@ impl LiveSet {
     fn merge_narrow(&self, id: RevocationId, mark: Mark) -> Result<(), Full> {
         let mut shard = self.shard(id).write().unwrap_or_else(PoisonError::into_inner);
         if shard.get(id).is_none() {
-            self.take_room(self.narrow(mark))?;
+            self.take_room()?;
         }
         if shard.raise(id, mark) {
             self.filter.add(id);
@@ -101,7 +97,8 @@ impl LiveSet {
         let merged = match wide.get(&revocation.id) {
             Some(old) => Wide { cut_off: old.cut_off.merge(new.cut_off), until: old.until.max(new.until), ..new },
             None => {
-                self.take_room(&self.wides)?;
+                self.take_room()?;
+                self.wide_len.fetch_add(1, Ordering::Release);
                 new
             }
         };
@@ -109,36 +106,25 @@ impl LiveSet {
         Ok(())
     }
 
-    fn take_room(&self, among: &AtomicUsize) -> Result<(), Full> {
+    fn take_room(&self) -> Result<(), Full> {
         if self.len.fetch_add(1, Ordering::Relaxed) < self.capacity {
-            among.fetch_add(1, Ordering::Release);
             return Ok(());
         }
         self.len.fetch_sub(1, Ordering::Relaxed);
         Err(Full)
     }
 
-    fn give_room(&self, among: &AtomicUsize) {
-        among.fetch_sub(1, Ordering::Relaxed);
-        self.len.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    fn narrow(&self, mark: Mark) -> &AtomicUsize {
-        if from_mark(mark).0 == Scope::Token { &self.tokens } else { &self.sessions }
-    }
-
     /// A scope at which a token with these ids is refused.
     pub(super) fn refused(&self, ids: &TokenIds) -> Option<Scope> {
-        let any = |held: &AtomicUsize| held.load(Ordering::Acquire) > 0;
-        if any(&self.wides)
+        if self.wide_len.load(Ordering::Acquire) > 0
             && let Some((scope, _)) = ids.each().find(|(_, id)| self.has_wide(*id, ids))
         {
             return Some(scope);
         }
-        if any(&self.sessions) && ids.session().is_some_and(|session| self.has_narrow(session)) {
+        if ids.session().is_some_and(|session| self.has_narrow(session)) {
             return Some(Scope::Session);
         }
-        (any(&self.tokens) && self.has_narrow(ids.token())).then_some(Scope::Token)
+        self.has_narrow(ids.token()).then_some(Scope::Token)
     }
 
     fn has_narrow(&self, id: RevocationId) -> bool {
@@ -159,11 +145,7 @@ impl LiveSet {
             };
             if anything_over {
                 let mut shard = shard.write().unwrap_or_else(PoisonError::into_inner);
-                shard
-                    .each()
-                    .filter(|(_, mark)| !is_alive(*mark))
-                    .for_each(|(_, mark)| self.give_room(self.narrow(mark)));
-                shard.retain(is_alive);
+                self.len.fetch_sub(shard.retain(is_alive), Ordering::Relaxed);
                 self.filter.keep_only(index, shard.each().map(|(id, _)| id));
             }
         }
@@ -173,7 +155,8 @@ impl LiveSet {
             let over: Vec<_> = wide.iter().filter(|(_, entry)| entry.until <= now).map(|(id, _)| *id).collect();
             for id in over {
                 wide.remove(&id);
-                self.give_room(&self.wides);
+                self.wide_len.fetch_sub(1, Ordering::Relaxed);
+                self.len.fetch_sub(1, Ordering::Relaxed);
             }
         }
     }
@@ -205,13 +188,11 @@ impl LiveSet {
         (revocations, None)
     }
 
-    /// To be called now and then, for the filter to stay as good as it is.
+    /// To be called again and again: does a part of what is to be done for the filter to stay as good as it is.
     pub(super) fn grow_filter(&self) {
-        self.filter.grow(self.len(), |add| {
-            for shard in &self.shards {
-                let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
-                shard.each().for_each(|(id, _)| add(id));
-            }
+        self.filter.grow(self.len(), |index, add| {
+            let shard = self.shards[index].read().unwrap_or_else(PoisonError::into_inner);
+            shard.each().for_each(|(id, _)| add(id));
         });
     }
 
@@ -291,6 +272,19 @@ mod tests {
             sweep(&set, given.until);
             assert_eq!((set.refused(&ids("t")), set.len()), (None, 0), "{row:?}");
         }
+    }
+
+    #[test]
+    fn r50_a_name_that_is_revoked_at_two_scopes_hides_nothing_else() {
+        let set = LiveSet::new(10);
+        let name = RevocationId::new(None, Scope::Token, "x");
+        let at = |scope, seconds| Revocation::new(scope, name, NOW + std::time::Duration::from_secs(seconds));
+        set.merge(&at(Scope::Token, 10)).unwrap();
+        set.merge(&at(Scope::Session, 20)).unwrap();
+        assert_eq!(set.refused(&ids("x")), Some(Scope::Token));
+        sweep(&set, NOW + std::time::Duration::from_secs(30));
+        set.merge(&revocation(Scope::Session, "session", 100)).unwrap();
+        assert_eq!((set.refused(&ids("x")), set.len()), (Some(Scope::Session), 1));
     }
 
     #[test]
