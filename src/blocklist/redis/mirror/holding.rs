@@ -135,8 +135,9 @@ impl Holding {
         if proven_at_time > now + SMALL {
             return None;
         }
+        let since_start = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(NEVER);
         let by_time = now.since(proven_at_time);
-        Some(self.started.elapsed().saturating_sub(Duration::from_nanos(proven_at)).max(by_time))
+        Some(Duration::from_nanos(since_start.saturating_sub(proven_at)).max(by_time))
     }
 
     /// Everything is held that was revoked until this moment, or was read and had no room.
