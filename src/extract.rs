@@ -7,10 +7,8 @@ use axum_core::{
 use http::{Method, StatusCode, request::Parts};
 
 use crate::{
-    guard::Authenticated,
-    logout::LoggingOut,
+    guard::{Authenticated, LoggingOut, Rejection},
     middleware::{self, Nobody, Rfc6750},
-    rejection::Rejection,
 };
 
 /// The layer that makes an [`Authenticated`] or a [`LoggingOut`] did not run before this handler: the route was built without it, or

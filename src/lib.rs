@@ -88,57 +88,51 @@
 
 #![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 
-mod blocklist;
-mod by_name;
-mod claims;
-mod clock;
-mod error;
+pub mod blocklist;
+pub mod clock;
+mod compat;
+pub mod config_error;
 #[cfg(feature = "axum")]
 mod extract;
-mod guard;
+pub mod guard;
 #[cfg(doc)]
 pub mod guide;
-mod issuer;
-mod logout;
-mod meter;
-mod middleware;
-mod outage;
-mod rejection;
-mod require;
-mod token;
+pub mod issuer;
+mod json;
+pub mod keys;
+mod metrics;
+pub mod middleware;
+#[cfg(feature = "redis")]
+pub mod redis;
+mod revocation;
+mod swap;
+pub mod token;
 
 #[cfg(all(fuzzing, feature = "redis"))]
 #[doc(hidden)]
-pub use blocklist::fuzzing;
-pub use blocklist::{
-    Blocklist, CutOffFuture, Generation, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationId, Revoke,
-    RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
-};
+pub use crate::redis::fuzzing;
 #[cfg(feature = "redis")]
-pub use blocklist::{
+pub use crate::redis::{
     Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
 };
-pub use claims::{NoClaims, TokenKind};
+pub use blocklist::*;
 pub use clock::{Clock, SystemClock, Timestamp};
-pub use error::{ConfigError, ConfigErrorKind};
+pub use config_error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::{AuthenticatedRejection, MissingLayer};
-pub use guard::{Authenticated, Guard, RevocationCheck};
+pub use guard::{
+    Authenticated, ClaimList, Guard, LoggingOut, OutagePolicy, Rejection, RejectionKind, Require, Revocable,
+    RevocationCheck, danger,
+};
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
-pub use logout::{LoggingOut, Revocable};
+#[cfg(feature = "jwks")]
+pub use keys::RemoteKeys;
+pub use keys::{Algorithm, Jwks, KeyRule, KeySet, RejectedKey, RsaMinimum, SigningKey, VerifyingKey};
 pub use middleware::{
     Carriers, GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody,
     ResponseFuture, Rfc6750, SameSite, TokenCookie,
 };
-pub use outage::{OutagePolicy, danger};
-pub use rejection::{Rejection, RejectionKind};
-pub use require::{ClaimList, Require};
-#[cfg(feature = "jwks")]
-pub use token::RemoteKeys;
-pub use token::{
-    Algorithm, Jwks, KeyRule, KeySet, KindSource, OptionalClaim, RejectedKey, RsaMinimum, SigningKey, TokenCache,
-    TokenIdSource, Verifier, VerifierBuilder, VerifyingKey,
-};
+pub use token::{KindSource, NoClaims, OptionalClaim, TokenCache, TokenIdSource, TokenKind, Verifier, VerifierBuilder};
 
 /// The README's code is compiled and run with the documentation's.
 #[cfg(all(doctest, feature = "axum"))]

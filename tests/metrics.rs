@@ -285,7 +285,7 @@ async fn replay(list: &tower_jwt_blocklist::RedisBlocklist) {
     assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Replayed)));
 }
 
-const TABLE: &str = include_str!("../src/meter.rs");
+const TABLE: &str = include_str!("../src/metrics.rs");
 
 #[test]
 fn the_table_in_the_readme_is_that_of_the_code() {

@@ -1,5 +1,5 @@
 //! `RedisBlocklist` behind sentinels, in a cluster, over TLS and over a Unix socket.
-#![cfg(all(feature = "sentinel", feature = "cluster", feature = "tls"))]
+#![cfg(feature = "tls")]
 
 mod support;
 

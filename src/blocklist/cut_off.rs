@@ -3,47 +3,49 @@
 //! Every entry of every scope is one of these. They are merged by union: whatever one of two refuses, the merged one refuses,
 //! and nothing else. So the order of revocations does not matter, and none is ever taken back.
 
-use super::{RevocationId, TokenIds};
-use crate::clock::Timestamp;
+use crate::{
+    blocklist::id::{RevocationId, TokenIds},
+    clock::Timestamp,
+};
 
 /// Refuses tokens by the time they were issued at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct CutOff {
+pub(crate) struct CutOff {
     /// Up to here, every token.
-    pub(super) all: Timestamp,
+    pub(crate) all: Timestamp,
     /// Up to here, every token but those of `except`.
-    pub(super) others: Timestamp,
-    pub(super) except: Option<RevocationId>,
+    pub(crate) others: Timestamp,
+    pub(crate) except: Option<RevocationId>,
 }
 
 impl CutOff {
     /// Every token, whenever it was issued: no token can name a later time.
-    pub(super) const ALWAYS: Self = Self::up_to(Timestamp::from_millis(Timestamp::MAX_SECONDS * 1000));
+    pub(crate) const ALWAYS: Self = Self::up_to(Timestamp::from_millis(Timestamp::MAX_SECONDS * 1000));
 
-    pub(super) const fn up_to(moment: Timestamp) -> Self {
+    pub(crate) const fn up_to(moment: Timestamp) -> Self {
         Self { all: moment, others: Timestamp::from_millis(0), except: None }
     }
 
     /// The same, but for the tokens of this session.
-    pub(super) fn but_for(self, session: RevocationId) -> Self {
+    pub(crate) fn but_for(self, session: RevocationId) -> Self {
         let Self { all, others, .. } = self;
         Self { all: Timestamp::from_millis(0), others: all.max(others), except: Some(session) }
     }
 
     /// Up to when tokens with these ids are refused.
-    pub(super) fn limit(&self, ids: &TokenIds) -> Timestamp {
+    pub(crate) fn limit(&self, ids: &TokenIds) -> Timestamp {
         let is_excepted = self.except.is_some() && self.except == ids.session();
         if is_excepted { self.all } else { self.all.max(self.others) }
     }
 
     /// A token that tells only the second it was issued in could be of its first millisecond; one that tells nothing could be of
     /// any time, and is refused by every cut-off.
-    pub(super) fn refuses(&self, ids: &TokenIds) -> bool {
+    pub(crate) fn refuses(&self, ids: &TokenIds) -> bool {
         ids.issued_at().unwrap_or(Timestamp::from_millis(0)) <= self.limit(ids)
     }
 
     /// What either of the two refuses.
-    pub(super) fn merge(self, other: Self) -> Self {
+    pub(crate) fn merge(self, other: Self) -> Self {
         let (small, large) = if self.others <= other.others { (self, other) } else { (other, self) };
         let mut all = small.all.max(large.all);
         if small.except != large.except {

@@ -4,8 +4,7 @@ use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use super::{BareId, Scope};
-use crate::clock::Timestamp;
+use crate::{blocklist::Scope, clock::Timestamp, compat::BareId};
 
 /// The name of something in a store: the first 128 bits of a SHA-256 over the scope, the issuer and the id. Equal ids of
 /// different issuers, or in different scopes, have different names.
@@ -41,7 +40,7 @@ impl RevocationId {
 
     /// From what `Display` writes, and nothing else: what the scripts compare as text must not be equal here.
     #[cfg(feature = "redis")]
-    pub(super) fn from_hex(digits: &str) -> Option<Self> {
+    pub(crate) fn from_hex(digits: &str) -> Option<Self> {
         let mut bytes = [0; 16];
         if digits.len() != 32 || !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
             return None;
@@ -54,18 +53,18 @@ impl RevocationId {
 
     /// A name that nothing else has.
     #[cfg(feature = "redis")]
-    pub(super) fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map(|()| Self(bytes))
     }
 
     #[cfg(feature = "redis")]
-    pub(super) const fn from_bytes(bytes: [u8; 16]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
     /// What `Display` writes.
-    pub(super) fn hex(self) -> [u8; 32] {
+    pub(crate) fn hex(self) -> [u8; 32] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 32];
         for (byte, pair) in self.0.iter().zip(hex.chunks_exact_mut(2)) {
@@ -77,7 +76,7 @@ impl RevocationId {
 
     /// Its place among `len`, by its first bits: as even as the hash is, and ascending with the names.
     #[cfg(feature = "redis")]
-    pub(super) fn scaled_to(self, len: usize) -> usize {
+    pub(crate) fn scaled_to(self, len: usize) -> usize {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         let scaled = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) * len as u128;
         // Less than `len`.
@@ -91,7 +90,7 @@ impl RevocationId {
 }
 
 impl Scope {
-    pub(super) const fn tag(self) -> u8 {
+    pub(crate) const fn tag(self) -> u8 {
         match self {
             Self::Token => b't',
             Self::Session => b's',

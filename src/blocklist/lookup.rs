@@ -7,8 +7,10 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use super::{Outage, Status};
-use crate::meter::{self, Stopwatch};
+use crate::{
+    blocklist::{Outage, Status},
+    metrics::{self, Stopwatch},
+};
 
 type Answer = Result<Status, Outage>;
 
@@ -51,7 +53,7 @@ impl Future for Lookup {
             State::Known(answer) => *answer,
             State::Waiting(future, since) => {
                 let answer = ready!(future.as_mut().poll(context));
-                meter::waited(*since);
+                metrics::waited(*since);
                 answer
             }
         };

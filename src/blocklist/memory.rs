@@ -8,11 +8,15 @@ use std::{
 
 use foldhash::quality::RandomState;
 
-use super::{
-    Blocklist, CutOff, CutOffFuture, Generation, Lookup, Redemption, Revocation, RevocationId, Revoke, RevokeError,
-    RevokeFuture, Rotate, RotateFuture, Rotation, Scope, Status, TokenIds,
+use crate::{
+    blocklist::{
+        Blocklist, CutOff, CutOffFuture, Revocation, Revoke, RevokeError, RevokeFuture, Scope, Status,
+        id::{RevocationId, TokenIds},
+        lookup::Lookup,
+        rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation},
+    },
+    clock::{Clock, SystemClock, Timestamp},
 };
-use crate::clock::{Clock, SystemClock, Timestamp};
 
 /// Revocations in the memory of this process: for tests, for one process, for a start without Redis.
 ///

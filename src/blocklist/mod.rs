@@ -1,30 +1,20 @@
 //! Which tokens were taken back: the traits, what is asked and told through them, and the backends.
 
-mod bare;
 mod cut_off;
 mod id;
 mod lookup;
 mod memory;
-#[cfg(feature = "redis")]
-mod redis;
 mod rotation;
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
-
-pub(crate) use bare::BareId;
-use cut_off::CutOff;
+pub(crate) use cut_off::CutOff;
 pub use id::{RevocationId, TokenIds};
 pub use lookup::Lookup;
 pub use memory::MemoryBlocklist;
-#[cfg(all(fuzzing, feature = "redis"))]
-pub use redis::fuzzing;
-#[cfg(feature = "redis")]
-pub use redis::{
-    Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
-};
 pub use rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation};
 
-use crate::{clock::Timestamp, meter};
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::{clock::Timestamp, compat::BareId, metrics};
 
 /// What is revoked at once: the smallest unit first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -161,6 +151,13 @@ impl Revocation {
         self
     }
 
+    /// Replaces which tokens of it are refused.
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_cut_off(mut self, cut_off: CutOff) -> Self {
+        self.cut_off = cut_off;
+        self
+    }
+
     /// All but the tokens of this session.
     pub fn except_session(mut self, session: RevocationId) -> Self {
         self.cut_off = self.cut_off.but_for(session);
@@ -177,15 +174,31 @@ impl Revocation {
         self.id
     }
 
+    /// Which tokens of it are refused, by when they were issued.
+    pub(crate) fn cut_off(&self) -> CutOff {
+        self.cut_off
+    }
+
+    /// The presented token's own id, and when its entry may be forgotten.
+    #[cfg(feature = "redis")]
+    pub(crate) fn bare(&self) -> Option<(BareId, Timestamp)> {
+        self.bare
+    }
+
+    /// Why, for the program's log and the store's: see [`because`](Self::because).
+    pub fn reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
     /// When the entry may be forgotten.
     pub fn until(&self) -> Timestamp {
         self.until
     }
 
     /// For backends: what became of it, passed on.
-    fn reported(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
+    pub(crate) fn reported(&self, outcome: Result<(), RevokeError>) -> Result<(), RevokeError> {
         let (scope, outcome_name) = (self.scope.as_str(), outcome.map_or_else(RevokeError::as_str, |()| "stored"));
-        meter::revoked(scope, outcome_name);
+        metrics::revoked(scope, outcome_name);
         if let Some(reason) = self.reason {
             tracing::info!(scope, reason, outcome = outcome_name, "revoked");
         }

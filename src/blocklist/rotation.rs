@@ -2,8 +2,13 @@
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use super::{Revocation, RevocationId, Revoke, RevokeError, Scope, TokenIds};
-use crate::clock::Timestamp;
+use crate::{
+    blocklist::{
+        Revocation, Revoke, RevokeError, Scope,
+        id::{RevocationId, TokenIds},
+    },
+    clock::Timestamp,
+};
 
 /// Redeems refresh tokens: each once.
 ///
@@ -75,7 +80,7 @@ impl Redemption {
     /// A logout comes first: it has no grace. A store that knows nothing, or less than the token says, has lost what it knew: the
     /// token is genuine, so its generation was reached, and its word is taken. The proposed successor is that of the store already
     /// when the same use is sent again because its answer was lost on the way.
-    pub(super) fn decide(&self, revoked: Option<Scope>, newest: Option<Generation>) -> Rotation {
+    pub(crate) fn decide(&self, revoked: Option<Scope>, newest: Option<Generation>) -> Rotation {
         if let Some(scope) = revoked {
             return Rotation::Revoked(scope);
         }
@@ -96,7 +101,7 @@ impl Redemption {
     }
 
     /// What is stored when the token turns out to be in two hands.
-    pub(super) fn theft(&self) -> Revocation {
+    pub(crate) fn theft(&self) -> Revocation {
         Revocation::new(Scope::Session, self.session, self.revoked_until)
     }
 }

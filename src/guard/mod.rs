@@ -1,6 +1,17 @@
 //! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
 
+mod logging_out;
+mod outage_policy;
+mod rejection;
+mod requirements;
 mod watch;
+
+pub use logging_out::{LoggingOut, Revocable};
+pub use outage_policy::{OutagePolicy, danger};
+pub(crate) use rejection::Reason;
+pub use rejection::{Rejection, RejectionKind};
+pub(crate) use requirements::Demands;
+pub use requirements::{ClaimList, Require};
 
 use std::{
     fmt,
@@ -12,12 +23,12 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
-    claims::{NoClaims, TokenKind},
     clock::Timestamp,
-    meter,
-    outage::{Allowance, OutagePolicy},
-    rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, Payload, RegisteredClaims, Verified, VerifiedTokens, Verifier, token68},
+    guard::outage_policy::Allowance,
+    metrics,
+    token::{
+        KEPT_AFTER_EXPIRY, NoClaims, Payload, RegisteredClaims, TokenKind, Verified, VerifiedTokens, Verifier, token68,
+    },
 };
 
 /// Verifies a token, its kind and that it was not revoked.
@@ -132,7 +143,7 @@ impl Guard {
     ) -> Result<Authenticated<X>, Rejection> {
         match answer {
             Ok(_) => self.allowance.answered(),
-            Err(outage) => meter::unanswered(outage.as_str()),
+            Err(outage) => metrics::unanswered(outage.as_str()),
         }
         let revocation = match answer {
             Ok(Status::NotRevoked) => RevocationCheck::Passed,
@@ -146,7 +157,7 @@ impl Guard {
 
     /// Called once for each request that is let through with a token.
     pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
-        meter::checked(self.expected.as_str(), authenticated.1.outcome());
+        metrics::checked(self.expected.as_str(), authenticated.1.outcome());
     }
 
     /// The time, by the verifier's clock.
@@ -167,7 +178,7 @@ impl Guard {
     /// Called once for each request that is refused.
     pub(crate) fn reject(&self, reason: Reason) -> Rejection {
         let rejection = Rejection::new(self.expected, reason);
-        meter::checked(self.expected.as_str(), rejection.reason());
+        metrics::checked(self.expected.as_str(), rejection.reason());
         rejection
     }
 }
@@ -391,7 +402,8 @@ mod tests {
     use crate::{
         blocklist::MemoryBlocklist,
         issuer::Issuer,
-        token::{Algorithm, KeySet, SigningKey, TokenCache},
+        keys::{Algorithm, KeySet, SigningKey},
+        token::TokenCache,
     };
 
     thread_local! {

@@ -2,9 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use super::{Authenticated, Guard};
 use crate::{
-    rejection::{Reason, Rejection},
+    guard::{
+        Authenticated, Guard,
+        rejection::{Reason, Rejection},
+    },
     token::VerifyError,
 };
 

@@ -2,12 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Issuer, Shared, mint::Mint};
 use crate::{
     blocklist::Rotate,
-    claims::NoClaims,
-    error::ConfigError,
-    token::{Signer, SigningKey, Swap, Verifier},
+    config_error::ConfigError,
+    issuer::{Issuer, Shared, mint::Mint},
+    keys::SigningKey,
+    swap::Swap,
+    token::{NoClaims, Signer, Verifier},
 };
 
 /// Settings of an [`Issuer`].
@@ -23,7 +24,7 @@ pub struct IssuerBuilder {
 }
 
 impl IssuerBuilder {
-    pub(super) fn new(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> Self {
+    pub(crate) fn new(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> Self {
         Self {
             verifier,
             key,
@@ -99,7 +100,7 @@ impl IssuerBuilder {
 }
 
 /// The verifier accepts a token of each kind.
-pub(super) fn self_test(mint: &Mint) -> Result<(), ConfigError> {
+pub(crate) fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
         ConfigError::setting(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \

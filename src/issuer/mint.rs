@@ -10,12 +10,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::IssueError;
 use crate::{
     blocklist::Generation,
-    claims::TokenKind,
     clock::Timestamp,
-    token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, SigningKey, Swap, Verifier},
+    issuer::error::IssueError,
+    keys::SigningKey,
+    swap::Swap,
+    token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, TokenKind, Verifier},
 };
 
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
@@ -38,32 +39,32 @@ pub struct TokenPair {
 }
 
 /// What all tokens of one login have in common.
-pub(super) struct Session<'a> {
-    pub(super) issuer: Option<&'a str>,
-    pub(super) subject: Option<&'a str>,
-    pub(super) id: &'a str,
+pub(crate) struct Session<'a> {
+    pub(crate) issuer: Option<&'a str>,
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) id: &'a str,
     /// When its login was: what a cut-off is compared with.
-    pub(super) began_at: Timestamp,
+    pub(crate) began_at: Timestamp,
 }
 
 /// What mints: the key, and the verifier that will read what it signs.
-pub(super) struct Mint {
-    pub(super) verifier: Arc<Verifier>,
-    pub(super) signer: Swap<Signer>,
-    pub(super) access_lifetime: Duration,
-    pub(super) refresh_lifetime: Duration,
-    pub(super) session_lifetime: Duration,
+pub(crate) struct Mint {
+    pub(crate) verifier: Arc<Verifier>,
+    pub(crate) signer: Swap<Signer>,
+    pub(crate) access_lifetime: Duration,
+    pub(crate) refresh_lifetime: Duration,
+    pub(crate) session_lifetime: Duration,
 }
 
 impl Mint {
     /// The same with another key.
-    pub(super) fn with_key(&self, key: SigningKey) -> Self {
+    pub(crate) fn with_key(&self, key: SigningKey) -> Self {
         let signer = Swap::new(Signer::new(key, &self.verifier));
         Self { verifier: Arc::clone(&self.verifier), signer, ..*self }
     }
 
     /// The first tokens of a new session.
-    pub(super) fn first_pair<X: Serialize>(
+    pub(crate) fn first_pair<X: Serialize>(
         &self,
         subject: &str,
         session_id: &str,
@@ -79,7 +80,7 @@ impl Mint {
     }
 
     /// An access token of now, and the refresh token of this generation.
-    pub(super) fn pair<X: Serialize>(
+    pub(crate) fn pair<X: Serialize>(
         &self,
         session: &Session<'_>,
         generation: &Generation,
@@ -101,7 +102,7 @@ impl Mint {
     }
 
     /// The same for the same generation, whenever it is asked for.
-    pub(super) fn refresh<X: Serialize>(
+    pub(crate) fn refresh<X: Serialize>(
         &self,
         session: &Session<'_>,
         generation: &Generation,
@@ -112,7 +113,7 @@ impl Mint {
     }
 
     /// When a session that began then is over: no token of it ends later.
-    pub(super) fn end_of_session(&self, began_at: Timestamp) -> Timestamp {
+    pub(crate) fn end_of_session(&self, began_at: Timestamp) -> Timestamp {
         (began_at + self.session_lifetime).whole_seconds()
     }
 
@@ -198,14 +199,14 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 }
 
 /// Nobody guesses them, and no two are equal.
-pub(super) fn random_bits() -> Result<u128, IssueError> {
+pub(crate) fn random_bits() -> Result<u128, IssueError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| IssueError::Random)?;
     Ok(u128::from_be_bytes(bytes))
 }
 
 /// An id as it is written in a token: in base64url.
-pub(super) fn id_text(bits: u128) -> String {
+pub(crate) fn id_text(bits: u128) -> String {
     URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
 }
 

@@ -5,6 +5,11 @@ mod error;
 mod mint;
 mod refresh;
 
+pub use builder::IssuerBuilder;
+pub use error::IssueError;
+pub use mint::{MintedToken, TokenPair};
+pub use refresh::Refreshed;
+
 use std::{
     fmt,
     sync::Arc,
@@ -13,19 +18,14 @@ use std::{
 
 use serde::Serialize;
 
-pub use builder::IssuerBuilder;
-pub use error::IssueError;
-use mint::{Mint, id_text, random_bits};
-pub use mint::{MintedToken, TokenPair};
-pub use refresh::Refreshed;
-
 use crate::{
     blocklist::{Revocation, RevocationId, RevokeError, Rotate, Scope, TokenIds},
     clock::Timestamp,
-    error::ConfigError,
-    guard::Authenticated,
-    logout::Revocable,
-    token::{KEPT_AFTER_EXPIRY, SigningKey, Verifier},
+    config_error::ConfigError,
+    guard::{Authenticated, Revocable},
+    issuer::mint::{Mint, id_text, random_bits},
+    keys::SigningKey,
+    token::{KEPT_AFTER_EXPIRY, Verifier},
 };
 
 /// Mints the tokens that a [`Verifier`] accepts, and takes them back.

@@ -2,18 +2,17 @@
 
 use serde::Serialize;
 
-use super::{
-    IssueError, Issuer, TokenPair,
-    mint::{Session, random_bits},
-};
 use crate::{
     blocklist::{Outage, Redemption, RevokeError, Rotation, Scope},
-    claims::TokenKind,
     clock::Timestamp,
-    guard::Authenticated,
-    meter,
-    rejection::{Reason, Rejection},
-    token::{KEPT_AFTER_EXPIRY, VerifyError},
+    guard::{Authenticated, Reason, Rejection},
+    issuer::{
+        Issuer,
+        error::IssueError,
+        mint::{Session, TokenPair, random_bits},
+    },
+    metrics,
+    token::{KEPT_AFTER_EXPIRY, TokenKind, VerifyError},
 };
 
 /// What became of a refresh token. Only [`pair`](Self::pair) has tokens in it, and the rest is answered with 401.
@@ -107,7 +106,7 @@ impl Issuer {
                 Refreshed::Repeated(TokenPair { refresh: mint.refresh(&session, &first, claims)?, ..pair })
             }
             Rotation::Replayed => {
-                meter::replayed();
+                metrics::replayed();
                 tracing::warn!("a refresh token was used again after it had been redeemed: its session is revoked");
                 Refreshed::Replayed
             }

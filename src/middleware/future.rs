@@ -13,12 +13,15 @@ use pin_project_lite::pin_project;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{
-    body::ResponseBody,
-    carriers::Finish,
-    policy::{Policy, identify},
+use crate::{
+    blocklist::Lookup,
+    guard::Facts,
+    middleware::{
+        policy::{Policy, identify},
+        reject::ResponseBody,
+        sources::Finish,
+    },
 };
-use crate::{blocklist::Lookup, guard::Facts};
 
 pin_project! {
     /// The answer of a [`JwtBlocklist`](crate::JwtBlocklist), to come.
@@ -46,26 +49,26 @@ pin_project! {
 }
 
 /// What is needed once the blocklist has answered. `inner` is the service that was polled ready.
-pub(super) struct Waiting<S, X, B> {
-    pub(super) candidate: Arc<Facts<X>>,
-    pub(super) request: Request<B>,
-    pub(super) inner: S,
-    pub(super) policy: Arc<Policy<X>>,
+pub(crate) struct Waiting<S, X, B> {
+    pub(crate) candidate: Arc<Facts<X>>,
+    pub(crate) request: Request<B>,
+    pub(crate) inner: S,
+    pub(crate) policy: Arc<Policy<X>>,
 }
 
 impl<S, X, B> ResponseFuture<S, X, B>
 where
     S: Service<Request<B>>,
 {
-    pub(super) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: Finish) -> Self {
+    pub(crate) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: Finish) -> Self {
         Self { state: State::Checking { lookup, waiting: Some(Box::new(waiting)) }, finish }
     }
 
-    pub(super) fn calling(future: S::Future, finish: Finish) -> Self {
+    pub(crate) fn calling(future: S::Future, finish: Finish) -> Self {
         Self { state: State::Calling { future }, finish }
     }
 
-    pub(super) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
+    pub(crate) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
         Self { state: State::Refused { response: Some(Box::new(response)) }, finish }
     }
 }

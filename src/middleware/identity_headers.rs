@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 
 /// Whether a request keeps the headers in which a proxy tells who the user is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum IdentityHeaders {
+pub(crate) enum IdentityHeaders {
     Removed,
     Kept,
 }
@@ -30,7 +30,7 @@ const NAMES: [&str; 36] = [
 ];
 
 /// Takes them all out, where there are any.
-pub(super) fn remove(headers: &mut HeaderMap) {
+pub(crate) fn remove(headers: &mut HeaderMap) {
     while let Some(name) = headers.keys().find(|name| names_a_user(name)).cloned() {
         headers.remove(name);
     }

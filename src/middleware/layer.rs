@@ -3,21 +3,17 @@ use std::{fmt, sync::Arc};
 use http::HeaderName;
 use tower_layer::Layer;
 
-use super::{
-    carriers::Carriers,
-    identity_headers::IdentityHeaders,
-    policy::{Absence, Front, Policy, Preflights},
-    render::RenderRejection,
-    rfc6750::Rfc6750,
-    service::JwtBlocklist,
-};
 use crate::{
     blocklist::Blocklist,
-    claims::{NoClaims, TokenKind},
-    guard::{Authenticated, Guard},
-    outage::OutagePolicy,
-    require::{Demands, Require},
-    token::{TokenCache, VerifiedTokens, Verifier},
+    guard::{Authenticated, Demands, Guard, OutagePolicy, Require},
+    middleware::{
+        identity_headers::IdentityHeaders,
+        policy::{Absence, Front, Policy, Preflights},
+        reject::{RenderRejection, Rfc6750},
+        service::JwtBlocklist,
+        sources::Carriers,
+    },
+    token::{NoClaims, TokenCache, TokenKind, VerifiedTokens, Verifier},
 };
 
 /// Lets a request through to the inner service only with a genuine token of the right kind that nobody has revoked.

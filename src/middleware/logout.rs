@@ -12,19 +12,15 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{
-    body::ResponseBody,
-    carriers::Carriers,
-    future::ResponseFuture,
-    identity_headers,
-    render::{RenderRejection, refuse},
-    rfc6750::Rfc6750,
-};
 use crate::{
-    claims::NoClaims,
-    logout::LoggingOut,
-    rejection::Reason,
-    token::{Verifier, token68},
+    guard::{LoggingOut, Reason},
+    middleware::{
+        future::ResponseFuture,
+        identity_headers,
+        reject::{RenderRejection, ResponseBody, Rfc6750, refuse},
+        sources::Carriers,
+    },
+    token::{NoClaims, Verifier, token68},
 };
 
 /// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has

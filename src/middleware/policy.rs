@@ -9,55 +9,53 @@ use http::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{
-    carriers::{Carrier, Carriers},
-    identity_headers::{self, IdentityHeaders},
-    render::{RenderRejection, refuse},
-};
 use crate::{
-    guard::{Authenticated, Check, Facts, Guard},
-    meter,
-    rejection::{Reason, Rejection},
-    require::Demands,
+    guard::{Authenticated, Check, Demands, Facts, Guard, Reason, Rejection},
+    metrics,
+    middleware::{
+        identity_headers::{self, IdentityHeaders},
+        reject::{RenderRejection, refuse},
+        sources::{Carrier, Carriers},
+    },
     token::{TokenCache, VerifiedTokens},
 };
 
-pub(super) struct Policy<X> {
-    pub(super) guard: Guard,
-    pub(super) demands: Demands<X>,
-    pub(super) front: Front,
-    pub(super) token_cache: TokenCache,
+pub(crate) struct Policy<X> {
+    pub(crate) guard: Guard,
+    pub(crate) demands: Demands<X>,
+    pub(crate) front: Front,
+    pub(crate) token_cache: TokenCache,
     /// Shared by clones: guard and `X` are the same in all of them, and what a layer asks beyond is asked anew each time.
-    pub(super) seen: VerifiedTokens<Facts<X>>,
+    pub(crate) seen: VerifiedTokens<Facts<X>>,
 }
 
 /// What has to do with HTTP alone.
 #[derive(Clone)]
-pub(super) struct Front {
-    pub(super) renderer: Arc<dyn RenderRejection>,
-    pub(super) carriers: Carriers,
-    pub(super) absence: Absence,
-    pub(super) preflights: Preflights,
-    pub(super) identity_headers: IdentityHeaders,
-    pub(super) removed_headers: Vec<HeaderName>,
+pub(crate) struct Front {
+    pub(crate) renderer: Arc<dyn RenderRejection>,
+    pub(crate) carriers: Carriers,
+    pub(crate) absence: Absence,
+    pub(crate) preflights: Preflights,
+    pub(crate) identity_headers: IdentityHeaders,
+    pub(crate) removed_headers: Vec<HeaderName>,
 }
 
 /// What it means that a request carries no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Absence {
+pub(crate) enum Absence {
     Refused,
     Anonymous,
 }
 
 /// Whether a CORS preflight needs a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Preflights {
+pub(crate) enum Preflights {
     Checked,
     Exempt,
 }
 
 /// What becomes of a request.
-pub(super) enum Verdict<X> {
+pub(crate) enum Verdict<X> {
     /// It goes on, with the proof of who sends it, or as nobody's.
     Admit(Option<Authenticated<X>>),
     Refuse(Rejection),
@@ -71,7 +69,7 @@ pub(crate) struct Nobody<X>(Arc<Policy<X>>);
 
 impl<X: DeserializeOwned> Policy<X> {
     /// The verdict, and what carried the token.
-    pub(super) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<Carrier>) {
+    pub(crate) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<Carrier>) {
         match self.front.carriers.find(request, self.guard.max_token_bytes()) {
             Err(Reason::NoToken) if self.front.absence == Absence::Anonymous => (self.nobody("anonymous"), None),
             Err(Reason::NoToken) if self.front.preflights == Preflights::Exempt && is_preflight(request) => {
@@ -97,18 +95,18 @@ impl<X: DeserializeOwned> Policy<X> {
     }
 
     fn nobody(&self, outcome: &'static str) -> Verdict<X> {
-        meter::checked(self.guard.expected().as_str(), outcome);
+        metrics::checked(self.guard.expected().as_str(), outcome);
         Verdict::Admit(None)
     }
 }
 
 impl<X> Policy<X> {
-    pub(super) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+    pub(crate) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
         refuse(&*self.front.renderer, rejection, method)
     }
 
     /// Takes out of a request what the inner service must neither see nor believe.
-    pub(super) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+    pub(crate) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
         if self.front.identity_headers == IdentityHeaders::Removed {
             identity_headers::remove(request.headers_mut());
         }
@@ -130,7 +128,7 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
 }
 
 /// Puts who sends a request in place of any who was there before.
-pub(super) fn identify<X>(policy: &Arc<Policy<X>>, extensions: &mut Extensions, user: Option<Authenticated<X>>)
+pub(crate) fn identify<X>(policy: &Arc<Policy<X>>, extensions: &mut Extensions, user: Option<Authenticated<X>>)
 where
     X: Send + Sync + 'static,
 {

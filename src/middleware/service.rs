@@ -10,12 +10,15 @@ use http_body::Body;
 use serde::de::DeserializeOwned;
 use tower_service::Service;
 
-use super::{
-    body::ResponseBody,
-    future::{ResponseFuture, Waiting},
-    policy::{Policy, Verdict, identify},
+use crate::{
+    guard::Check,
+    middleware::{
+        future::{ResponseFuture, Waiting},
+        policy::{Policy, Verdict, identify},
+        reject::ResponseBody,
+    },
+    token::NoClaims,
 };
-use crate::{claims::NoClaims, guard::Check};
 
 /// The service that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) puts around another.
 pub struct JwtBlocklist<S, X = NoClaims> {
@@ -24,7 +27,7 @@ pub struct JwtBlocklist<S, X = NoClaims> {
 }
 
 impl<S, X> JwtBlocklist<S, X> {
-    pub(super) fn new(inner: S, policy: Arc<Policy<X>>) -> Self {
+    pub(crate) fn new(inner: S, policy: Arc<Policy<X>>) -> Self {
         Self { inner, policy }
     }
 

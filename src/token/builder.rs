@@ -4,20 +4,20 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jsonwebtoken::crypto::CryptoProvider;
 
-use super::{
-    TokenIdSource,
-    key_set::KeySet,
-    keys::{RsaMinimum, VerifyingKey},
-    kind::KindSource,
-    provider,
-    rules::{Issuers, Presence, Rules},
-    trust::Parties,
-    tutorial::Tutorial,
-    verifier::Verifier,
-};
 use crate::{
     clock::{Clock, SystemClock},
-    error::ConfigError,
+    compat::Tutorial,
+    config_error::ConfigError,
+    keys::{KeySet, RsaMinimum, VerifyingKey, provider},
+    token::{
+        TokenIdSource,
+        claims::{
+            kind::KindSource,
+            rules::{Issuers, Presence, Rules},
+        },
+        trusted_issuers::Parties,
+        verifier::Verifier,
+    },
 };
 
 /// The claims this crate reads or writes itself: no application claim may have one of these names.
@@ -68,7 +68,7 @@ pub struct VerifierBuilder {
     session_id: Presence,
     token_id: TokenIdSource,
     kind: KindSource,
-    pub(super) tutorial: Tutorial,
+    pub(crate) tutorial: Tutorial,
     provider: Option<&'static CryptoProvider>,
     clock: Arc<dyn Clock>,
 }
@@ -80,7 +80,7 @@ enum Expected {
 }
 
 impl VerifierBuilder {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             keys: Vec::new(),
             key_set: None,

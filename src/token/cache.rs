@@ -8,7 +8,7 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-use crate::meter;
+use crate::metrics;
 
 /// Whether a layer keeps the tokens that it has verified, so that it need not check their signature again.
 ///
@@ -64,7 +64,7 @@ impl<T> VerifiedTokens<T> {
     pub(crate) fn get(&self, token: &[u8], generation: u64) -> Option<Arc<T>> {
         let kept = self.0.as_ref()?.get(token)?;
         if kept.generation == generation {
-            meter::token_cache("hit");
+            metrics::token_cache("hit");
             return Some(kept.facts);
         }
         self.forget(token);
@@ -74,7 +74,7 @@ impl<T> VerifiedTokens<T> {
     /// Keeps a token that was verified with the keys of this generation. It may push out others, or not be kept at all.
     pub(crate) fn keep(&self, token: &[u8], generation: u64, facts: &Arc<T>) {
         if let Some(cache) = &self.0 {
-            meter::token_cache("miss");
+            metrics::token_cache("miss");
             cache.insert(token.into(), Kept { facts: Arc::clone(facts), generation });
         }
     }

@@ -1,49 +1,24 @@
 //! Tokens: the only folder that names jsonwebtoken.
 
-mod algorithm;
 mod builder;
 mod cache;
-mod header;
-mod json;
-mod jwk;
-mod jwks;
-mod key_format;
-mod key_set;
-mod keys;
-mod kind;
-mod payload;
-mod provider;
-#[cfg(feature = "jwks")]
-mod remote;
-mod roca;
-mod rules;
-mod secret;
+mod claims;
 mod signer;
-mod swap;
-mod token68;
-mod trust;
-mod tutorial;
+mod trusted_issuers;
 mod verifier;
 #[cfg(test)]
 mod wycheproof;
 
-pub use algorithm::Algorithm;
 pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;
-pub(crate) use json::Member;
-pub use jwk::KeyRule;
-pub use jwks::{Jwks, RejectedKey};
-pub use key_set::KeySet;
-pub use keys::{RsaMinimum, SigningKey, VerifyingKey};
-pub use kind::KindSource;
-pub(crate) use payload::Payload;
-#[cfg(feature = "jwks")]
-pub use remote::RemoteKeys;
+pub use claims::kind::KindSource;
+pub(crate) use claims::payload::Payload;
+pub(crate) use claims::rules::{Issuers, Presence, Rules};
+pub(crate) use claims::token68::token68;
+pub use claims::{NoClaims, TokenKind};
 pub(crate) use signer::Signer;
-pub(crate) use swap::Swap;
-pub(crate) use token68::token68;
 pub use verifier::Verifier;
 pub(crate) use verifier::{RegisteredClaims, Verified};
 

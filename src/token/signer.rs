@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::crypto::CryptoProvider;
 use serde_json::{Map, Value, json};
 
-use super::{keys::SigningKey, verifier::Verifier};
+use crate::{keys::SigningKey, token::verifier::Verifier};
 
 /// A signing key and the cryptography that uses it.
 pub(crate) struct Signer {

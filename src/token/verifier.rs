@@ -7,21 +7,22 @@ use jsonwebtoken::crypto::CryptoProvider;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::{
-    VerifyError,
-    builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
-    header::{Header, Typ},
-    key_set::KeySet,
-    keys::VerifyingKey,
-    kind::KindSource,
-    payload::Payload,
-    rules::{Issuers, Rules},
-    trust::Parties,
-};
 use crate::{
-    claims::TokenKind,
     clock::{Clock, Timestamp},
-    error::ConfigError,
+    config_error::ConfigError,
+    keys::{KeySet, VerifyingKey},
+    token::{
+        VerifyError,
+        builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
+        claims::{
+            TokenKind,
+            header::{Header, Typ},
+            kind::KindSource,
+            payload::Payload,
+            rules::{Issuers, Rules},
+        },
+        trusted_issuers::Parties,
+    },
 };
 
 /// Decides whether a token is genuine and what it says. Built once, shared by every layer and by the
@@ -60,13 +61,13 @@ use crate::{
 /// # }
 /// ```
 pub struct Verifier {
-    pub(super) parties: Parties,
-    pub(super) rules: Rules,
+    pub(crate) parties: Parties,
+    pub(crate) rules: Rules,
     /// For tokens whose `typ` does not tell the kind, where other rules hold for those.
-    pub(super) rules_without_typ: Option<Rules>,
-    pub(super) max_token_bytes: usize,
-    pub(super) provider: &'static CryptoProvider,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(crate) rules_without_typ: Option<Rules>,
+    pub(crate) max_token_bytes: usize,
+    pub(crate) provider: &'static CryptoProvider,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// A genuine token's claims, and `X`, those of the application.
@@ -158,7 +159,7 @@ impl Verifier {
         }
     }
 
-    pub(super) fn check_signature(
+    pub(crate) fn check_signature(
         &self,
         key: &VerifyingKey,
         signed: &str,
@@ -170,7 +171,7 @@ impl Verifier {
     }
 
     /// Every key is loaded by the provider once, and must refuse a signature that is none.
-    pub(super) fn self_test(&self) -> Result<(), ConfigError> {
+    pub(crate) fn self_test(&self) -> Result<(), ConfigError> {
         for key in self.parties.iter().flat_map(|party| party.keys.load().to_vec()) {
             (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key).map_err(|_| {
                 ConfigError::provider(format!("the cryptography in use cannot load this {} key", key.algorithm))
@@ -253,7 +254,7 @@ impl Verifier {
 }
 
 /// Strict base64url without padding (RFC 7515 §2): other alphabets, padding, blanks and stray trailing bits are refused.
-pub(super) fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
+pub(crate) fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Shape)
 }
 

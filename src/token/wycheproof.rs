@@ -5,14 +5,14 @@ use std::{fs, path::Path};
 
 use serde_json::Value;
 
-use super::{
-    Algorithm, VerifyError,
-    header::Header,
-    jwks::Jwks,
-    key_set::KeySet,
-    keys::VerifyingKey,
-    trust::Party,
-    verifier::{Verifier, decode},
+use crate::{
+    keys::{Algorithm, Jwks, KeySet, VerifyingKey},
+    token::{
+        VerifyError,
+        claims::header::Header,
+        trusted_issuers::Party,
+        verifier::{Verifier, decode},
+    },
 };
 
 /// The vectors are not part of this repository. `None`, and a line that says so, where they are not beside it.

@@ -2,7 +2,6 @@
 //! and G5).
 #![cfg(feature = "redis")]
 
-#[cfg(feature = "sentinel")]
 mod failover;
 mod faults;
 mod history;

@@ -8,8 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::*;
-use crate::blocklist::CutOff;
+use crate::blocklist::{CutOff, rotation::*};
 
 const GRACE: Duration = Duration::from_secs(10);
 const BEGAN: Timestamp = Timestamp::from_millis(1_000_000);

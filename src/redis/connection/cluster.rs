@@ -1,0 +1,86 @@
+//! Redis Cluster: which node has our slot. All our keys have one tag, so there is one slot, and one node to talk to.
+
+use std::time::Duration;
+
+use redis::{RedisResult, Value};
+use tokio::time::timeout;
+
+use crate::redis::connection::{
+    dial::DialError,
+    host::{Connector, Host},
+};
+
+/// How long one node may take to say who has the slot. One that does not is left out.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// The master that has the slot of this key, in the eyes of the first node that answers.
+pub(crate) async fn owner(seeds: &[Host], connector: &Connector, key: &str) -> Result<Host, DialError> {
+    let mut error = DialError::NoClusterNode;
+    for seed in seeds {
+        match timeout(PATIENCE, ask(seed, connector, key)).await {
+            Ok(Ok(Some(owner))) => return Ok(owner),
+            Ok(Ok(None)) => error = DialError::NoSlotOwner,
+            Ok(Err(refusal)) => error = DialError::of(&refusal),
+            Err(_) => {}
+        }
+    }
+    Err(error)
+}
+
+async fn ask(seed: &Host, connector: &Connector, key: &str) -> RedisResult<Option<Host>> {
+    let mut connection = connector.connect(seed).await?;
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("CLUSTER").arg("KEYSLOT").arg(key);
+    pipeline.cmd("CLUSTER").arg("SLOTS");
+    let (slot, ranges): (u16, Vec<Value>) = pipeline.query_async(&mut connection).await?;
+    Ok(ranges.iter().find_map(|range| master_of(range, slot, seed)))
+}
+
+/// A range is `[first slot, last slot, [name, port, ..] of its master, ..]`.
+fn master_of(range: &Value, slot: u16, asked: &Host) -> Option<Host> {
+    let Value::Array(range) = range else { return None };
+    let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = range.as_slice() else { return None };
+    if !(*first..=*last).contains(&i64::from(slot)) {
+        return None;
+    }
+    let [name, Value::Int(port), ..] = master.as_slice() else { return None };
+    let port = u16::try_from(*port).ok()?;
+    match (name, asked) {
+        (Value::BulkString(name), _) if !name.is_empty() && name != b"?" => {
+            Some(Host::tcp(String::from_utf8(name.clone()).ok()?, port))
+        }
+        // A node that does not know its own name is the one that was asked.
+        (_, Host::Tcp { name, .. }) => Some(Host::tcp(name.clone(), port)),
+        (_, Host::Unix(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_owner_is_read_from_the_range_of_the_slot() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let range = |first, last, name: Value| {
+            let master = Value::Array(vec![name, Value::Int(7001), text("id"), Value::Array(vec![])]);
+            let replica = Value::Array(vec![text("replica"), Value::Int(7002), text("id")]);
+            Value::Array(vec![Value::Int(first), Value::Int(last), master, replica])
+        };
+        let seed = Host::tcp("seed", 7000);
+        let rows = [
+            ("inside", range(5, 9, text("node")), Some(Host::tcp("node", 7001))),
+            ("its first", range(7, 9, text("node")), Some(Host::tcp("node", 7001))),
+            ("its last", range(5, 7, text("node")), Some(Host::tcp("node", 7001))),
+            ("before", range(8, 9, text("node")), None),
+            ("after", range(5, 6, text("node")), None),
+            ("without a name", range(5, 9, text("")), Some(Host::tcp("seed", 7001))),
+            ("with nil for a name", range(5, 9, Value::Nil), Some(Host::tcp("seed", 7001))),
+            ("with an unknown name", range(5, 9, text("?")), Some(Host::tcp("seed", 7001))),
+            ("something else", Value::Okay, None),
+        ];
+        for (name, range, expected) in rows {
+            assert_eq!(master_of(&range, 7, &seed), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Whether Redis has lost revocations, and how they are restored.
+
+pub(crate) mod audit;
+pub(crate) mod recover;

@@ -1,0 +1,97 @@
+//! One entry of the log: a revocation in as few bytes as it takes.
+//!
+//! `<scope> <id: 16> <until: 8>`, then `<all: 8>` if tokens issued later are not refused, then `<others: 8> <except: 16>` if a
+//! session is spared. Times are milliseconds since the Unix epoch, big-endian.
+
+use crate::{
+    blocklist::{CutOff, Revocation, RevocationId, Scope},
+    clock::Timestamp,
+};
+
+/// What is written to the log about a revocation.
+pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
+    let CutOff { all, others, except } = revocation.cut_off();
+    let mut packed = Vec::with_capacity(49);
+    packed.push(revocation.scope().tag());
+    packed.extend_from_slice(revocation.id().as_bytes());
+    packed.extend_from_slice(&revocation.until().as_millis().to_be_bytes());
+    if revocation.cut_off() != CutOff::ALWAYS {
+        packed.extend_from_slice(&all.as_millis().to_be_bytes());
+    }
+    if let Some(session) = except {
+        packed.extend_from_slice(&others.as_millis().to_be_bytes());
+        packed.extend_from_slice(session.as_bytes());
+    }
+    packed
+}
+
+/// Reads what [`pack`] wrote; `None` for anything else.
+pub(crate) fn unpack(packed: &[u8]) -> Option<Revocation> {
+    let (tag, rest) = packed.split_first()?;
+    let scope = [Scope::Token, Scope::Session, Scope::Subject, Scope::Issuer].into_iter().find(|s| s.tag() == *tag)?;
+    let (id, rest) = take_id(rest)?;
+    let (until, rest) = take_time(rest)?;
+    let revocation = Revocation::new(scope, id, until);
+    if rest.is_empty() {
+        return Some(revocation);
+    }
+    let (all, rest) = take_time(rest)?;
+    let cut_off = if rest.is_empty() {
+        CutOff::up_to(all)
+    } else {
+        let (others, rest) = take_time(rest)?;
+        let (except, rest) = take_id(rest)?;
+        if !rest.is_empty() {
+            return None;
+        }
+        CutOff { all, others, except: Some(except) }
+    };
+    Some(revocation.with_cut_off(cut_off))
+}
+
+fn take_id(bytes: &[u8]) -> Option<(RevocationId, &[u8])> {
+    let (id, rest) = bytes.split_first_chunk()?;
+    Some((RevocationId::from_bytes(*id), rest))
+}
+
+fn take_time(bytes: &[u8]) -> Option<(Timestamp, &[u8])> {
+    let (millis, rest) = bytes.split_first_chunk()?;
+    Some((Timestamp::from_millis(u64::from_be_bytes(*millis)), rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all_forms() -> [Revocation; 4] {
+        let id = |name| RevocationId::new(Some("issuer"), Scope::Session, name);
+        let (until, moment) = (Timestamp::from_millis(1_767_225_600_123), Timestamp::from_millis(1_767_000_000_456));
+        let revocation = |scope| Revocation::new(scope, id("a"), until);
+        [
+            revocation(Scope::Token),
+            revocation(Scope::Session),
+            revocation(Scope::Issuer).issued_up_to(moment),
+            revocation(Scope::Subject).issued_up_to(moment).except_session(id("b")),
+        ]
+    }
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        for revocation in all_forms() {
+            assert_eq!(unpack(&pack(&revocation)), Some(revocation));
+        }
+        assert_eq!(all_forms().map(|revocation| pack(&revocation).len()), [25, 25, 33, 57]);
+    }
+
+    #[test]
+    fn what_is_cut_short_or_too_long_is_not_unpacked() {
+        for revocation in all_forms() {
+            let packed = pack(&revocation);
+            for length in (0..packed.len()).filter(|length| ![25, 33].contains(length)) {
+                assert_eq!(unpack(&packed[..length]), None, "{length} bytes");
+            }
+            assert_eq!(unpack(&[packed.as_slice(), &[0]].concat()), None);
+        }
+        assert_eq!(unpack(&[b'x'; 25]), None);
+    }
+}

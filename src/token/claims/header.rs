@@ -1,0 +1,183 @@
+//! The protected header (RFC 7515 §4): read before anything is verified, so it may only choose among what is configured.
+
+use crate::{
+    json::{self, Member},
+    keys::{Algorithm, MAX_KEY_ID_BYTES},
+    token::{VerifyError, claims::TokenKind},
+};
+
+pub(crate) struct Header {
+    pub(crate) algorithm: Algorithm,
+    pub(crate) key_id: Option<String>,
+    pub(crate) typ: Typ,
+}
+
+/// What the `typ` header says (RFC 8725 §3.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Typ {
+    /// Absent, or `JWT`: it does not tell.
+    Untold,
+    Of(TokenKind),
+}
+
+impl Header {
+    pub(crate) fn parse(text: &str) -> Result<Self, VerifyError> {
+        let wanted = ["alg", "kid", "typ", "cty", "crit", "b64", "zip", "enc"];
+        let [alg, kid, typ, cty, crit, b64, zip, enc] = json::members(text, wanted).map_err(|_| VerifyError::Header)?;
+
+        // RFC 7515 §4.1.11: what is critical must be understood, and nothing is. RFC 7797 §3, RFC 7516 §4.1: not this form.
+        let foreign = [crit, b64, zip, enc].iter().any(Option::is_some);
+        if foreign || !cty.is_none_or(|cty| is_flat(&cty)) {
+            return Err(VerifyError::Header);
+        }
+        let algorithm =
+            alg.as_ref().and_then(Member::as_text).and_then(Algorithm::from_name).ok_or(VerifyError::Algorithm)?;
+        let key_id = match kid {
+            None => None,
+            Some(Member::Text(id)) if id.len() <= MAX_KEY_ID_BYTES => Some(id),
+            Some(_) => return Err(VerifyError::UnknownKey),
+        };
+        Ok(Self { algorithm, key_id, typ: Typ::parse(typ)? })
+    }
+}
+
+impl Typ {
+    fn parse(typ: Option<Member<'_>>) -> Result<Self, VerifyError> {
+        let Some(typ) = typ else { return Ok(Self::Untold) };
+        let name = short_media_type(&typ).ok_or(VerifyError::Typ)?;
+        [Self::Untold, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
+            .into_iter()
+            .find(|typ| typ.name().eq_ignore_ascii_case(name))
+            .ok_or(VerifyError::Typ)
+    }
+
+    /// The kind, where it is told.
+    pub(crate) const fn kind(self) -> Option<TokenKind> {
+        match self {
+            Self::Untold => None,
+            Self::Of(kind) => Some(kind),
+        }
+    }
+
+    /// `at+jwt` is RFC 9068 §2.1; there is no registered name for refresh tokens, so `rt+jwt` is this crate's own.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Untold => "JWT",
+            Self::Of(TokenKind::Access) => "at+jwt",
+            Self::Of(TokenKind::Refresh) => "rt+jwt",
+        }
+    }
+}
+
+/// A `cty` that does not announce a token within the token (RFC 7519 §5.2).
+fn is_flat(cty: &Member<'_>) -> bool {
+    short_media_type(cty).is_some_and(|cty| !cty.eq_ignore_ascii_case("jwt"))
+}
+
+/// Without the `application/` that RFC 7515 §4.1.9 lets a sender omit; media types have no case.
+fn short_media_type<'m>(value: &'m Member<'_>) -> Option<&'m str> {
+    const PREFIX: &str = "application/";
+    let name = value.as_text()?;
+    match name.split_at_checked(PREFIX.len()) {
+        Some((prefix, rest)) if prefix.eq_ignore_ascii_case(PREFIX) => Some(rest),
+        _ => Some(name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Header, VerifyError> {
+        Header::parse(text)
+    }
+
+    #[test]
+    fn r1_every_spelling_of_none_and_every_odd_alg_is_refused() {
+        for alg in [
+            r#""none""#,
+            r#""None""#,
+            r#""NONE""#,
+            r#""nOnE""#,
+            r#""""#,
+            r#""hs256""#,
+            r#""Hs256""#,
+            r#""HS256 ""#,
+            r#""HS1""#,
+            r#""ES512""#,
+            r#""RSA1_5""#,
+            "null",
+            "1",
+            "true",
+            "[]",
+            r#"["HS256"]"#,
+            r#"{"HS256":null}"#,
+        ] {
+            let header = format!(r#"{{"typ":"at+jwt","alg":{alg}}}"#);
+            assert_eq!(parse(&header).err(), Some(VerifyError::Algorithm), "{alg}");
+        }
+        assert_eq!(parse(r#"{"typ":"at+jwt"}"#).err(), Some(VerifyError::Algorithm));
+    }
+
+    #[test]
+    fn r3_r4_headers_that_change_the_rules_are_refused() {
+        for member in [
+            r#""crit":[]"#,
+            r#""crit":null"#,
+            r#""crit":["exp"]"#,
+            r#""b64":true"#,
+            r#""b64":false"#,
+            r#""zip":"DEF""#,
+            r#""enc":"A128GCM""#,
+            r#""cty":"JWT""#,
+            r#""cty":"jwt""#,
+            r#""cty":"application/jwt""#,
+            r#""cty":1"#,
+        ] {
+            let header = format!(r#"{{"alg":"HS256",{member}}}"#);
+            assert_eq!(parse(&header).err(), Some(VerifyError::Header), "{member}");
+        }
+        assert!(parse(r#"{"alg":"HS256","cty":"json"}"#).is_ok());
+    }
+
+    #[test]
+    fn r5_embedded_keys_are_not_even_read() {
+        let header =
+            parse(r#"{"alg":"RS256","jwk":{"kty":"RSA"},"jku":"https://x","x5u":1,"x5c":[],"x5t":{}}"#).unwrap();
+        assert_eq!((header.algorithm, header.key_id), (Algorithm::RS256, None));
+    }
+
+    #[test]
+    fn r6_a_kid_is_a_string_of_at_most_256_bytes() {
+        let longest = "k".repeat(256);
+        assert_eq!(parse(&format!(r#"{{"alg":"HS256","kid":"{longest}"}}"#)).unwrap().key_id, Some(longest));
+        for kid in [format!(r#""{}""#, "k".repeat(257)), "1".into(), "null".into(), "[]".into()] {
+            assert_eq!(
+                parse(&format!(r#"{{"alg":"HS256","kid":{kid}}}"#)).err(),
+                Some(VerifyError::UnknownKey),
+                "{kid}"
+            );
+        }
+    }
+
+    #[test]
+    fn r12_typ_is_compared_as_a_media_type() {
+        let rows = [
+            (r#""at+jwt""#, Ok(Typ::Of(TokenKind::Access))),
+            (r#""AT+JWT""#, Ok(Typ::Of(TokenKind::Access))),
+            (r#""application/at+jwt""#, Ok(Typ::Of(TokenKind::Access))),
+            (r#""Application/AT+jwt""#, Ok(Typ::Of(TokenKind::Access))),
+            (r#""rt+jwt""#, Ok(Typ::Of(TokenKind::Refresh))),
+            (r#""JWT""#, Ok(Typ::Untold)),
+            (r#""logout+jwt""#, Err(VerifyError::Typ)),
+            (r#""dpop+jwt""#, Err(VerifyError::Typ)),
+            (r#""""#, Err(VerifyError::Typ)),
+            ("null", Err(VerifyError::Typ)),
+            (r#"["at+jwt"]"#, Err(VerifyError::Typ)),
+        ];
+        for (typ, expected) in rows {
+            let got = parse(&format!(r#"{{"alg":"HS256","typ":{typ}}}"#)).map(|header| header.typ);
+            assert_eq!(got, expected, "{typ}");
+        }
+    }
+}
