@@ -1,4 +1,5 @@
-//! What one request allocates: `jsonwebtoken::decode` alone, the inner service alone, the layer over a list in memory.
+//! The allocations of one request: `jsonwebtoken::decode` alone, the inner service alone, and the
+//! layer over an in-memory list.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -16,7 +17,7 @@ fn row(name: &str, work: impl FnOnce()) {
 }
 
 fn main() {
-    // jsonwebtoken's own `decode` needs a default provider when several are compiled in.
+    // jsonwebtoken's own `decode` needs a default provider if several are compiled in.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     println!("| one request | allocations |\n|---|---|");
     let mut extensions = Extensions::new();

@@ -1,7 +1,8 @@
-//! Caches that could keep verified tokens: what a hit costs, alone and beside another thread, and what a flood of new tokens does to
-//! those that are used all the time. And what it costs to name a token by a hash.
+//! Caches that could keep verified tokens: the cost of a hit, alone and with another thread, and
+//! the effect of a flood of new tokens on those in constant use. Also the cost of hashing a token.
 //!
-//! `cargo bench --bench cache` prints criterion's figures and then one table. Compare rows of one run only.
+//! `cargo bench --bench cache` prints criterion's figures and then one table. Compare rows of one
+//! run only.
 
 #[path = "common/criterion.rs"]
 mod estimates;
@@ -24,9 +25,10 @@ use sha2::{Digest, Sha256};
 /// As many tokens of this length as a layer keeps by default.
 const CAPACITY: u32 = 6000;
 const TOKEN_BYTES: usize = 430;
-/// Tokens that are used all the time.
+/// Tokens in constant use.
 const HOT: usize = 1000;
-/// New tokens between two requests with such a one: by the time it comes again, more than the cache can hold have come.
+/// New tokens between two requests with a hot one. By its next use, more have come than the cache
+/// can hold.
 const FLOOD: usize = 10;
 
 type Value = (u64, Arc<u64>);
@@ -38,7 +40,7 @@ trait Candidate: Sync {
 
 type Quick = quick_cache::sync::Cache<Box<str>, Value, ByBytes, RandomState, DefaultLifecycle<Box<str>, Value>>;
 
-/// All tokens are of one weight here; what it costs to ask for it is part of the measurement.
+/// All tokens have one weight here. Computing it is part of the measurement.
 #[derive(Clone)]
 struct ByBytes;
 
@@ -95,12 +97,12 @@ fn candidates() -> Vec<(&'static str, Box<dyn Candidate>)> {
     vec![("quick_cache", Box::new(quick)), ("moka::sync", Box::new(moka)), ("schnellru in a Mutex", Box::new(lru))]
 }
 
-/// A number that looks like a token of it: all but the end is the same.
+/// A number as a realistic token: all but the end is the same.
 fn token(number: usize) -> String {
     format!("{}{number:016x}", "e".repeat(TOKEN_BYTES - 16))
 }
 
-/// How many in a hundred of the requests with a hot token find it, once the flood has gone on for a while.
+/// The hit rate of hot tokens, in percent, once the flood has gone on for a while.
 fn hot_hit_rate(cache: &dyn Candidate) -> f64 {
     let hot: Vec<_> = (0..HOT).map(token).collect();
     let (mut new, mut asked, mut found) = (HOT, 0, 0);
@@ -111,7 +113,7 @@ fn hot_hit_rate(cache: &dyn Candidate) -> f64 {
         }
         is_there
     };
-    // Used for a while before the flood comes.
+    // Used for a while before the flood begins.
     for token in hot.iter().chain(&hot) {
         request(token);
     }
@@ -128,7 +130,7 @@ fn hot_hit_rate(cache: &dyn Candidate) -> f64 {
     100.0 * f64::from(found as u32) / f64::from(asked)
 }
 
-/// How long `threads` take that each ask for hot tokens so often.
+/// The time that `threads` take for so many lookups of hot tokens each.
 fn ask(cache: &dyn Candidate, hot: &[String], threads: usize, times: u64) -> Duration {
     let barrier = Barrier::new(threads);
     thread::scope(|scope| {

@@ -1,7 +1,8 @@
-//! How many instructions a request costs whose token was seen before, over a mirror: a number that other
-//! work on the machine hardly changes.
+//! The number of instructions of a request with a cached token, over a mirror. Other work on the
+//! machine hardly changes this number.
 //!
-//! `cargo bench --bench instructions` needs `valgrind` on the `PATH`, and fails when the layer has become dearer than [`AT_MOST`].
+//! `cargo bench --bench instructions` needs `valgrind` on the `PATH`, and fails if the layer needs
+//! more than [`AT_MOST`].
 
 #[path = "common/mod.rs"]
 mod common;
@@ -18,7 +19,7 @@ use testkit::RedisServer;
 use tower::{Layer, Service, service_fn};
 use tower_jwt_blocklist::JwtBlocklistLayer;
 
-/// What the layer may add to a request. A tenth more than what was counted, which was 2,660 to 2,700.
+/// The limit for the layer's own instructions: a tenth more than the measured 2,660 to 2,700.
 const AT_MOST: i64 = 2950;
 
 const FEW: usize = 1_000;
@@ -27,7 +28,8 @@ const ALONE: &str = "the inner service alone";
 const LAYERED: &str = "behind the layer";
 
 fn serve(what: &str, url: &str, requests: usize) {
-    // It is run to fill the mirror and stands still then, so all that is counted is the request's.
+    // Runs to fill the mirror, and stands still from then on. So only the request's instructions
+    // count.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mirror = runtime.block_on(async { mirror(connect(url, "jwt").await).await });
     let signing = keys().swap_remove(0).signing;
@@ -41,12 +43,12 @@ fn serve(what: &str, url: &str, requests: usize) {
         } else {
             now(layered.call(request)).map(|response| response.status())
         };
-        // A refusal would be cheap.
+        // A rejection would be cheap.
         assert_eq!(status, Ok(StatusCode::OK));
     }
 }
 
-/// Of a run of this program.
+/// The number of instructions of one run of this program.
 fn instructions(what: &str, url: &str, requests: usize) -> i64 {
     let program = env::current_exe().expect("a path");
     let mut valgrind = Command::new("valgrind");
@@ -59,7 +61,7 @@ fn instructions(what: &str, url: &str, requests: usize) -> i64 {
     count.trim().replace(',', "").parse().expect("a number")
 }
 
-/// Of one request: what the same program needs for many, less what it needs for few.
+/// The number per request: the difference between many requests and few, divided.
 fn each(what: &str, url: &str) -> i64 {
     (instructions(what, url, MANY) - instructions(what, url, FEW)) / (MANY - FEW) as i64
 }

@@ -1,7 +1,7 @@
-//! The mirror by its size, while it is written to, and how soon it knows.
+//! The mirror by its size, under writes, and the delay until it knows a revocation.
 //!
-//! `cargo bench --bench mirror` fills a Redis of its own with ten million revocations, for which it needs some 3 GB of memory and a few
-//! minutes. Compare rows of one run only.
+//! `cargo bench --bench mirror` fills its own Redis with ten million revocations, for which it
+//! needs some 3 GB of memory and a few minutes. Compare rows of one run only.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -26,18 +26,18 @@ use tokio::{runtime::Runtime, time};
 use tower_jwt_blocklist::{Blocklist, MirrorBlocklist, RedisBlocklist, Revoke, Status, Timestamp, TokenIds};
 
 const SIZES: [usize; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
-/// Different tokens that are looked up in turn: as many as a layer's token cache keeps by default. Of others the signature has to be
-/// checked first, which takes far longer than a lookup.
+/// Different tokens, looked up in turn: as many as a layer's token cache keeps by default. For
+/// others the signature must be verified first, which takes far longer than a lookup.
 const TOKENS: usize = 4_500;
-/// So many that at the largest size hardly one finds its place in a cache of the processor.
+/// So many that at the largest size hardly any of them is in a processor cache.
 const MANY_TOKENS: usize = 100_000;
-/// Where a million revocations are.
+/// The row with a million revocations.
 const MILLION: &str = "1000000";
 const ROUNDS: usize = 15;
 const WRITES_A_SECOND: u32 = 10_000;
 const LOGOUTS: usize = 2_000;
 
-/// Tokens of sessions that nobody has ended, as nearly all are.
+/// Tokens of sessions that are not revoked, as nearly all are.
 fn tokens() -> Vec<TokenIds> {
     let token = |number: usize| {
         let session = format!("alive-{number}");
@@ -48,7 +48,7 @@ fn tokens() -> Vec<TokenIds> {
 }
 
 fn look_up(mirror: &MirrorBlocklist, ids: &TokenIds) {
-    // Redis would have to be waited for, so it is the mirror that answers.
+    // A pending future would mean that Redis is queried. So the mirror answers here.
     assert_eq!(black_box(now(mirror.check(ids))), Ok(Status::NotRevoked));
 }
 
@@ -59,7 +59,7 @@ fn lookup(mirror: &MirrorBlocklist, tokens: &[TokenIds]) -> f64 {
     started.elapsed().as_nanos() as f64 / tokens.len() as f64
 }
 
-/// A mirror that begins now.
+/// A mirror that starts now.
 struct Sized {
     mirror: MirrorBlocklist,
     seconds_to_read: f64,
@@ -70,7 +70,8 @@ struct Sized {
 
 impl Sized {
     fn start(server: &RedisServer, entries: usize) -> Self {
-        // On one thread, so that all it allocates is counted. It stands still then, and is trusted for a minute.
+        // On one thread, so that all its allocations are counted. It stands still then, and stays
+        // trusted for a minute.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let redis = runtime.block_on(connect(&server.url(), &entries.to_string()));
         let started = Instant::now();
@@ -98,7 +99,7 @@ fn by_size(server: &RedisServer, runtime: &Runtime) {
     for _ in 0..ROUNDS {
         for sized in &mut mirrors {
             sized.lookups_of_many.push(lookup(&sized.mirror, &tokens));
-            // The first round brings them into the caches, as the requests before do.
+            // The first round loads them into the processor caches, as earlier requests do.
             let few = &tokens[..TOKENS];
             lookup(&sized.mirror, few);
             let times = (0..MANY_TOKENS / TOKENS).map(|_| lookup(&sized.mirror, few));
@@ -122,7 +123,7 @@ fn by_size(server: &RedisServer, runtime: &Runtime) {
     }
 }
 
-/// Nanoseconds of single lookups, on all processors at once.
+/// Nanoseconds of single lookups, on all processors in parallel.
 fn readers(mirror: &MirrorBlocklist, tokens: &Arc<Vec<TokenIds>>) -> Vec<f64> {
     let reader = || {
         let (mirror, tokens) = (mirror.clone(), Arc::clone(tokens));
@@ -140,7 +141,7 @@ fn readers(mirror: &MirrorBlocklist, tokens: &Arc<Vec<TokenIds>>) -> Vec<f64> {
     running.into_iter().flat_map(|reader| reader.join().expect("no panic")).collect()
 }
 
-/// Revokes at an even pace until told to stop; how many a second it was.
+/// Revokes at an even pace until stopped. Returns the rate per second.
 async fn write(redis: RedisBlocklist, stop: Arc<AtomicBool>) -> f64 {
     const TOGETHER: u32 = 100;
     let mut tick = time::interval(Duration::from_secs(1) * TOGETHER / WRITES_A_SECOND);
@@ -177,7 +178,8 @@ fn under_writes(runtime: &Runtime, redis: &RedisBlocklist, mirror: &MirrorBlockl
     println!("| ratio | {:.2} | {:.2} | {:.2} |", busy[0] / quiet[0], busy[1] / quiet[1], busy[2] / quiet[2]);
 }
 
-/// From the call of `revoke` at A to the first refusal at B, which shares nothing with it but Redis.
+/// Measures the time from the call of `revoke` at A to the first rejection at B. The two share only
+/// Redis.
 fn propagation(runtime: &Runtime, a: &RedisBlocklist, b: &MirrorBlocklist) {
     let logout = |number: usize| {
         let name = format!("logout-{number}");
@@ -204,7 +206,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let server = runtime.block_on(RedisServer::start());
     by_size(&server, &runtime);
-    // Two that share nothing but Redis.
+    // Two nodes that share only Redis.
     let (a, b) = runtime.block_on(async {
         let [a, b] = [connect(&server.url(), MILLION).await, connect(&server.url(), MILLION).await];
         (a, mirror(b).await)

@@ -1,7 +1,9 @@
-//! Many tasks at once ask one Redis: a check of all four scopes against one plain `EXISTS`, both over one multiplexed connection.
+//! Many concurrent tasks with one Redis: a check of all four scopes against one plain `EXISTS`,
+//! both over one multiplexed connection.
 //!
-//! `cargo bench --bench redis` prints one table. The two take turns in short rounds, so that what else the machine does hits both;
-//! the figures are medians of the rounds. Compare rows of one run only.
+//! `cargo bench --bench redis` prints one table. The two take turns in short rounds, so that other
+//! load on the machine affects both. The figures are medians of the rounds. Compare rows of one run
+//! only.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -36,13 +38,13 @@ fn token(number: usize) -> TokenIds {
     ids.with_subject(&format!("user-{number}")).with_issued_at(Timestamp::from(SystemTime::now()))
 }
 
-/// What others do: one key, one question.
+/// The usual check: one key, one query.
 async fn exists(mut connection: MultiplexedConnection, key: String) {
     let found: bool = redis::cmd("EXISTS").arg(key).query_async(&mut connection).await.expect("Redis answers");
     assert!(!found);
 }
 
-/// Round trips a second, over so many tasks for one round.
+/// Round trips per second, over so many tasks for one round.
 async fn rate<F, T>(tasks: usize, ask: F) -> f64
 where
     F: Fn(usize) -> T + Clone + Send + Sync + 'static,
@@ -96,7 +98,7 @@ impl Bench {
     }
 }
 
-/// Bytes that Redis uses for its data.
+/// The bytes that Redis uses for its data.
 async fn used(server: &RedisServer) -> f64 {
     server.info("memory", "used_memory_dataset").await.and_then(|bytes| bytes.parse().ok()).expect("a number")
 }

@@ -1,7 +1,8 @@
-//! One request through: `jsonwebtoken::decode` alone, the inner service alone, the layer over a mirror and over Redis.
+//! One request: `jsonwebtoken::decode` alone, the inner service alone, and the layer over a mirror
+//! and over Redis.
 //!
-//! `cargo bench` prints criterion's figures and then one table with ratios. Compare rows of one run only. What each allocates is counted
-//! by the bench `allocations`, for the counting takes time.
+//! `cargo bench` prints criterion's figures and then one table with ratios. Compare rows of one run
+//! only. The bench `allocations` counts the allocations, because counting takes time.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -22,11 +23,11 @@ use tower_jwt_blocklist::{Blocklist, JwtBlocklistLayer};
 /// One line of the table.
 struct Row {
     id: String,
-    /// What its time is compared with.
+    /// The row that its time is compared with.
     baseline: Option<String>,
 }
 
-/// As many requests as fit into the caches of a processor: one that has just come over the network is in there too.
+/// As many requests as fit into the processor caches, where a request from the network also is.
 const BATCH: BatchSize = BatchSize::NumIterations(100);
 
 struct Bench {
@@ -48,7 +49,8 @@ impl Bench {
     }
 
     fn table(&self) {
-        // Told to measure nothing or only some rows, criterion has not written all that the table needs.
+        // If criterion measured nothing or only some rows, it has not written all that the table
+        // needs.
         if !self.rows.iter().all(|row| estimates(&row.id).exists()) {
             return println!("no table: not every row was measured");
         }
@@ -64,7 +66,7 @@ impl Bench {
 }
 
 fn main() {
-    // jsonwebtoken's own `decode` needs a default provider when several are compiled in.
+    // jsonwebtoken's own `decode` needs a default provider if several are compiled in.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
@@ -92,7 +94,7 @@ fn main() {
             JwtBlocklistLayer::access(verifier.clone(), blocklist).layer(service_fn(inner))
         };
         let over_mirror = || with(Arc::new(mirror.clone()));
-        // A service that has seen nothing yet for each request: what is kept of the first token is in the measurement.
+        // A new service for each request, so that caching the first token is in the measurement.
         bench.row(
             &format!("{name} layer over a mirror, first sight"),
             Some(&decode),

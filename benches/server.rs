@@ -1,11 +1,18 @@
-//! An axum server over loopback, under wrk: without a layer, with a layer that does nothing, with ours over a mirror and over
-//! Redis, and as the tutorial does it: decode, then one `EXISTS` for each request, over a pool of connections as redis-py's client has
-//! one. What redis-rs can do better, one connection that all share, is a row of its own.
+//! An axum server over loopback, under wrk, in five forms:
 //!
-//! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). The servers share one thread and wrk has one, so
-//! two processors are enough for both: where threads wait for a processor, a layer that is idle for half a microsecond costs as
-//! much as one that works. Each takes turns with the one without a layer, and its ratio is
-//! the median of those of the rounds; that of the one without to itself says what the others are worth.
+//! - without a layer;
+//! - with a layer that does nothing;
+//! - with our layer over a mirror;
+//! - with our layer over Redis;
+//! - as in the tutorial: decode, then one `EXISTS` per request, over a pool of connections like
+//!   redis-py's. One shared connection, which redis-rs supports, is a row of its own.
+//!
+//! `cargo bench --bench server` needs `wrk` on the `PATH` (`apt-get install wrk`). The servers
+//! share one thread and wrk has one, so two processors are enough. If threads wait for a processor,
+//! a layer that is idle for half a microsecond costs as much as one that works.
+//!
+//! Each form takes turns with the one without a layer, and its ratio is the median of those of the
+//! rounds. The ratio of the form without a layer to itself shows the noise.
 
 #[path = "common/mod.rs"]
 mod common;
@@ -38,11 +45,11 @@ use tower_jwt_blocklist::JwtBlocklistLayer;
 
 const ROUNDS: usize = 21;
 const SECONDS: &str = "1s";
-/// Who all send requests. With one token alone, the processors would quarrel about its place in memory.
+/// The number of users. With one token only, the processors would contend for its cache line.
 const USERS: usize = 1000;
 const CONNECTIONS: &str = "64";
 
-/// What a careful user of jsonwebtoken would read.
+/// The claims that a careful user of jsonwebtoken would read.
 #[derive(Clone, Deserialize)]
 struct Claims {
     #[expect(dead_code, reason = "reading it is the work")]
@@ -80,7 +87,7 @@ impl Tutorial {
 #[derive(Clone)]
 enum Connections {
     Shared(MultiplexedConnection),
-    /// Each is used for one command at a time.
+    /// Each connection is used for one command at a time.
     Pool(redis::Client, Arc<Mutex<Vec<MultiplexedConnection>>>),
 }
 
@@ -104,7 +111,7 @@ async fn serve(app: Router) -> String {
     format!("http://{addr}/")
 }
 
-/// What tells wrk to send the tokens in turn.
+/// The script that makes wrk send the tokens in turn.
 fn script(tokens: &[String]) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("requests.lua");
     let headers = tokens.iter().map(|token| format!("wrk.format(nil, nil, {{ Authorization = 'Bearer {token}' }}),\n"));
@@ -117,7 +124,7 @@ fn script(tokens: &[String]) -> PathBuf {
     path
 }
 
-/// Requests a second.
+/// Requests per second.
 async fn load(url: &str, script: &Path) -> f64 {
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", "-c", CONNECTIONS, "-d", SECONDS, "-s"]).arg(script).arg(url);
@@ -130,7 +137,7 @@ async fn load(url: &str, script: &Path) -> f64 {
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
 async fn main() {
-    // jsonwebtoken's own `decode` needs a default provider when several are compiled in.
+    // jsonwebtoken's own `decode` needs a default provider if several are compiled in.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
     let server = RedisServer::start().await;
     let redis = connect(&server.url(), "jwt").await;
@@ -171,7 +178,8 @@ async fn main() {
     let mut rounds = vec![Vec::new(); servers.len()];
     for round in 0..ROUNDS {
         for ((_, url), rounds) in servers.iter().zip(&mut rounds) {
-            // Once before and once after the one without: a machine that slows down or speeds up favours neither.
+            // Once before and once after the one without: a machine that slows down or speeds up
+            // favors neither.
             let pair = if round % 2 == 0 { [url, &plain] } else { [&plain, url] };
             let [first, second] = [load(pair[0], &script).await, load(pair[1], &script).await];
             rounds.push(if round % 2 == 0 { [first, second] } else { [second, first] });

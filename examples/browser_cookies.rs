@@ -1,7 +1,8 @@
-//! A browser application: the tokens are in cookies, which no script of the page can read.
+//! A browser application: the tokens are in cookies that no script of the page can read.
 //!
-//! `JWT_SECRET=$(openssl rand -hex 32) cargo run --example browser_cookies`, then open `http://localhost:3000` and in the browser's
-//! console `await fetch("/login", { method: "POST" })`, reload, and the same with `/refresh` and `/logout`.
+//! Run `JWT_SECRET=$(openssl rand -hex 32) cargo run --example browser_cookies`, and open
+//! `http://localhost:3000`. In the browser's console run `await fetch("/login", { method: "POST"
+//! })` and reload; then do the same with `/refresh` and `/logout`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,14 +24,15 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
     let blocklist = MemoryBlocklist::new();
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 
-    // Unsafe requests with a cookie pass only from this server's own pages: `allow_origin` adds others.
+    // Unsafe requests with a cookie pass only from this server's own pages. `allow_origin` adds
+    // others.
     let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone())
         .carriers(Carriers::header().cookie(TokenCookie::access()));
-    // Its cookie lasts longer than the other, so it is the one to log out with.
+    // The refresh token's cookie lasts longer than the other, so the logout reads this one.
     let by_refresh_token = Carriers::header().cookie(TokenCookie::refresh());
     let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).carriers(by_refresh_token.clone());
     let logging_out = LogoutLayer::new(verifier).carriers(by_refresh_token);
-    // Whoever has only found a session open may not do this.
+    // A stranger at an unlocked screen must not be able to do this.
     let just_logged_in = access.clone().require(Require::new().max_login_age(Duration::from_secs(300)));
 
     Ok(Router::new()
@@ -47,7 +49,8 @@ async fn home(user: Option<Authenticated>) -> String {
     format!("hello, {name}\n")
 }
 
-/// A real one checks a password first, and that the page is its own (`Sec-Fetch-Site`).
+/// A real login checks a password first, and that the request comes from its own page
+/// (`Sec-Fetch-Site`).
 async fn login(State(issuer): State<Issuer>) -> Result<impl IntoResponse, StatusCode> {
     Ok(cookies(&issuer.login("user-1", &NoClaims {}).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?))
 }
@@ -62,7 +65,7 @@ fn cookies(pair: &TokenPair) -> impl IntoResponse + use<> {
     ([(CACHE_CONTROL, "no-store")], AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))))
 }
 
-/// The session is over first: a cookie that is only removed can be sent again.
+/// Revokes the session first: a cookie that was only removed can be sent again.
 async fn logout(State(issuer): State<Issuer>, session: LoggingOut) -> Result<impl IntoResponse, StatusCode> {
     issuer.logout(&session).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     let cookies = [TokenCookie::access().remove(), TokenCookie::refresh().remove()];
@@ -85,7 +88,8 @@ mod tests {
 
     use super::*;
 
-    /// What a browser does: the status and text, and the cookies that the answer sets.
+    /// Sends a request as a browser does. Returns the status, the text and the cookies that the
+    /// response sets.
     async fn send(app: &Router, method: &str, path: &str, site: &str, cookies: &str) -> (u16, String, String) {
         let request =
             Request::builder().method(method).uri(path).header("Sec-Fetch-Site", site).header("Cookie", cookies);

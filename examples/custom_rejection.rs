@@ -1,7 +1,7 @@
-//! One's own words for refusals: here RFC 9457 problem details, and a redirect to the login page for browsers' requests would
-//! be as short. Any closure from `&Rejection` to a response does.
+//! Custom responses for rejections: RFC 9457 problem details. Any closure from `&Rejection` to a
+//! response works; a redirect of browsers to the login page would be as short.
 //!
-//! `cargo run --example custom_rejection` prints what a request without a token gets.
+//! `cargo run --example custom_rejection` prints the response to a request without a token.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn problem_details(rejection: &Rejection) -> Response<Bytes> {
         RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => {
             (StatusCode::FORBIDDEN, "You may not do this")
         }
-        // Never a 401: clients would throw a good token away.
+        // Never a 401: clients would discard a valid token.
         RejectionKind::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, "We cannot tell at the moment: try again"),
         _ => (StatusCode::UNAUTHORIZED, "This token is not valid here"),
     };
@@ -33,7 +33,7 @@ fn problem_details(rejection: &Rejection) -> Response<Bytes> {
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if status == StatusCode::UNAUTHORIZED {
-        // RFC 9110 §15.5.2: a 401 has a challenge.
+        // RFC 9110 §15.5.2: a 401 needs a challenge.
         response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     response

@@ -1,7 +1,7 @@
-//! The layer without any framework: tower and hyper alone.
+//! The layer without a framework: tower and hyper only.
 //!
-//! `JWT_SECRET=… cargo run --example hyper`. It prints a token; send it with
-//! `curl -H "Authorization: Bearer …" localhost:3000/`, and log out with `curl -X DELETE …`.
+//! `JWT_SECRET=… cargo run --example hyper` prints a token. Send it with `curl -H "Authorization:
+//! Bearer …" localhost:3000/`, and log out with `curl -X DELETE …`.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -21,10 +21,10 @@ use tower_jwt_blocklist::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The application: any tower service of HTTP requests will do.
+/// The application. Any tower service of HTTP requests works.
 async fn handle<B>(issuer: Issuer, request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = |text: String| Response::new(Full::new(Bytes::from(text)));
-    // The layer has put it there, or this service would not have been called.
+    // Always present: the layer inserts it before it calls this service.
     let Some(user) = request.extensions().get::<Authenticated>() else {
         return Ok(status(StatusCode::INTERNAL_SERVER_ERROR));
     };

@@ -1,6 +1,9 @@
-//! A login service that publishes its public keys, and changes them without a restart: `cargo run --example jwks -- 1.pem`, then
-//! `curl http://127.0.0.1:3000/.well-known/jwks.json`. The line `2.pem` on its input makes that key sign; an empty line drops the
-//! old one. Keys come from `openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256`.
+//! A login service that publishes its public keys, and rotates them without a restart.
+//!
+//! Run `cargo run --example jwks -- 1.pem`, then `curl
+//! http://127.0.0.1:3000/.well-known/jwks.json`. The line `2.pem` on its standard input makes that
+//! key sign; an empty line removes the old one. Make keys with `openssl genpkey -algorithm EC
+//! -pkeyopt ec_paramgen_curve:P-256`.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,7 +22,7 @@ use tower_jwt_blocklist::{
 const JWKS_HEADERS: [(HeaderName, &str); 2] =
     [(header::CONTENT_TYPE, "application/jwk-set+json"), (header::CACHE_CONTROL, "max-age=300")];
 
-/// One key signs; all that are in the set are published and accepted.
+/// One key signs. All keys in the set are published and accepted.
 #[derive(Clone)]
 struct Login {
     issuer: Issuer,
@@ -37,8 +40,8 @@ impl Login {
         Ok((Self { issuer, keys, current: Arc::new(Mutex::new(current)) }, verifier, blocklist))
     }
 
-    /// The old key is still good for what it has signed. Where other services fetch the document, publish the new key before it
-    /// signs, for as long as they may keep the old document.
+    /// Keeps the old key for the tokens it has signed. If other services fetch the document,
+    /// publish the new key before it signs, for as long as they may cache the old document.
     fn rotate(&self, key: SigningKey) -> Result<(), ConfigError> {
         let (mut current, next) = (self.current.lock().unwrap_or_else(PoisonError::into_inner), key.verifying_key()?);
         self.keys.replace([next.clone(), current.clone()])?;
@@ -47,7 +50,8 @@ impl Login {
         Ok(())
     }
 
-    /// When the last token of the old key has ended: a refresh token's life after `rotate`. At once, if it was stolen.
+    /// Call when the last token of the old key has expired: a refresh token's lifetime after
+    /// `rotate`. If the key was stolen, call it at once.
     fn drop_old(&self) -> Result<(), ConfigError> {
         self.keys.replace([self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()])
     }

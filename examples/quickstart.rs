@@ -1,7 +1,9 @@
-//! Log in, use the token, log out, see it refused: the README's quickstart, whole.
+//! The README's quickstart in full: log in, use the token, log out, see the token rejected.
 //!
-//! `JWT_SECRET=$(openssl rand -hex 32) cargo run --example quickstart`, then `curl -X POST localhost:3000/login` for the tokens,
-//! `curl -H "Authorization: Bearer $TOKEN" localhost:3000/me`, the same with `-X POST …/logout`, and `/me` again.
+//! Run `JWT_SECRET=$(openssl rand -hex 32) cargo run --example quickstart`. Then get the tokens
+//! with `curl -X POST localhost:3000/login`, and use one with `curl -H "Authorization: Bearer
+//! $TOKEN" localhost:3000/me`. Log out with the same header and `-X POST …/logout`, and call `/me`
+//! again.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The layer in front of a gRPC service: with the renderer `GrpcStatus` a refusal reaches the client as a gRPC status. The
-//! service here is tonic's own health service.
+//! The layer in front of a gRPC service, here tonic's own health service. With the renderer
+//! `GrpcStatus` a rejection reaches the client as a gRPC status.
 //!
 //! `cargo run --example tonic` starts the server, calls it with a token, logs out, and calls again.
 
@@ -14,7 +14,7 @@ use tower_jwt_blocklist::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// Serves until the process ends; returns where.
+/// Serves until the process ends. Returns the address.
 async fn serve(layer: JwtBlocklistLayer) -> Result<SocketAddr, Error> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
@@ -40,7 +40,7 @@ async fn call(address: SocketAddr, token: Option<&str>) -> Result<(), Status> {
     client.check(HealthCheckRequest::default()).await.map(drop)
 }
 
-/// What happened to each call: without a token, with one, and after its logout.
+/// Makes three calls: without a token, with one, and after its logout. Returns their results.
 async fn story() -> Result<[Result<(), Status>; 3], Error> {
     let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
     let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
@@ -52,7 +52,8 @@ async fn story() -> Result<[Result<(), Status>; 3], Error> {
     let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
     let without = call(address, None).await;
     let with = call(address, Some(&token)).await;
-    // A service would log out whom it finds in the extensions of the request; here there is none, so the guard is asked.
+    // A service would read the user from the request's extensions. There is no request here, so
+    // this calls the guard.
     let user = Guard::new(TokenKind::Access, verifier, blocklist).authenticate::<NoClaims>(&token).await?;
     issuer.logout(&user).await?;
     Ok([without, with, call(address, Some(&token)).await])

@@ -1,27 +1,32 @@
-//! Moving from the FastAPI tutorial's application, without logging anybody out.
+//! A migration from the FastAPI tutorial's application that logs nobody out.
 //!
-//! 1. **Beside it.** `Verifier::builder().key(key).tutorial_tokens()` reads its tokens: a proxy sends some routes to the new
-//!    server, the login stays. An `Issuer` on that verifier mints tokens of the old form, which both accept, as long as its claims
-//!    have the `user`.
-//! 2. **In its place**, this file. When every route has moved, so does the login, to tokens of the new form, which the old
-//!    application refuses. `also_tutorial_tokens()` goes on to accept the old ones beside them, and `/refresh_token` turns an old refresh token into a session of the new form, once.
-//! 3. **Without it.** Two days after the last login at the old one all its tokens have ended: delete `also_tutorial_tokens()` and
-//!    the `if` in `refresh`.
+//! 1. **Side by side.** `Verifier::builder().key(key).fastapi_tokens()` reads the old application's
+//!    tokens: a proxy sends some routes to the new server, and the login stays. An `Issuer` on that
+//!    verifier mints tokens of the old form. Both applications accept them, if the claims have the
+//!    `user`.
+//! 2. **Replaced**: this file. When every route has moved, the login moves too, to tokens of the
+//!    new form, which the old application rejects. With `also_fastapi_tokens()` the old ones are
+//!    accepted as well, and `/refresh_token` exchanges an old refresh token for a session of the
+//!    new form, once.
+//! 3. **Finished.** Two days after the last login at the old application, all its tokens have
+//!    expired. Delete `also_fastapi_tokens()` and the `if` in `refresh`.
 //!
-//! On one Redis both refuse what the other has logged out: `tutorial_entries()`. Old tokens do not tell when they were made, so the
-//! first start has to be told that this Redis has lost nothing, once: `RedisBlocklist::initialise` with a floor of zero.
+//! With one Redis and `fastapi_entries()`, each application rejects tokens that the other has
+//! logged out. Old tokens do not state when they were minted. So the first start must declare that
+//! this Redis has lost nothing, once: `RedisBlocklist::initialize` with a floor of zero.
 //!
-//! What has to be known:
-//! - The secret is the old `JWT_SECRET`. One under 32 bytes, or out of a book, is an error at start; with a new one everybody logs
-//!   in again.
-//! - An old token names no session: its logout takes it alone, as ever. Let clients take back their refresh token too
-//!   (`DELETE /refresh_token`).
-//! - It names no `sub` and no `iat`: `logout_everywhere` does not reach it; `revoke_all` does, and takes also those that the old
-//!   application makes in the days after it.
-//! - A server whose clock is set east of UTC made tokens that live some hours longer: raise `max_lifetime` by as many.
+//! Caveats:
+//! - The secret is the old `JWT_SECRET`. One under 32 bytes, or a published one, is an error at
+//!   startup. With a new secret all users log in again.
+//! - An old token names no session, so its logout revokes it alone, as before. Let clients revoke
+//!   their refresh token too (`DELETE /refresh_token`).
+//! - An old token has no `sub` and no `iat`: `logout_everywhere` does not reach it. `revoke_all`
+//!   does, and also revokes those that the old application mints in the days after it.
+//! - An old server whose clock is set east of UTC minted tokens that live some hours longer: raise
+//!   `max_lifetime` by as many.
 //!
-//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example tutorial_side_by_side first`; without
-//! `first` from the second time on.
+//! Run it with `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example
+//! tutorial_side_by_side first` once, and without `first` from then on.
 
 use std::sync::Arc;
 
@@ -39,7 +44,7 @@ use tower_jwt_blocklist::{
     SigningKey, Verifier,
 };
 
-/// What is in the tokens of both.
+/// The claims in the tokens of both applications.
 #[derive(Clone, Serialize, Deserialize)]
 struct Claims {
     user: User,
@@ -74,7 +79,8 @@ async fn me(user: Authenticated<Claims>) -> Json<User> {
 async fn refresh(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> Result<impl IntoResponse, Response> {
     let unavailable = |_| StatusCode::SERVICE_UNAVAILABLE.into_response();
     let pair = if token.issuer().is_none() {
-        // An old one is worth one session of the new form. It ends last, so that a client that gets 503 has it still.
+        // Exchanges an old token for one session of the new form. Revokes it last, so that a client
+        // that gets 503 can try again with it.
         let pair = issuer.login(&token.claims().user.user_uid, token.claims()).await.map_err(unavailable)?;
         issuer.logout(&token).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE.into_response())?;
         pair
@@ -118,7 +124,7 @@ mod tests {
 
     const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b49586";
 
-    /// As the tutorial makes it.
+    /// Mints a token as the tutorial does.
     fn old(id: &str, refresh: bool) -> String {
         let exp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
         let user = json!({ "email": "ada@example.org", "user_uid": "7b3c5a52" });

@@ -1,7 +1,9 @@
-//! Two processes with one Redis, each with a mirror: a logout at one of them, and how long it takes to the other.
+//! Two processes with one Redis, each with a mirror: how long a logout at one takes to reach the
+//! other.
 //!
-//! `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example two_servers`. The program is one server and starts itself a
-//! second time as the other. They share the secret, and nothing else but Redis.
+//! Run `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example two_servers`. The program
+//! is one server, and starts itself again as the other. They share the secret and Redis, and
+//! nothing more.
 
 use std::{
     net::SocketAddr,
@@ -28,14 +30,14 @@ use tower_jwt_blocklist::{
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// The second process has this in its environment.
+/// Set in the environment of the second process.
 const SECOND: &str = "TWO_SERVERS_SECOND";
 
-/// Serves in this process, and says where. It is the same in both.
+/// Serves in this process, and returns the address. Both processes run it.
 async fn serve(secret: &str, url: &str) -> Result<SocketAddr, Error> {
     let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
     let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
-    // The issuer tells Redis, the layer asks the mirror.
+    // The issuer writes to Redis; the layer reads the mirror.
     let redis = RedisBlocklist::connect(RedisSettings::from_url(url)?).await?;
     let mirror = MirrorBlocklist::start(redis.clone(), MirrorSettings::new())?;
     let issuer = Issuer::builder(verifier.clone(), key, redis).build()?;
@@ -63,14 +65,14 @@ async fn log_out(State(issuer): State<Issuer>, user: Authenticated) -> Result<&'
     Ok("logged out\n")
 }
 
-/// All that the second process does, until its input ends: also when the first one is killed.
+/// Runs the second process until its input ends, which it does even if the first one is killed.
 async fn second(secret: &str, url: &str) -> Result<(), Error> {
     println!("http://{}", serve(secret, url).await?);
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await?;
     Ok(())
 }
 
-/// Starts the second process, and waits until it serves: it, and where. It ends with its `Child`.
+/// Starts the second process and waits until it serves. Dropping the `Child` ends it.
 async fn start_second(arguments: &[&str], secret: &str, url: &str) -> Result<(Child, SocketAddr), Error> {
     let mut program = Command::new(std::env::current_exe()?);
     program.args(arguments).env(SECOND, "").env("JWT_SECRET", secret).env("REDIS_URL", url);
@@ -84,7 +86,7 @@ async fn start_second(arguments: &[&str], secret: &str, url: &str) -> Result<(Ch
     Err("the second server did not start".into())
 }
 
-/// One request on a connection of its own: status and body.
+/// Sends one request on its own connection. Returns status and body.
 async fn send(server: SocketAddr, method: &str, path: &str, token: &str) -> Result<(StatusCode, String), Error> {
     let mut stream = TcpStream::connect(server).await?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
@@ -95,7 +97,7 @@ async fn send(server: SocketAddr, method: &str, path: &str, token: &str) -> Resu
     Ok((head.split(' ').nth(1).ok_or("no status")?.parse()?, body.to_owned()))
 }
 
-/// How long it takes from the answer to a logout at one until the other refuses the token.
+/// Measures the time from the response to a logout at one until the other rejects the token.
 async fn measure(one: SocketAddr, other: SocketAddr) -> Result<Duration, Error> {
     let (_, token) = send(one, "POST", "/login", "").await?;
     for server in [one, other] {
@@ -127,7 +129,7 @@ mod tests {
 
     use super::*;
 
-    /// The second process is the test itself, once more.
+    /// The second process is this test, started again.
     #[tokio::test]
     async fn a_logout_at_one_reaches_the_other() {
         if std::env::var_os(SECOND).is_some() {

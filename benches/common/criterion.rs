@@ -1,4 +1,4 @@
-//! What criterion has measured.
+//! Reads criterion's measurements.
 
 use std::path::PathBuf;
 

@@ -10,7 +10,7 @@ use tower_jwt_blocklist::{
     MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Scope, Timestamp,
 };
 
-/// As if it had always been there.
+/// Connects, and declares that this Redis has lost nothing.
 pub(crate) async fn connect(url: &str, namespace: &str) -> RedisBlocklist {
     let patience = Duration::from_secs(10);
     let settings = RedisSettings::from_url(url).expect("a good URL").namespace(namespace);
@@ -19,7 +19,8 @@ pub(crate) async fn connect(url: &str, namespace: &str) -> RedisBlocklist {
     RedisBlocklist::connect(settings).await.expect("Redis runs")
 }
 
-/// A mirror that has read everything. A minute passes before it asks Redis again should nobody run it.
+/// Starts a mirror and waits until it has read everything. If it isn't polled, it stays trusted for
+/// a minute.
 pub(crate) async fn mirror(redis: RedisBlocklist) -> MirrorBlocklist {
     let settings = MirrorSettings::new().max_staleness(Duration::from_secs(60)).capacity(20_000_000);
     let mirror = MirrorBlocklist::start(redis, settings).expect("good settings");

@@ -1,4 +1,4 @@
-//! What the benches share.
+//! Shared code of the benches.
 #![allow(dead_code, reason = "each bench uses a part")]
 
 pub(crate) mod criterion;
@@ -10,12 +10,12 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// The middle of what was measured, so that a moment in which the machine had other work does not count.
+/// The median, so that a moment in which the machine had other work does not count.
 pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     quantile(values, 0.5)
 }
 
-/// What so large a part of the values does not exceed.
+/// The value that this fraction of the values does not exceed.
 pub(crate) fn quantile(values: impl IntoIterator<Item = f64>, part: f64) -> f64 {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A service behind the layer, and the tokens it is asked with.
+//! A service behind the layer, and the tokens for its requests.
 
 use std::{convert::Infallible, hint::black_box, sync::Arc};
 
@@ -17,13 +17,13 @@ pub(crate) fn request(token: &str) -> Request<Full<Bytes>> {
     request
 }
 
-/// Looks who it is.
+/// Reads the user from the request.
 pub(crate) async fn inner(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
     black_box(request.extensions().get::<Authenticated>());
     Ok(Response::new(Full::default()))
 }
 
-/// A key pair and what jsonwebtoken needs to check its signatures.
+/// A key pair, and jsonwebtoken's key to verify its signatures.
 pub(crate) struct Keys {
     pub(crate) name: &'static str,
     pub(crate) signing: SigningKey,
@@ -84,7 +84,7 @@ pub(crate) fn verifier_and_token(signing: SigningKey) -> (Arc<Verifier>, String)
     (verifier, tokens.remove(0))
 }
 
-/// What a careful user of jsonwebtoken would read.
+/// The claims that a careful user of jsonwebtoken would read.
 #[derive(Deserialize)]
 #[expect(dead_code, reason = "reading it is the work")]
 pub(crate) struct Claims {
@@ -97,7 +97,7 @@ pub(crate) struct Claims {
     exp: u64,
 }
 
-/// What makes jsonwebtoken check what the layer checks.
+/// Makes jsonwebtoken check the same as the layer.
 pub(crate) fn validation(algorithm: jsonwebtoken::Algorithm) -> jsonwebtoken::Validation {
     let mut validation = jsonwebtoken::Validation::new(algorithm);
     validation.set_issuer(&[ISSUER]);

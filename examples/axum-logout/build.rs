@@ -1,4 +1,4 @@
-//! `sqlx::migrate!` embeds the folder; cargo has to be told that a new file in it means a new build.
+//! `sqlx::migrate!` embeds the folder. This makes cargo rebuild when a file is added to it.
 
 fn main() {
     println!("cargo::rerun-if-changed=migrations");

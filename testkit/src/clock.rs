@@ -4,24 +4,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// A clock that only [`advance`](Self::advance) and [`set`](Self::set) move, in whole milliseconds. Clones share it.
+/// A clock that only [`advance`](Self::advance) and [`set`](Self::set) move, in whole milliseconds.
+/// Clones share it.
 #[derive(Clone, Debug)]
 pub struct ManualClock {
     unix_ms: Arc<AtomicU64>,
 }
 
 impl ManualClock {
-    /// A clock that says `now`.
+    /// Creates a clock that shows `now`.
     pub fn new(now: SystemTime) -> Self {
         Self { unix_ms: Arc::new(AtomicU64::new(unix_ms(now))) }
     }
 
-    /// A clock that says this second since 1970.
+    /// Creates a clock that shows this second since 1970.
     pub fn at_unix_seconds(seconds: u64) -> Self {
         Self::new(UNIX_EPOCH + Duration::from_secs(seconds))
     }
 
-    /// What the clock says.
+    /// The time that the clock shows.
     pub fn now(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.unix_ms.load(Ordering::SeqCst))
     }
@@ -31,12 +32,12 @@ impl ManualClock {
         self.unix_ms.fetch_add(milliseconds(by), Ordering::SeqCst);
     }
 
-    /// Moves the clock to `now`, which may be earlier: clocks of real machines are set back too.
+    /// Sets the clock to `now`, which may be earlier: clocks of real machines are set back too.
     pub fn set(&self, now: SystemTime) {
         self.unix_ms.store(unix_ms(now), Ordering::SeqCst);
     }
 
-    /// The clock as a function, for everything that takes one.
+    /// The clock as a function, for settings that take one.
     pub fn as_fn(&self) -> impl Fn() -> SystemTime + Clone + Send + Sync + 'static {
         let clock = self.clone();
         move || clock.now()

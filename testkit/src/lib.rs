@@ -1,8 +1,8 @@
-//! What this workspace's tests stand on: real servers, a network that fails on demand, tokens made without the library
-//! under test, and a clock that only a test moves.
+//! The basis of this workspace's tests: real servers, a network that fails on demand, tokens minted
+//! without the library under test, and a clock that only a test moves.
 //!
-//! Everything here panics with a sentence instead of returning an error: a test has nothing better to do with one. And
-//! everything ends with its owner, also when the test process is killed.
+//! All functions panic with a sentence instead of returning an error, because a test could only
+//! unwrap it. All servers end with their owner, even if the test process is killed.
 
 mod clock;
 mod locate;

@@ -1,17 +1,19 @@
-//! Where the server binaries are. Only `std` in here: xtask compiles this file too, so that both look in the same places.
+//! Finds the server binaries. Uses `std` only: xtask compiles this file too, so that both look in
+//! the same places.
 
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The folder inside the target folder where xtask puts what the machine doesn't have.
+/// The folder inside the target folder where xtask puts servers that the machine doesn't have.
 pub(crate) const FOLDER: &str = "test-servers";
 
-/// The folder in there for other versions of Redis and Valkey than the machine's own.
+/// The folder in it for versions of Redis and Valkey other than the machine's own.
 pub(crate) const VERSIONS_FOLDER: &str = "redis-versions";
 
-/// A Redis or Valkey server: `REDIS_SERVER`, then the `PATH`, then the target folders.
+/// Finds a Redis or Valkey server: in `REDIS_SERVER`, then on the `PATH`, then in the target
+/// folders.
 pub(crate) fn redis_server(targets: &[PathBuf]) -> Option<PathBuf> {
     env::var_os("REDIS_SERVER")
         .map(PathBuf::from)
@@ -20,8 +22,8 @@ pub(crate) fn redis_server(targets: &[PathBuf]) -> Option<PathBuf> {
         .or_else(|| existing(targets.iter().map(|target| target.join(FOLDER).join("redis-server"))))
 }
 
-/// The folder with PostgreSQL's `initdb` and `postgres`: `POSTGRES_BIN`, then the `PATH`, then where Debian has it, then
-/// the target folders.
+/// Finds the folder with PostgreSQL's `initdb` and `postgres`: in `POSTGRES_BIN`, then on the
+/// `PATH`, then where Debian has it, then in the target folders.
 pub(crate) fn postgres_bin(targets: &[PathBuf]) -> Option<PathBuf> {
     env::var_os("POSTGRES_BIN")
         .map(PathBuf::from)
@@ -42,12 +44,14 @@ fn existing(mut candidates: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     candidates.find(|file| file.is_file())
 }
 
-/// The folder of the file itself, not of a link to it: PostgreSQL's programs look for each other next to themselves.
+/// The folder of the file itself, not of a link to it: PostgreSQL's programs look for each other in
+/// their own folder.
 fn real_folder(program: &Path) -> Option<PathBuf> {
     Some(program.canonicalize().ok()?.parent()?.to_path_buf())
 }
 
-/// Debian keeps PostgreSQL's servers off the `PATH`, one folder a version. The newest comes first.
+/// Debian keeps PostgreSQL's servers off the `PATH`, in one folder per version. The newest comes
+/// first.
 fn debian_versions() -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir("/usr/lib/postgresql") else { return Vec::new() };
     let mut versions: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();

@@ -5,17 +5,19 @@ use std::ops::Range;
 
 use crate::random;
 
-/// Below the ranges that Linux and macOS take ports for outgoing connections from. Inside them, a client that redials a
-/// server that is down can be given the server's own port and connect to itself, and the server can't come back.
+/// Below the ranges from which Linux and macOS take ports for outgoing connections. Inside them, a
+/// client that redials a dead server can get the server's own port and connect to itself. Then the
+/// server can't come back.
 const SERVER_PORTS: Range<u16> = 20_000..32_000;
 
-/// A cluster node talks with the others on a second port, so far above its own.
+/// A cluster node talks to the others on a second port, this far above its own.
 pub(crate) const BUS_OFFSET: u16 = 10_000;
 
-/// The ports whose second port is below those ranges as well.
+/// The ports whose second port is also below those ranges.
 const CLUSTER_PORTS: Range<u16> = 20_000..22_700;
 
-/// A loopback port that was free a moment ago. Somebody may be faster: try another one then.
+/// Returns a loopback port that was free a moment ago. If another process takes it first, try
+/// again.
 pub(crate) fn free() -> u16 {
     loop {
         let port = one_of(SERVER_PORTS);

@@ -13,14 +13,15 @@ use tokio::process::Command;
 use crate::process::{End, Process, target_folders};
 use crate::{locate, port};
 
-/// `nobody` and its group on every Linux. PostgreSQL refuses to run as root, also in a container that has nobody else.
+/// `nobody` and its group on every Linux. PostgreSQL refuses to run as root, even in a container
+/// without another user.
 const NOBODY: u32 = 65534;
 
 /// The server's data folder, inside its own folder.
 const DATA: &str = "data";
 
-/// A PostgreSQL server of this test's own, on a loopback port, with the superuser `postgres` and no password. It is gone
-/// when this is dropped, or when the test process is killed.
+/// A PostgreSQL server for one test, on a loopback port, with the superuser `postgres` and no
+/// password. It ends when this is dropped, or when the test process is killed.
 #[derive(Debug)]
 pub struct PostgresServer {
     process: Process,
@@ -28,12 +29,12 @@ pub struct PostgresServer {
 }
 
 impl PostgresServer {
-    /// Makes an empty database cluster and starts a server on it.
+    /// Creates an empty database cluster and starts a server on it.
     pub async fn start() -> Self {
         let bin = locate::postgres_bin(&target_folders())
             .expect("no PostgreSQL server on this machine: run `cargo xtask test`");
         let mut log = String::new();
-        // Somebody else may take the port between the look and the start.
+        // Another process may take the port between the check and the start.
         for _ in 0..5 {
             let folder = new_cluster(&bin).await;
             let port = port::free();
@@ -61,13 +62,13 @@ impl PostgresServer {
         format!("postgres://postgres@{}/postgres", self.addr())
     }
 
-    /// Ends the server; it's gone when this returns.
+    /// Kills the server and waits until it has ended.
     pub fn kill(&mut self) {
         self.process.stop();
     }
 }
 
-/// A new folder with the data of an empty server in it.
+/// Creates a folder with the data of an empty server.
 async fn new_cluster(bin: &Path) -> TempDir {
     let folder = TempDir::with_prefix("testkit-postgres-").expect("a temporary folder");
     if geteuid().is_root() {
@@ -87,7 +88,7 @@ async fn new_cluster(bin: &Path) -> TempDir {
     folder
 }
 
-/// The command line of a server that forgets everything in a crash, and opens no socket but the port.
+/// The command line of a server that loses everything in a crash, and opens no socket but the port.
 fn server(bin: &Path, port: u16) -> Vec<OsString> {
     let mut command = unprivileged(bin.join("postgres"));
     command.extend(["-D", DATA, "-p"].map(OsString::from));
@@ -104,7 +105,7 @@ fn server(bin: &Path, port: u16) -> Vec<OsString> {
     command
 }
 
-/// The start of a command line that runs this program, as `nobody` where we are root.
+/// The start of a command line that runs this program as `nobody` if we are root.
 fn unprivileged(program: PathBuf) -> Vec<OsString> {
     let mut command = Vec::new();
     if geteuid().is_root() {
@@ -117,7 +118,7 @@ fn unprivileged(program: PathBuf) -> Vec<OsString> {
     command
 }
 
-/// The last line of the file that `pg_ctl` waits for as well.
+/// Checks the last line of the file, as `pg_ctl` does.
 fn says_ready(server: &Process) -> bool {
     fs::read_to_string(server.folder().join(DATA).join("postmaster.pid"))
         .is_ok_and(|state| state.lines().nth(7).is_some_and(|status| status.trim() == "ready"))

@@ -10,10 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// Becomes the server, after it has left a child behind that reads the pipe on stdin. That pipe's other end is held by
-/// the test process alone: when it ends without a word, however it ended, the child kills the server and clears its
-/// folder away. (`$$` is the server there too; fd 3, because a background job's stdin is /dev/null. The child writes
-/// nowhere, or whoever reads the test's output to its end would wait for it.)
+/// Becomes the server, after it has forked a child that reads the pipe on stdin. Only the test
+/// process holds that pipe's other end. If it ends without writing a line, for any reason, the
+/// child kills the server and removes its folder. (`$$` is the server in the child too. It reads fd
+/// 3, because a background job's stdin is /dev/null. It writes nowhere; otherwise a reader of the
+/// test's output would wait for it.)
 const WATCHED: &str = r#"
 signal=$1 folder=$2
 shift 2
@@ -27,12 +28,12 @@ exec 3<&0 </dev/null
 exec "$@" 3<&-
 "#;
 
-/// How a server is told to end.
+/// How to end a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// SIGKILL.
     Kill,
-    /// SIGQUIT, for PostgreSQL: it ends at once too, but gives its shared memory back.
+    /// SIGQUIT, for PostgreSQL: it also ends immediately, but releases its shared memory.
     Quit,
 }
 
@@ -45,19 +46,20 @@ impl End {
     }
 }
 
-/// A running server with a folder of its own, its working directory. Both are gone when this is dropped, or when the
-/// test process is killed.
+/// A running server in its own folder, which is its working directory. Both are removed when this
+/// is dropped, or when the test process is killed.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
-    /// The pipe that the watching child reads. Kept apart from `child`, which would close it before it waits.
+    /// The pipe that the watching child reads. Kept apart from `child`, which would close it before
+    /// it waits.
     lifeline: Option<ChildStdin>,
     end: End,
     folder: TempDir,
 }
 
 impl Process {
-    /// Starts a command line. What it prints goes to a file in the folder, see [`Self::log`].
+    /// Starts a command line. Its output goes to a file in the folder, see [`Self::log`].
     pub(crate) fn start<A: AsRef<OsStr>>(command: impl IntoIterator<Item = A>, folder: TempDir, end: End) -> Self {
         let log = File::create(log_file(&folder)).expect("a log file in the server's folder");
         let mut child = Command::new("sh")
@@ -78,13 +80,13 @@ impl Process {
         self.folder.path()
     }
 
-    /// What the server has printed so far.
+    /// The server's output so far.
     pub(crate) fn log(&self) -> String {
         fs::read(log_file(&self.folder)).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
-    /// Waits until the server is `ready`. `false`: it ended before. A server says this of itself in its own files, so
-    /// that a stranger on the same port isn't taken for it.
+    /// Waits until the server is `ready`. Returns `false` if it ended before. The check reads the
+    /// server's own files, so that another server on the same port isn't mistaken for it.
     pub(crate) async fn wait_until(&mut self, ready: impl Fn(&Self) -> bool) -> bool {
         let deadline = Instant::now() + Duration::from_secs(60);
         while self.child.try_wait().expect("the state of a child").is_none() {
@@ -101,13 +103,13 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).expect("a running server");
     }
 
-    /// Ends the server; when this returns, it's gone and its port is free.
+    /// Ends the server. When this returns, it has ended and its port is free.
     pub(crate) fn stop(&mut self) {
         if self.child.try_wait().is_ok_and(|status| status.is_none()) {
             self.signal(self.end.signal().0);
             self.child.wait().expect("the end of a child");
         }
-        // The word for the watching child that it isn't needed any more.
+        // The line that tells the watching child to exit.
         if let Some(mut lifeline) = self.lifeline.take() {
             lifeline.write_all(b"done\n").ok();
         }
@@ -124,7 +126,8 @@ fn log_file(folder: &TempDir) -> PathBuf {
     folder.path().join("server.log")
 }
 
-/// The target folders that may hold servers from xtask: the one this test runs from, and the workspace's usual one.
+/// The target folders that may hold servers from xtask: the one this test runs from, and the
+/// workspace's default.
 pub(crate) fn target_folders() -> Vec<PathBuf> {
     let own = std::env::current_exe().expect("the path of the test program");
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target");

@@ -1,4 +1,4 @@
-//! The clock moves when it's told to, and then for all.
+//! The clock moves only when a test moves it, and for all its clones.
 
 use std::time::{Duration, UNIX_EPOCH};
 

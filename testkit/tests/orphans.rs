@@ -1,4 +1,4 @@
-//! No server outlives a test process that was killed, and nothing of it stays on the disk.
+//! No server outlives a killed test process, and nothing of it stays on the disk.
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn servers_die_with_a_killed_process() {
     let temporary = tempfile::tempdir().unwrap();
-    // When we are root, PostgreSQL runs as somebody else, who has to get in.
+    // If we are root, PostgreSQL runs as another user, which needs access.
     fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
 
     let mut owner = Command::new(env!("CARGO_BIN_EXE_hold_servers"))
@@ -22,7 +22,7 @@ fn servers_die_with_a_killed_process() {
     let servers: Vec<SocketAddr> = lines.take(2).map(|line| line.unwrap().parse().unwrap()).collect();
     assert!(servers.iter().all(answers));
 
-    // SIGKILL: the owner has no say in it.
+    // SIGKILL: the owner can't clean up.
     owner.kill().unwrap();
     owner.wait().unwrap();
     within_a_minute("both servers are gone", || !servers.iter().any(answers));

@@ -4,7 +4,7 @@ use testkit::PostgresServer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The message that asks for TLS: its length, and a number in place of a protocol version.
+/// The message that requests TLS: its length, and a number in place of a protocol version.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 #[tokio::test]
@@ -17,7 +17,7 @@ async fn speaks_postgresql_and_is_gone_when_dropped() {
     client.write_all(&SSL_REQUEST).await.unwrap();
     assert_eq!(client.read_u8().await.unwrap(), b'N');
 
-    // With an open connection, as an application's pool has.
+    // With an open connection, like an application's pool.
     drop(server);
     assert!(TcpStream::connect(addr).await.is_err());
 }

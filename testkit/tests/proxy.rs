@@ -1,4 +1,4 @@
-//! Each fault is there when it's asked for, and seen by the proxy.
+//! Each fault takes effect when it is set, and the proxy counts it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// Far more than anything here takes, for what must happen.
+/// Far longer than anything here takes: for events that must happen.
 const EVER: Duration = Duration::from_secs(30);
 
-/// Many times what a reply takes, for what must not happen.
+/// Many times as long as a reply takes: for events that must not happen.
 const A_MOMENT: Duration = Duration::from_millis(200);
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn black_hole_mutes_old_and_new() {
     proxy.wait_until(|traffic| traffic.bytes_swallowed == 8).await;
     assert_eq!(proxy.connections(), 2);
 
-    // Healed for newcomers; nobody gets a stream with bytes missing.
+    // Healed for new connections. No connection gets a stream with a gap.
     proxy.heal();
     assert!(is_mute(&mut old).await);
     assert!(is_mute(&mut new).await);
@@ -160,7 +160,7 @@ async fn traffic_starts_at_nothing() {
     assert_eq!(proxy.traffic(), Traffic::default());
 }
 
-/// A server that sends back what it gets.
+/// A server that sends back what it receives.
 async fn echo() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -185,7 +185,7 @@ async fn echoes(client: &mut TcpStream) -> bool {
     matches!(timeout(EVER, client.read_exact(&mut reply)).await, Ok(Ok(_))) && &reply == b"ping"
 }
 
-/// Whether there's no answer, and no end of the connection either.
+/// Whether there is no reply, and no end of the connection either.
 async fn is_mute(client: &mut TcpStream) -> bool {
     client.write_all(b"ping").await.unwrap();
     timeout(A_MOMENT, client.read(&mut [0; 1])).await.is_err()

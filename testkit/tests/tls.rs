@@ -87,7 +87,7 @@ fn trusting(certificates: &TlsCertificates) -> ClientConfig {
     builder(certificates).with_no_client_auth()
 }
 
-/// A client that also shows its own certificate.
+/// A client that also sends its own certificate.
 fn introducing(certificates: &TlsCertificates) -> ClientConfig {
     let key = PrivateKeyDer::from_pem_slice(certificates.client_key.as_bytes()).unwrap();
     builder(certificates).with_client_auth_cert(vec![certificate(&certificates.client)], key).unwrap()
@@ -105,7 +105,7 @@ fn certificate(pem: &str) -> CertificateDer<'static> {
     CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
 }
 
-/// The reply of a server that is called by this name.
+/// The reply of the server under this name.
 async fn ping(server: &RedisServer, host: &str, config: ClientConfig) -> io::Result<String> {
     let tcp = TcpStream::connect(server.addr()).await?;
     let name = ServerName::try_from(host.to_owned()).unwrap();

@@ -1,4 +1,4 @@
-//! The tokens are what they say, checked by a verifier of somebody else's.
+//! The tokens are what they claim to be, checked by an independent verifier.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,4 +1,4 @@
-//! Every version of the server that is here works with the rest of the kit.
+//! Every available version of the server works with the rest of the kit.
 
 use std::env;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use testkit::{RedisBinary, RedisCluster, RedisOptions, RedisServer, SentinelGroup, TlsCertificates, redis_versions};
 use tokio::task::JoinSet;
 
-/// Runs a test with all of them at once.
+/// Runs a test with all of them in parallel.
 async fn each<F: Future<Output = ()> + Send + 'static>(test: impl Fn(RedisBinary) -> F) {
     let mut running: JoinSet<()> = redis_versions().into_iter().map(test).collect();
     while let Some(result) = running.join_next().await {
@@ -27,7 +27,7 @@ async fn the_machines_own_comes_first_and_none_comes_twice() {
     }
 }
 
-/// `cargo xtask test` says in `REDIS_SERVERS` what it got.
+/// `cargo xtask test` lists the versions it fetched in `REDIS_SERVERS`.
 #[test]
 fn what_xtask_got_is_there() {
     let versions = redis_versions();
@@ -83,7 +83,7 @@ async fn one_that_is_built_without_tls_is_told_apart() {
     }
 }
 
-/// The name and version, as the running server gives them.
+/// The name and version that the running server reports.
 async fn its_own_words(server: &RedisServer) -> String {
     match server.info("server", "valkey_version").await {
         Some(version) => format!("valkey {version}"),

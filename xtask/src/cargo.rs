@@ -1,4 +1,4 @@
-//! What cargo knows, and what it is asked to do.
+//! Calls of cargo.
 
 use std::env;
 use std::ffi::OsString;
@@ -13,7 +13,7 @@ use crate::servers::Servers;
 /// The root of the workspace.
 pub(crate) const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
-/// The folder that cargo builds into, wherever the environment or the configuration puts it.
+/// The folder that cargo builds into, which the environment or the configuration may change.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     let metadata = output(cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
@@ -21,7 +21,7 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Runs every test of the workspace, and ends as they end.
+/// Runs every test of the workspace, and returns their exit code.
 pub(crate) fn test(arguments: &[OsString], servers: &Servers) -> Result<ExitCode> {
     let status = cargo()
         .args(["test", "--workspace", "--all-features"])

@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// What the program printed. Fails with its complaints if it fails.
+/// Returns the program's output. If it fails, the error has its messages.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let line = shown(command);
     let done = command.stdin(Stdio::null()).output().with_context(|| format!("can't run `{line}`"))?;

@@ -1,4 +1,5 @@
-//! Fuzzing with libFuzzer on the stable toolchain: what `cargo fuzz` does without a sanitizer, which is all that needs nightly.
+//! Fuzzing with libFuzzer on the stable toolchain: `cargo fuzz` without a sanitizer, which is the
+//! only part that needs nightly.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::cargo::{self, ROOT};
 use crate::command::output;
 
-/// Counts what is reached, and tells libFuzzer what was compared with what. All of it is of LLVM, and stable.
+/// Coverage counters and traced comparisons for libFuzzer. All of these are stable LLVM options.
 const RUSTFLAGS: [&str; 8] = [
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -22,10 +23,10 @@ const RUSTFLAGS: [&str; 8] = [
     "fuzzing",
 ];
 
-/// What is to be done.
+/// Options of a run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fuzz {
-    /// The target; all of them, one after the other, if none is named.
+    /// The target. Without one, all of them run in turn.
     target: Option<String>,
     /// How long each target runs.
     #[arg(long, default_value_t = 60)]
@@ -33,12 +34,13 @@ pub(crate) struct Fuzz {
     /// `aws_lc_rs` or `rust_crypto`.
     #[arg(long, default_value = "aws_lc_rs")]
     cryptography: String,
-    /// More arguments for the target, which is libFuzzer: a file is run once, `-help=1` shows the rest.
+    /// More arguments for the target, which is libFuzzer: a file runs once, `-help=1` shows the
+    /// rest.
     #[arg(last = true, requires = "target")]
     arguments: Vec<OsString>,
 }
 
-/// Builds and runs. Ends with the first target that finds something.
+/// Builds and runs the targets. Stops at the first one that finds something.
 pub(crate) fn run(fuzz: &Fuzz) -> Result<ExitCode> {
     let package = Path::new(ROOT).join("fuzz");
     let all = targets(&package)?;
@@ -53,7 +55,8 @@ pub(crate) fn run(fuzz: &Fuzz) -> Result<ExitCode> {
     );
     let folder = cargo::target_folder()?.join("fuzz");
     let host = host()?;
-    // With `--target` the flags are not for build scripts and macros, which have no libFuzzer to report to.
+    // With `--target` the flags don't apply to build scripts and macros, which have no libFuzzer to
+    // report to.
     let build = cargo::cargo()
         .args(["build", "--locked", "--release", "--bins", "--no-default-features"])
         .args(["--features", &fuzz.cryptography, "--target", &host])
@@ -75,7 +78,7 @@ pub(crate) fn run(fuzz: &Fuzz) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether it found nothing.
+/// Returns whether it found nothing.
 fn run_target(fuzz: &Fuzz, program: &Path, seeds: &Path, folder: &Path, target: &str) -> Result<bool> {
     let (found, crashes) = (folder.join("corpus").join(target), folder.join("crashes").join(target));
     for folder in [&found, &crashes] {
@@ -85,7 +88,7 @@ fn run_target(fuzz: &Fuzz, program: &Path, seeds: &Path, folder: &Path, target: 
     command.arg(format!("-artifact_prefix={}/", crashes.display())).args(["-timeout=10", "-rss_limit_mb=2048"]);
     command.arg(format!("-max_total_time={}", fuzz.seconds)).arg("-print_final_stats=1").args(&fuzz.arguments);
     if fuzz.arguments.iter().all(|argument| argument.to_string_lossy().starts_with('-')) {
-        // The first is added to.
+        // libFuzzer adds new inputs to the first folder.
         command.args([found.as_path(), seeds]);
     }
     Ok(command.status().with_context(|| format!("can't run {}", program.display()))?.success())
@@ -100,7 +103,7 @@ fn targets(package: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The platform that is built for unless another is asked for.
+/// The platform that cargo builds for by default.
 fn host() -> Result<String> {
     let version = output(Command::new("rustc").arg("-vV"))?;
     let host = version.lines().find_map(|line| line.strip_prefix("host: "));

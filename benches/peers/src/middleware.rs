@@ -1,4 +1,4 @@
-//! The middleware of each, set up as its documentation does.
+//! Each peer's middleware, set up as its documentation does.
 
 use std::{convert::Infallible, hint::black_box, sync::Arc};
 
@@ -20,7 +20,7 @@ use super::{AUDIENCE, ISSUER, Login, Service, now};
 
 type Answer = Response<Full<Bytes>>;
 
-/// What stands behind all of them.
+/// The service behind all of them.
 async fn inner<A: Default>(request: Request<Full<Bytes>>) -> Result<A, Infallible> {
     black_box(request);
     Ok(A::default())
@@ -30,7 +30,7 @@ pub(crate) fn none() -> Service {
     boxed(service_fn(inner::<Answer>))
 }
 
-/// Those that know the algorithm of this login, by name and cryptography.
+/// Those that support the algorithm of this login, by name and cryptography.
 pub(crate) fn all(login: &Login) -> Vec<(&'static str, Service)> {
     let ours = || JwtBlocklistLayer::access(login.verifier.clone(), login.blocklist.clone());
     let mut all = vec![
@@ -43,7 +43,7 @@ pub(crate) fn all(login: &Login) -> Vec<(&'static str, Service)> {
         ("jwt-authorizer (ring)", jwt_authorizer(login)),
         ("tower-oauth2-resource-server (aws-lc-rs)", tower_oauth2_resource_server(login)),
     ];
-    // It does not do HMAC.
+    // It does not support HMAC.
     if login.algorithm != Algorithm::HS256 {
         all.push(("oauth-resource-server (ring)", oauth_resource_server(login)));
     }
@@ -60,7 +60,7 @@ where
     })
 }
 
-/// An extractor and not a layer: what axum's router around it costs is left out.
+/// An extractor and not a layer. The cost of axum's router around it is not counted.
 fn axum_jwt_auth(login: &Login) -> Service {
     #[derive(Deserialize)]
     #[expect(dead_code, reason = "reading it is the work")]
@@ -97,7 +97,7 @@ fn axum_jwt_auth(login: &Login) -> Service {
 }
 
 fn jwt_authorizer(login: &Login) -> Service {
-    /// It asks that its errors become answers.
+    /// It requires that its errors can become responses.
     #[derive(Default)]
     struct Converted(Answer);
 

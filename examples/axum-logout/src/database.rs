@@ -1,4 +1,4 @@
-//! One pool for SQLite and PostgreSQL: which of the two it is stands in the URL.
+//! One pool for SQLite and PostgreSQL. The URL says which of the two it is.
 
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
@@ -13,12 +13,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::settings::Problem;
 
-/// How long to wait for the database at the start.
+/// How long to wait for the database at startup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();
 
-/// Where the users are. It never shows the URL, which can hold a password.
+/// The database of users. Never shows the URL, which can hold a password.
 #[derive(Clone)]
 pub struct DatabaseUrl {
     kind: Kind,
@@ -61,18 +61,19 @@ impl DatabaseUrl {
         Ok(Self { kind, options })
     }
 
-    /// Connects and brings the tables up to date.
+    /// Connects and runs the migrations.
     pub(crate) async fn connect(&self) -> Result<AnyPool, sqlx::Error> {
         install_default_drivers();
-        // Not through the pool: it would try again and again, and then say only that time is up.
+        // Not through the pool: it would retry, and then report only a timeout.
         let first = timeout(PATIENCE, async {
             let mut connection = self.options.connect().await?;
             match &self.kind {
-                // sqlx holds a lock of its own meanwhile.
+                // sqlx holds its own lock during the migrations.
                 Kind::Postgres => MIGRATIONS.run(&mut connection).await?,
                 Kind::Sqlite { .. } => {
                     write_ahead(&mut connection).await?;
-                    // Here it holds none, and two servers that start at once would both create the table.
+                    // For SQLite it holds none, so two servers that start at once would both create
+                    // the table.
                     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
                     MIGRATIONS.run(&mut *transaction).await?;
                     transaction.commit().await?;
@@ -100,7 +101,7 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
-/// The error is dropped: it may repeat a part of the URL.
+/// Drops the error, which may repeat a part of the URL.
 fn unreadable(_: sqlx::Error) -> Problem {
     Problem::new(
         "DATABASE_URL can't be read: check its parts; in a user name or a password, @ : / ? # and % \
@@ -108,7 +109,7 @@ fn unreadable(_: sqlx::Error) -> Problem {
     )
 }
 
-/// SQLite opens only files that exist, unless the URL says otherwise.
+/// SQLite opens only existing files, unless the URL says otherwise.
 fn create_if_missing(url: &str) -> String {
     match url.split_once('?') {
         None => format!("{url}?mode=rwc"),
@@ -119,8 +120,9 @@ fn create_if_missing(url: &str) -> String {
     }
 }
 
-/// Lets several processes share one SQLite file: readers don't wait for a writer, and writers wait for their turn. The
-/// file keeps this mode; to change into it SQLite wants the file for itself, and gives up at once where another has it.
+/// Lets several processes share one SQLite file: readers don't wait for a writer, and writers take
+/// turns. The file keeps this mode. To change into it SQLite needs the file for itself, and fails
+/// immediately if another process has it open.
 async fn write_ahead(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
     while let Err(error) = connection.execute("PRAGMA journal_mode = WAL").await {
         if !is_busy(&error) {
@@ -132,7 +134,7 @@ async fn write_ahead(connection: &mut AnyConnection) -> Result<(), sqlx::Error> 
 }
 
 fn is_busy(error: &sqlx::Error) -> bool {
-    // SQLITE_BUSY is 5; what kind of busy stands in the bits above.
+    // SQLITE_BUSY is 5; the bits above say what kind of busy.
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<u32>().ok());
     code.is_some_and(|code| code & 0xff == 5)
 }

@@ -1,4 +1,4 @@
-//! What goes wrong in a handler, and the answer it makes. Refused tokens are the library's to answer.
+//! A handler's errors and their responses. The library responds to rejected tokens.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -20,17 +20,17 @@ pub(crate) enum ApiError {
     UnreadableBody(StatusCode, &'static str),
     InvalidInput(BTreeMap<&'static str, &'static str>),
     EmailTaken,
-    /// The same for an unknown user and a wrong password.
+    /// The same for an unknown user and a wrong password, so that the response does not tell which.
     WrongCredentials,
-    /// The refresh token gives no new tokens.
+    /// The refresh token was not exchanged.
     Refused(Rejection),
-    /// The token is good, and its user is no longer there.
+    /// The token is valid, but its user was deleted.
     UserGone,
     /// 404 or 405.
     NoSuchRoute(StatusCode),
-    /// Something that the answer depends on didn't answer itself. Already logged.
+    /// A service that the response depends on failed. Already logged.
     Unavailable,
-    /// A mistake in the program or its data. Already logged.
+    /// A bug in the program, or bad data. Already logged.
     Internal,
 }
 
@@ -74,7 +74,8 @@ impl From<Rejection> for ApiError {
 }
 
 impl From<RevokeError> for ApiError {
-    /// The token still works, and the client must know: never a 200 for a logout that was not stored.
+    /// The token still works, and the client must learn it: never a 200 for a logout that was not
+    /// stored.
     fn from(error: RevokeError) -> Self {
         Self::unavailable("blocklist", &error)
     }
@@ -100,10 +101,11 @@ impl IntoResponse for ApiError {
             Self::WrongCredentials => {
                 let description = "The e-mail address or the password is wrong";
                 let body = body("wrong_credentials", description, "Check both and try again");
-                // RFC 9110 §15.5.2: a 401 has a challenge.
+                // RFC 9110 §15.5.2: a 401 needs a challenge.
                 (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer realm=\"api\"")], body).into_response()
             }
-            // In the words of the layer before the handler: to the client it is one answer, whoever finds out.
+            // The layer's own response, so that the client sees the same one wherever the check
+            // fails.
             Self::Refused(rejection) => rejection.into_response(),
             Self::UserGone => {
                 let body = body("user_gone", "The user of this token no longer exists", "Sign up again");

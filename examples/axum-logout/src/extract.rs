@@ -1,4 +1,4 @@
-//! `Valid<T>`: a JSON body that has been checked.
+//! `Valid<T>`: a JSON body that has been validated.
 
 use axum::{
     Json,
@@ -28,7 +28,7 @@ impl<T: Input, S: Send + Sync> FromRequest<S> for Valid<T> {
 }
 
 impl From<JsonRejection> for ApiError {
-    /// Own words, for those of the rejection can repeat what was sent: a password, for instance.
+    /// Own texts, because those of the rejection can repeat the request: a password, for instance.
     fn from(rejection: JsonRejection) -> Self {
         let description = match rejection {
             JsonRejection::JsonDataError(_) => "The body must be a JSON object",

@@ -1,4 +1,4 @@
-//! What a client may send: rules for each field, and every broken one named at once.
+//! Input of clients: the rules for each field. All broken rules are reported at once.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{password::Password, users::Profile};
 
-/// The fields of a JSON object, while they are read. Those that nobody asks for are ignored.
+/// The fields of a JSON object while they are parsed. Unknown ones are ignored.
 #[derive(Debug)]
 pub(crate) struct Fields {
     body: Map<String, Value>,
@@ -38,7 +38,7 @@ impl Fields {
     }
 }
 
-/// What can be read from [`Fields`]. None only where a problem was noted.
+/// A value parsed from [`Fields`]. `None` only if a problem was noted.
 pub(crate) trait Input: Sized {
     fn read(fields: &mut Fields) -> Option<Self>;
 }
@@ -71,14 +71,14 @@ pub(crate) struct Login {
 impl Input for Login {
     fn read(fields: &mut Fields) -> Option<Self> {
         let email = fields.required("email", email);
-        // No rule for its length: what the rule was when the user signed up is no longer known.
+        // No rule for its length: the rule at the time of sign-up is no longer known.
         let password = fields.required("password", |text| Ok(Password::new(text)));
         Some(Self { email: email?, password: password? })
     }
 }
 
-/// ASCII, as mail servers without SMTPUTF8 take it; a domain in another script has its `xn--` form. Lower case, so that
-/// the table's constraint finds the same address again.
+/// ASCII, as mail servers without SMTPUTF8 require; a domain in another script has its `xn--` form.
+/// Lower case, so that the table's constraint finds the same address again.
 fn email(text: String) -> Result<String, &'static str> {
     const PROBLEM: &str = "must be an e-mail address such as ann@example.com";
     let text = text.trim().to_ascii_lowercase();
@@ -107,7 +107,8 @@ fn new_password(text: String) -> Result<Password, &'static str> {
 fn name(text: String) -> Result<String, &'static str> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
-        // PostgreSQL can't store NUL, and a terminal shouldn't be told the rest.
+        // PostgreSQL can't store NUL, and a terminal shouldn't receive the other control
+        // characters.
         return Err("must have no control characters");
     }
     match text.chars().count() {

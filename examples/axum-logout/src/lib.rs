@@ -1,8 +1,9 @@
-//! A server that can log people out: sign up, log in, log out, and the token is refused from then on.
+//! A server with a working logout: sign up, log in, log out, and the token is rejected from then
+//! on.
 //!
-//! How to use `tower-jwt-blocklist` is in two files: `state.rs` builds the verifier, the issuer and the three layers;
-//! `routes/auth.rs` puts them in front of handlers. The rest is what any server has: settings, a table of users,
-//! password hashes and checked input.
+//! Two files show how to use `tower-jwt-blocklist`: `state.rs` builds the verifier, the issuer and
+//! the three layers; `routes/auth.rs` puts them in front of handlers. The rest is what any server
+//! has: settings, a table of users, password hashes and validated input.
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 mod database;

@@ -1,4 +1,4 @@
-//! Reads the settings, starts the server, and stops it when asked.
+//! Reads the settings, starts the server, and shuts it down on a signal.
 #![warn(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{future::Future, io::IsTerminal, path::Path, process::ExitCode, time::Duration};
@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 const ENV_FILE: &str = ".env";
 
-/// How long requests in flight may take once the server was told to stop.
+/// How long requests in flight may take after the signal to stop.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(20);
 
 #[tokio::main]
@@ -82,7 +82,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     let server = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
         signal.await;
         info!("stopping: no new requests, those in flight are finished");
-        // Fails only when the server is gone already.
+        // Fails only if the server has already stopped.
         let _ = stopping.send(());
     });
     tokio::select! {
@@ -96,7 +96,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Ends with Ctrl-C, and on unix with SIGTERM. Both are watched from the call on.
+/// Completes on Ctrl-C, and on Unix also on SIGTERM. Watches both from the call on.
 #[cfg(unix)]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
@@ -112,7 +112,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 #[cfg(not(unix))]
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     Ok(async {
-        // Without the handler the system's own way of stopping a program is left.
+        // Without the handler, the system's default way of stopping a program applies.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }

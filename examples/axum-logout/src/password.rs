@@ -1,4 +1,4 @@
-//! Passwords: hashed with Argon2id, away from the threads that serve requests.
+//! Passwords: hashed with Argon2id, off the threads that serve requests.
 
 use std::{fmt, sync::Arc, thread::available_parallelism};
 
@@ -8,7 +8,7 @@ use argon2::{
 };
 use tokio::{sync::Semaphore, task};
 
-/// A password in clear text, on its way to being hashed. Its `Debug` doesn't show it.
+/// A password in clear text, waiting to be hashed. Its `Debug` doesn't show it.
 pub(crate) struct Password(String);
 
 impl Password {
@@ -25,9 +25,10 @@ impl fmt::Debug for Password {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
-    /// A hash takes 19 MiB and one core for its whole time: more at once than cores would only take memory.
+    /// Bounds the hashes under way to the number of cores. Each takes 19 MiB and one core, so more
+    /// at once would only take memory.
     turns: Arc<Semaphore>,
-    /// What the password of an unknown user is compared with.
+    /// The hash that an unknown user's password is compared with.
     nobody: Arc<str>,
 }
 
@@ -43,7 +44,8 @@ impl Passwords {
         self.in_turn(move || hash(password.0.as_bytes())).await
     }
 
-    /// Whether the password belongs to the hash. Without a hash the answer is no, and takes as long.
+    /// Whether the password matches the hash. Without a hash the result is `false`, and takes as
+    /// long.
     pub(crate) async fn verify(&self, password: Password, stored: Option<&str>) -> Result<bool, PasswordError> {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| self.nobody.clone(), Arc::from);
@@ -60,7 +62,8 @@ impl Passwords {
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let turn = self.turns.clone().acquire_owned().await.map_err(|_| PasswordError::Stopped)?;
-        // The turn goes with the work: a client that hangs up leaves the work running, and its turn taken.
+        // The permit moves into the work. If the client disconnects, the work continues and keeps
+        // its permit.
         let done = task::spawn_blocking(move || {
             let _turn = turn;
             work()
@@ -76,7 +79,7 @@ fn hash(password: &[u8]) -> Result<String, PasswordError> {
 #[derive(Debug)]
 pub(crate) enum PasswordError {
     Hash(password_hash::Error),
-    /// The server is going down, or the hashing panicked.
+    /// The server is shutting down, or the hashing panicked.
     Stopped,
 }
 

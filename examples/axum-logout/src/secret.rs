@@ -1,4 +1,4 @@
-//! The secret that the server makes for itself when it was given none.
+//! The secret that the server generates if none is configured.
 
 use std::{
     fs::{File, OpenOptions},
@@ -13,11 +13,11 @@ use crate::sources::EnvFile;
 /// Enough for HS512, so that a later change of the algorithm needs no new secret.
 const BYTES: usize = 64;
 
-/// Makes a random secret and keeps it in the file, beside what is there already. It is never printed.
+/// Generates a random secret and appends it to the file. Never prints it.
 ///
 /// # Errors
 ///
-/// When the file can't be written or read back, or the system has no random numbers.
+/// If the file can't be written or read back, or the system has no random numbers.
 pub fn create(path: &Path, algorithm: Algorithm) -> io::Result<SigningKey> {
     let mut bytes = [0; BYTES];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
@@ -25,11 +25,11 @@ pub fn create(path: &Path, algorithm: Algorithm) -> io::Result<SigningKey> {
 
     let mut file = open(path)?;
     let gap = if ends_a_line(&mut file)? { "" } else { "\n" };
-    // One write in append mode: two servers that start at once don't mix their lines.
+    // One write in append mode, so that two servers that start at once don't mix their lines.
     file.write_all(format!("{gap}JWT_SECRET={secret}\n").as_bytes())?;
     file.sync_all()?;
 
-    // Read back: if another server was faster, its secret stands first and is the one of both.
+    // Read back: if another server was faster, its secret comes first, and both use it.
     let stored = EnvFile::read(path).map_err(io::Error::other)?;
     let stored = stored.get("JWT_SECRET").unwrap_or(&secret);
     SigningKey::from_secret(algorithm, stored.as_bytes()).map_err(io::Error::other)
@@ -38,7 +38,7 @@ pub fn create(path: &Path, algorithm: Algorithm) -> io::Result<SigningKey> {
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).append(true).create(true);
-    // Only for a file that is new: who may read an existing one is its owner's choice.
+    // Only for a new file: the owner of an existing one chooses who may read it.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)

@@ -1,4 +1,4 @@
-//! From text to settings: a pure function that names everything that is wrong, and what to do about it.
+//! Parses text into settings: a pure function that reports every problem and how to fix it.
 
 use std::{fmt, net::SocketAddr};
 
@@ -7,19 +7,20 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{database::DatabaseUrl, sources::Sources};
 
-/// What the server needs to start.
+/// The settings that the server needs to start.
 #[derive(Debug)]
 pub struct Settings {
     pub bind: SocketAddr,
     pub database: DatabaseUrl,
     pub algorithm: Algorithm,
-    /// None when no secret was given: then one is made, see [`secret`](crate::secret).
+    /// `None` if no secret is configured. The server then generates one, see
+    /// [`secret`](crate::secret).
     pub signing_key: Option<SigningKey>,
     pub store: Store,
     pub log: EnvFilter,
 }
 
-/// Where logouts are kept.
+/// Where revocations are stored.
 #[derive(Debug)]
 pub enum Store {
     Memory,
@@ -29,14 +30,15 @@ pub enum Store {
 impl Settings {
     /// # Errors
     ///
-    /// All problems, not only the first. No secret is repeated in them, and no URL, since it can hold a password.
+    /// All problems, not only the first. They repeat no secret, and no URL, which can hold a
+    /// password.
     pub fn read(sources: &Sources) -> Result<Self, Problems> {
         let mut problems = Problems::default();
         let bind = problems.keep(bind(given(&sources.bind)));
         let database =
             problems.keep(DatabaseUrl::parse(given(&sources.database_url).unwrap_or("sqlite:axum-logout.db")));
         let algorithm = problems.keep(algorithm(given(&sources.jwt_algorithm)));
-        // With a bad algorithm the secret is still judged, by the least that any of them asks.
+        // If the algorithm is invalid, the secret is checked against the shortest length of any.
         let signing_key = problems.keep(signing_key(given(&sources.jwt_secret), algorithm.unwrap_or(Algorithm::HS256)));
         let store = store(sources, &mut problems);
         let log = problems.keep(log(given(&sources.rust_log)));
@@ -66,7 +68,7 @@ fn algorithm(text: Option<&str>) -> Result<Algorithm, Problem> {
     let text = text.unwrap_or("HS256");
     match text.trim().parse() {
         Ok(algorithm @ (Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)) => Ok(algorithm),
-        // The library knows more of them; this server has one secret, not a pair of keys.
+        // The library supports more of them; this server has one secret, not a key pair.
         _ => Err(Problem::new(format!("JWT_ALGORITHM is {text:?}: use HS256, HS384 or HS512"))),
     }
 }
@@ -112,7 +114,7 @@ fn log(text: Option<&str>) -> Result<EnvFilter, Problem> {
     })
 }
 
-/// One setting that can't be used, and what to do.
+/// One unusable setting, and how to fix it.
 #[derive(Debug)]
 pub struct Problem(String);
 
@@ -130,7 +132,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {}
 
-/// Everything that is wrong with the settings.
+/// All problems of the settings.
 #[derive(Debug, Default)]
 pub struct Problems(Vec<Problem>);
 
@@ -144,7 +146,7 @@ impl Problems {
         None
     }
 
-    /// Adds what was wrong before there were settings to read.
+    /// Adds problems found before there were settings to parse.
     pub fn push(&mut self, problem: Problem) {
         self.0.push(problem);
     }

@@ -6,8 +6,9 @@ use clap::Parser;
 
 use crate::settings::Problem;
 
-/// What was given, as text. Nothing is judged here: [`Settings::read`](crate::settings::Settings::read) names all
-/// that is wrong at once, where clap would stop at the first.
+/// The settings as text. Nothing is validated here:
+/// [`Settings::read`](crate::settings::Settings::read) reports all problems at once, whereas clap
+/// would stop at the first.
 #[derive(Clone, Default, Parser)]
 #[command(
     name = "axum-logout",
@@ -27,10 +28,10 @@ pub struct Sources {
     /// redis://USER:PASSWORD@HOST:PORT/DATABASE, of which only the host is needed; without it logouts are in memory
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
-    /// Host of Redis, in place of REDIS_URL
+    /// Host of Redis, instead of REDIS_URL
     #[arg(long, env = "REDIS_HOST")]
     pub redis_host: Option<String>,
-    /// Port of Redis, beside REDIS_HOST [default: 6379]
+    /// Port of Redis, with REDIS_HOST [default: 6379]
     #[arg(long, env = "REDIS_PORT")]
     pub redis_port: Option<String>,
     /// sqlite:FILE or postgres://USER:PASSWORD@HOST/NAME [default: sqlite:axum-logout.db]
@@ -39,16 +40,18 @@ pub struct Sources {
     /// Address and port to listen at [default: 127.0.0.1:8000]
     #[arg(long, env = "BIND")]
     pub bind: Option<String>,
-    /// What to log, as in "info,axum_logout=debug" [default: info]
+    /// What to log, such as "info,axum_logout=debug" [default: info]
     #[arg(long, env = "RUST_LOG")]
     pub rust_log: Option<String>,
 }
 
 impl Sources {
-    /// Fills what neither a flag nor the environment gave. Empty (`REDIS_URL=`) counts as not given.
+    /// Fills in settings that neither a flag nor the environment has. Empty (`REDIS_URL=`) counts
+    /// as not set.
     #[must_use]
     pub fn or(mut self, file: &EnvFile) -> Self {
-        // Redis by URL and Redis by host are one choice: who makes it here overrides the other way in the file.
+        // Redis by URL and Redis by host are one choice: making it here overrides both forms in the
+        // file.
         let is_given = |value: &Option<String>| value.as_deref().is_some_and(|text| !is_empty(text));
         let overridden: &[&str] = if is_given(&self.redis_url) {
             &["REDIS_HOST", "REDIS_PORT"]
@@ -84,7 +87,7 @@ impl Sources {
 
 impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Three of them hold secrets.
+        // Three of the fields hold secrets.
         f.debug_struct("Sources").finish_non_exhaustive()
     }
 }
@@ -94,11 +97,12 @@ impl fmt::Debug for Sources {
 pub struct EnvFile(BTreeMap<String, String>);
 
 impl EnvFile {
-    /// A file that isn't there is empty. Nothing is put into the process's environment.
+    /// A missing file counts as empty. Puts nothing into the process's environment.
     ///
     /// # Errors
     ///
-    /// When the file is there and can't be read. Its text is not repeated: it holds secrets.
+    /// If the file exists and can't be read. The error does not repeat its text, which holds
+    /// secrets.
     pub fn read(path: &Path) -> Result<Self, Problem> {
         let entries = match dotenvy::from_path_iter(path) {
             Ok(entries) => entries,
@@ -114,7 +118,7 @@ impl EnvFile {
                     ordinal(index + 1),
                 ))
             })?;
-            // The first that has a value counts, as it does for other readers of `.env`.
+            // The first one with a value counts, as for other readers of `.env`.
             if !is_empty(&value) {
                 settings.entry(name).or_insert(value);
             }

@@ -1,4 +1,4 @@
-//! The library, set up: one verifier, one blocklist, and what is made of them.
+//! The library's setup: one verifier, one blocklist, and the issuer and layers built from them.
 
 use std::{error, fmt, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     users::Users,
 };
 
-/// What this application puts into its tokens, beside the claims that every token has.
+/// This application's own claims, in addition to those that every token has.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct AppClaims {
     pub(crate) user: UserClaims,
@@ -26,7 +26,7 @@ pub(crate) struct UserClaims {
     pub(crate) uid: String,
 }
 
-/// What the handlers share.
+/// The state that the handlers share.
 #[derive(Clone)]
 pub struct AppState {
     pub(crate) users: Users,
@@ -34,7 +34,7 @@ pub struct AppState {
     pub(crate) issuer: Issuer,
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) blocklist: Arc<dyn Blocklist>,
-    /// The same, where it is one.
+    /// The same store, if it is a mirror.
     pub(crate) mirror: Option<MirrorBlocklist>,
 }
 
@@ -43,13 +43,14 @@ impl AppState {
     ///
     /// # Errors
     ///
-    /// When one of them doesn't answer: better known at the start than at the first request.
+    /// If one of them doesn't answer: a failure at startup is better than one at the first request.
     pub async fn new(settings: &Settings, signing_key: SigningKey) -> Result<Self, StartError> {
         let key = signing_key.verifying_key().map_err(StartError::of("JWT_SECRET"))?;
         let verifier = Verifier::builder().key(key).issuer("axum-logout").audience("axum-logout").build();
         let verifier = Arc::new(verifier.map_err(StartError::of("the verifier of tokens"))?);
 
-        // One store, asked by the layers and told by the issuer. Of Redis there is a mirror in memory, which is asked in its place.
+        // One store: the layers read it, and the issuer writes to it. With Redis the layers read an
+        // in-memory mirror instead.
         let (blocklist, mirror, store): (Arc<dyn Blocklist>, _, Arc<dyn Rotate>) = match &settings.store {
             Store::Memory => {
                 let memory = MemoryBlocklist::new();
@@ -63,7 +64,8 @@ impl AppState {
                 (Arc::new(mirror.clone()), Some(mirror), Arc::new(redis))
             }
         };
-        // An access token for 1 hour, a refresh token for 2 days and a session for 30, unless told otherwise.
+        // The defaults: an access token lives 1 hour, a refresh token 2 days, and a session 30
+        // days.
         let issuer = Issuer::builder(verifier.clone(), signing_key, store).build();
         let issuer = issuer.map_err(StartError::of("the issuer of tokens"))?;
 
@@ -73,17 +75,17 @@ impl AppState {
         Ok(Self { users: Users::new(pool), passwords, issuer, verifier, blocklist, mirror })
     }
 
-    /// Lets requests with an access token through.
+    /// Admits requests with an access token.
     pub(crate) fn access_layer(&self) -> JwtBlocklistLayer<AppClaims> {
         JwtBlocklistLayer::access(self.verifier.clone(), self.blocklist.clone()).claims()
     }
 
-    /// Lets requests with a refresh token through.
+    /// Admits requests with a refresh token.
     pub(crate) fn refresh_layer(&self) -> JwtBlocklistLayer<AppClaims> {
         JwtBlocklistLayer::refresh(self.verifier.clone(), self.blocklist.clone()).claims()
     }
 
-    /// Lets requests through that log out, with either token, also an expired one.
+    /// Admits logout requests, with either token, even an expired one.
     pub(crate) fn logout_layer(&self) -> LogoutLayer {
         LogoutLayer::new(self.verifier.clone())
     }
@@ -95,7 +97,7 @@ impl fmt::Debug for AppState {
     }
 }
 
-/// Why the server can't start though its settings can be read.
+/// Why the server can't start with valid settings.
 #[derive(Debug)]
 pub struct StartError {
     what: String,

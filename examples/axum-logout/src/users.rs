@@ -5,7 +5,7 @@ use serde::Serialize;
 use sqlx::{AnyPool, FromRow};
 use uuid::Uuid;
 
-/// A user as anybody may see his own: without the password hash.
+/// A user as shown to themselves: without the password hash.
 #[derive(Debug, FromRow, Serialize)]
 pub(crate) struct User {
     pub(crate) uid: String,
@@ -17,7 +17,7 @@ pub(crate) struct User {
     pub(crate) created_at: String,
 }
 
-/// What somebody says about himself when he signs up. The e-mail address is in lower case already.
+/// The data of a sign-up. The e-mail address is already in lower case.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) email: String,
@@ -26,7 +26,7 @@ pub(crate) struct Profile {
     pub(crate) last_name: Option<String>,
 }
 
-/// What a login needs to know of a user.
+/// The data that a login needs.
 #[derive(FromRow)]
 pub(crate) struct Credentials {
     pub(crate) uid: String,
@@ -47,7 +47,8 @@ impl Users {
         Self(pool)
     }
 
-    /// The constraint in the table decides who was first: asking before would leave a gap between asking and storing.
+    /// The constraint in the table decides who was first. A query before the insert would leave a
+    /// gap.
     pub(crate) async fn insert(&self, profile: Profile, password_hash: &str) -> Result<User, InsertError> {
         let user = User {
             uid: Uuid::new_v4().to_string(),

@@ -15,7 +15,7 @@ fuzz_target!(|text: &[u8]| {
 
 fn check(text: &[u8], jwks: Result<Jwks, ConfigError>) {
     let Ok(jwks) = jwks else { return };
-    // Each key of the document is used or rejected, and one bad one does not drop the others (r32).
+    // Each key of the document is used or rejected, and a bad one does not drop the others (r32).
     let document: Value = serde_json::from_slice(text).unwrap_or_default();
     if let Some(keys) = document["keys"].as_array() {
         assert_eq!(jwks.keys().len() + jwks.rejected().len(), keys.len());
@@ -35,7 +35,7 @@ fn check(text: &[u8], jwks: Result<Jwks, ConfigError>) {
     let Ok(set) = set else { return };
     let settings = Verifier::builder().keys(set.clone()).issuer(ISSUER).audience(AUDIENCE).clock(now);
     settings.build().unwrap();
-    // What is published again is read again, whole.
+    // A published document can be parsed again completely.
     let published = set.to_jwks();
     let again = Jwks::parse(&published).unwrap();
     assert!(again.rejected().is_empty(), "{:?}", again.rejected());

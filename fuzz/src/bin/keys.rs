@@ -34,13 +34,14 @@ fuzz_target!(|text: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// r32: what is wrong with a key is found when it is loaded, not by a verifier, which would refuse others with it.
+/// r32: a bad key fails when it is loaded, not in a verifier, which would then reject other keys
+/// too.
 fn verifier(key: VerifyingKey) -> Arc<Verifier> {
     let settings = Verifier::builder().key(key).issuer(ISSUER).audience(AUDIENCE).clock(now);
     Arc::new(settings.build().unwrap())
 }
 
-/// r31: no key that was loaded makes a request panic. One that is published is read again as the same.
+/// r31: no loaded key makes a request panic. A published key is parsed again as the same key.
 fn verify(key: VerifyingKey) {
     let algorithm = key.algorithm();
     let verifier = verifier(key);
@@ -59,7 +60,7 @@ fn verify(key: VerifyingKey) {
     }
 }
 
-/// A key that an issuer was built with signs what its other half accepts.
+/// An issuer's key signs tokens that its public half verifies.
 fn sign(key: SigningKey) -> Option<()> {
     let verifier = verifier(key.verifying_key().ok()?);
     let issuer = Issuer::builder(verifier.clone(), key, blocklist()).build().ok()?;

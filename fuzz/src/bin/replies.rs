@@ -1,4 +1,4 @@
-//! What Redis answers, as it comes over the wire (RESP): whatever it is, only what says so reads as "not revoked".
+//! Redis' replies in wire format (RESP): only a reply that says so reads as "not revoked".
 #![no_main]
 
 use std::{sync::LazyLock, time::Duration};
@@ -31,7 +31,8 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// "Not revoked" is the epoch as it was expected, and four entries that are not there or refuse only what is older.
+/// "Not revoked" needs the expected epoch, and four entries that are missing or reject only older
+/// tokens.
 fn check_status(reply: &Value, epoch: &str) {
     let issued_at = IDS.issued_at().unwrap().as_millis();
     let admits = |entry: &Value| match entry {
@@ -55,7 +56,7 @@ fn check_status(reply: &Value, epoch: &str) {
     }
 }
 
-/// A store is whole if it has an open epoch, a log and the longest life.
+/// A store is intact if it has an open epoch, a log and the longest lifetime.
 fn check_heartbeat(reply: &Value) {
     let Value::Array(replies) = reply else { return };
     let Some(found) = whole(replies) else { return };
@@ -66,7 +67,7 @@ fn check_heartbeat(reply: &Value) {
     assert_eq!((found.as_bytes(), epoch(text).0.as_deref()), (text.as_slice(), Some(&*found)));
 }
 
-/// No entry of the log is left out.
+/// Every entry of the log is read.
 fn check_news(reply: &Value) {
     let Some(entries) = page(reply) else { return };
     let count = match reply {
@@ -113,7 +114,7 @@ fn check_rotation(reply: &Value) {
     }
 }
 
-/// Only who says so is a master, and a time is two numbers, however large.
+/// Only a server that says so is a master, and a time is two numbers, however large.
 fn check_server(reply: &Value) {
     if is_master(reply) {
         let text = format!("{reply:?}");

@@ -1,4 +1,5 @@
-//! A request, as text: `<method> <target>`, then a line for each header. `{good}` stands for a good token.
+//! A request as text: `<method> <target>`, then a line for each header. `{good}` stands for a good
+//! token.
 #![no_main]
 
 use std::{collections::BTreeSet, sync::LazyLock};
@@ -17,7 +18,7 @@ static LAYERS: LazyLock<[JwtBlocklistLayer; 3]> = LazyLock::new(|| {
     [plain, any_carrier, optional]
 });
 
-/// Every value of a header that a refusal here may have.
+/// Every header value that a rejection here may have.
 static VALUES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let challenge = |words| format!(r#"Bearer realm="api"{words}"#);
     let texts = [
@@ -33,7 +34,7 @@ static VALUES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
 fuzz_target!(|text: &[u8]| -> Corpus {
     let Some(request) = read(text) else { return Corpus::Reject };
     let [plain, any_carrier, optional] = &*LAYERS;
-    // Neither body nor extensions: a clone is all of it.
+    // The request has no body and no extensions, so a clone is complete.
     let answer = |layer| {
         let response = ask(layer, request.clone());
         let admitted = admitted(&response, &request);
@@ -52,7 +53,7 @@ fuzz_target!(|text: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// What cannot be a request at all is not one: a server refuses it before any layer.
+/// Parses the text. Input that no server would accept as a request is skipped.
 fn read(text: &[u8]) -> Option<Request<()>> {
     let mut lines = text.split(|byte| *byte == b'\n');
     let mut first = lines.next()?.splitn(2, |byte| *byte == b' ');
@@ -79,7 +80,7 @@ fn with_good(text: &[u8]) -> Vec<u8> {
     parts.join(GOOD.as_bytes())
 }
 
-/// RFC 6750 §2.1, written another way.
+/// RFC 6750 §2.1, implemented differently.
 fn has_good_bearer(request: &Request<()>) -> bool {
     let lines: Vec<_> = request.headers().get_all(AUTHORIZATION).iter().collect();
     let [line] = lines.as_slice() else { return false };
@@ -93,7 +94,7 @@ fn has_bearer(request: &Request<()>) -> bool {
     lines.iter().any(|line| line.as_bytes().get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"Bearer ")))
 }
 
-/// Whether it is anywhere in the request where a token may be.
+/// Whether the token is in any place of the request where a token may be.
 fn carries(request: &Request<()>, token: &str) -> bool {
     let holds = |text: &[u8]| text.windows(token.len()).any(|window| window == token.as_bytes());
     [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL]
@@ -103,12 +104,13 @@ fn carries(request: &Request<()>, token: &str) -> bool {
         || request.uri().query().is_some_and(|query| holds(query.as_bytes()))
 }
 
-/// As whom the inner service was called, if it was. What a refusal may look like does not depend on the request.
+/// The user that the inner service was called with, if it was. A rejection's form does not depend
+/// on the request.
 fn admitted(response: &Response<String>, request: &Request<()>) -> Option<&'static str> {
     let all = format!("{:?}{}", request.headers(), request.uri());
     if let Some(rest) = response.body().strip_prefix("user=") {
         assert_eq!(response.status(), 200);
-        // A token that is in one place only was found there, and is not shown.
+        // A token in one place only was found there, and is hidden.
         let is_one = all.matches(&**GOOD).count() == 1;
         assert!(!rest.starts_with("user-1 ") || !is_one || !rest.contains(&**GOOD), "{request:?} {response:?}");
         return if rest.starts_with("user-1 ") { Some("user-1") } else { Some("nobody") };

@@ -1,4 +1,5 @@
-//! A header, a newline and a payload, as text: signed with a good key, so that what lies behind the signature is reached.
+//! A header, a newline and a payload as text, signed with a good key to reach the code behind the
+//! signature.
 #![no_main]
 
 use std::{
@@ -18,7 +19,7 @@ use tower_jwt_blocklist::{
     VerifyingKey,
 };
 
-/// Claims of an application that reads all there are.
+/// Claims of an application that reads all of them.
 #[derive(Deserialize)]
 struct Claims {
     scope: Option<String>,
@@ -28,7 +29,7 @@ struct Claims {
 
 static STRICT: LazyLock<Arc<Verifier>> = LazyLock::new(fuzz::verifier);
 
-/// Asks as little as can be asked.
+/// The most lenient verifier.
 static LENIENT: LazyLock<Arc<Verifier>> = LazyLock::new(|| {
     let key = VerifyingKey::from_secret(Algorithm::HS256, fuzz::SECRET).unwrap();
     let settings = Verifier::builder().key(key).any_issuer().any_audience().clock(now);
@@ -37,7 +38,7 @@ static LENIENT: LazyLock<Arc<Verifier>> = LazyLock::new(|| {
     Arc::new(settings.kind_source(KindSource::typ_header_or_flag("refresh")).build().unwrap())
 });
 
-/// Asks for all that a route can ask for.
+/// A layer with every requirement that a route can have.
 static DEMANDING: LazyLock<JwtBlocklistLayer> = LazyLock::new(|| {
     let require = Require::new().scopes(["orders:read"]).unwrap().acr_values(["gold"]).unwrap();
     let require = require.any_role(ClaimList::array("roles"), ["admin"]).unwrap();
@@ -61,7 +62,7 @@ fuzz_target!(|text: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-/// Nothing has to be waited for: the blocklist is in memory.
+/// The future is ready: the blocklist is in memory.
 fn ask<X: DeserializeOwned>(guard: &Guard, token: &str) -> Result<Authenticated<X>, RejectionKind> {
     guard.authenticate(token).now_or_never().unwrap().map_err(|rejection| rejection.kind())
 }
@@ -81,14 +82,14 @@ fn judge(verifier: &Arc<Verifier>, kind: TokenKind, token: &str, header: &[u8], 
     if kind == TokenKind::Refresh {
         redeem(verifier, list.clone(), &user, token);
     }
-    // r50: whatever is accepted can be revoked, and is revoked from then on.
+    // r50: every accepted token can be revoked, and is rejected from then on.
     let revocation = user.token_revocation();
     assert!(revocation.until().as_millis() > (NOW + 1) * 1000);
     list.revoke(&revocation).now_or_never().unwrap().unwrap();
     assert_eq!(ask::<Claims>(&guard, token).err(), Some(RejectionKind::Revoked));
 }
 
-/// What no token lacks that is not refused as invalid, by another reading than the library's.
+/// Checks with an independent parser what every token not rejected as invalid must have.
 fn check(verifier: &Arc<Verifier>, header: &[u8], payload: &[u8], is_accepted: bool) {
     let [header, payload]: [Map<String, Value>; 2] =
         [header, payload].map(|text| serde_json::from_slice(text).unwrap());
@@ -113,7 +114,7 @@ fn check(verifier: &Arc<Verifier>, header: &[u8], payload: &[u8], is_accepted: b
     }
 }
 
-/// What was read is what stands there.
+/// The parsed claims are those in the payload.
 fn check_read(user: &Authenticated<Claims>, kind: TokenKind, payload: &[u8]) {
     let payload: Map<String, Value> = serde_json::from_slice(payload).unwrap();
     let text = |name: &str| payload.get(name).map(|value| value.as_str().unwrap());
@@ -124,7 +125,7 @@ fn check_read(user: &Authenticated<Claims>, kind: TokenKind, payload: &[u8]) {
     assert!(user.expires_at() > now() - Duration::from_secs(30));
 }
 
-/// Whoever comes through has all that is asked for.
+/// An admitted token meets every requirement.
 fn demand(token: &str, payload: &[u8]) {
     let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {token}")).body(()).unwrap();
     let response = fuzz::ask(&DEMANDING, request);
@@ -140,7 +141,7 @@ fn demand(token: &str, payload: &[u8]) {
     assert!((NOW as f64 - login) < LOGIN_AGE.as_secs_f64() + 0.001 && login <= NOW as f64 + 30.0, "{login}");
 }
 
-/// A refresh token with any claims is redeemed once, or not at all; and what comes of it is accepted.
+/// A refresh token with any claims is redeemed once or not at all. Its successors are accepted.
 fn redeem(verifier: &Arc<Verifier>, list: MemoryBlocklist, user: &Authenticated<Claims>, token: &str) {
     let key = SigningKey::from_secret(Algorithm::HS256, fuzz::SECRET).unwrap();
     let issuer = Issuer::builder(verifier.clone(), key, list.clone()).build().unwrap();

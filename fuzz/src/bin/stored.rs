@@ -1,4 +1,4 @@
-//! Bytes as they are stored in Redis: entries, epochs and records of the log.
+//! Bytes as stored in Redis: entries, epochs and records of the log.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use tower_jwt_blocklist::{
     fuzzing::{Entry, Mirror, entry_of, epoch, pack, unpack},
 };
 
-/// Tokens of all ages: with a fraction of a second, without, and without any time.
+/// Tokens of all ages: with a fraction of a second, without one, and without a time.
 static TOKENS: LazyLock<Vec<TokenIds>> = LazyLock::new(|| {
     let ages = [0, 1, 5, 6, 7, 1_767_225_600_000, 1_767_225_600_123, 1_767_225_600_124, 253_402_300_799_000];
     let token = |session| TokenIds::new(Some("issuer"), "t", Some(session)).with_subject("ann");
@@ -26,14 +26,15 @@ fuzz_target!(|bytes: &[u8]| {
     check_record(bytes);
 });
 
-/// r60: what cannot be read refuses every token; what can be read refuses what it says, and is written as it was read.
+/// r60: an unreadable entry rejects every token. A readable one rejects what it says, and is
+/// written as it was read.
 fn check_entries(first: &[u8], second: &[u8]) {
     let [one, other] = [first, second].map(Entry::read);
     for ids in &*TOKENS {
         let expected =
             stored_limit(first, ids).is_none_or(|limit| ids.issued_at().is_none_or(|at| at.as_millis() <= limit));
         assert_eq!(one.refuses(ids), expected, "{:?}", String::from_utf8_lossy(first));
-        // G4: nothing is taken back.
+        // G4: a merge weakens no revocation.
         let merged = one.merge(other);
         assert!(merged.refuses(ids) || !one.refuses(ids) && !other.refuses(ids), "{one:?} {other:?} {merged:?}");
         assert_eq!(merged.refuses(ids), other.merge(one).refuses(ids), "{one:?} {other:?}");
@@ -42,7 +43,7 @@ fn check_entries(first: &[u8], second: &[u8]) {
     assert_eq!(one.merge(one).merge(one), one.merge(one));
 }
 
-/// The scripts compare an epoch as text, so only what is written as ours are is one.
+/// The scripts compare an epoch as text, so only our own spelling is an epoch.
 fn check_epoch(bytes: &[u8]) {
     let (open, floor) = epoch(bytes);
     if let Some(text) = open {
@@ -51,7 +52,8 @@ fn check_epoch(bytes: &[u8]) {
     }
 }
 
-/// A record survives the log, and refuses the same as an entry, in a mirror, in what the mirror puts back, and in memory.
+/// A record survives the log. It rejects the same tokens as an entry: in a mirror, in the mirror's
+/// restored entries, and in memory.
 fn check_record(bytes: &[u8]) {
     let Some(named) = named_like_ours(bytes) else { return };
     let Some(revocation) = unpack(&named) else {
@@ -75,7 +77,7 @@ fn check_record(bytes: &[u8]) {
     }
 }
 
-/// With a name that one of the tokens has, which nobody would guess.
+/// Gives the record the id of one of the tokens, which the fuzzer would not guess.
 fn named_like_ours(bytes: &[u8]) -> Option<Vec<u8>> {
     let ids = TOKENS[0];
     let id = match bytes.first()? {

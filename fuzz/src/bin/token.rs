@@ -1,4 +1,4 @@
-//! A compact token, as text: accepted are those that were signed, and no other.
+//! A compact token as text: only the signed ones are accepted.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -10,7 +10,7 @@ use tower_jwt_blocklist::{
     Algorithm, Guard, KeySet, LoggingOut, NoClaims, RejectionKind, TokenKind, Verifier, VerifyingKey,
 };
 
-/// Signed with the keys of the tests, with each kind of key.
+/// Signed with the keys of the tests, one per kind of key.
 const SIGNED: [&str; 4] = [
     include_str!("../../corpus/token/good_hs256"),
     include_str!("../../corpus/token/good_rs256"),
@@ -34,7 +34,7 @@ static ACCESS: LazyLock<Guard> = LazyLock::new(|| Guard::new(TokenKind::Access, 
 static REFRESH: LazyLock<Guard> = LazyLock::new(|| Guard::new(TokenKind::Refresh, VERIFIER.clone(), blocklist()));
 
 fn ask(guard: &Guard, token: &str) -> Result<(), RejectionKind> {
-    // Nothing has to be waited for: the blocklist is in memory.
+    // The future is ready: the blocklist is in memory.
     let answer = guard.authenticate::<NoClaims>(token).now_or_never().unwrap();
     answer.map(drop).map_err(|rejection| rejection.kind())
 }

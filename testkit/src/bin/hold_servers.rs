@@ -1,4 +1,5 @@
-//! Starts servers, says where, and waits to be killed: for the test that no server outlives its owner.
+//! Starts servers, prints where they are, and waits to be killed: for the test that no server
+//! outlives its owner.
 
 use testkit::{PostgresServer, RedisServer};
 

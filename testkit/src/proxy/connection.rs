@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::Faults;
 use super::traffic::Meter;
 
-/// Carries bytes both ways until either side closes, or until the connection is cut.
+/// Forwards bytes both ways until either side closes, or the connection is cut.
 pub(super) async fn carry(
     client: TcpStream,
     target: SocketAddr,
@@ -72,13 +72,13 @@ impl Way {
                 return;
             }
         }
-        // Through a black hole the client doesn't learn that the server has closed.
+        // Behind a black hole the client doesn't learn that the server has closed.
         if self.is_mute() {
             pending::<()>().await;
         }
     }
 
-    /// Waits as long as replies are to be delayed, or until they no longer are.
+    /// Waits while replies are to be delayed.
     async fn hold_back(&self) {
         let delay = self.faults.borrow().delay;
         if delay > Duration::ZERO {
@@ -94,7 +94,7 @@ impl Way {
         }
     }
 
-    /// Whether a black hole has been open at any time in this connection's life.
+    /// Whether a black hole has been open at any time of this connection's life.
     fn is_mute(&self) -> bool {
         self.faults.borrow().black_holes != self.at_accept.black_holes
     }

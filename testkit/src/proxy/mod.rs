@@ -14,32 +14,32 @@ use tokio::time::timeout;
 pub use traffic::Traffic;
 use traffic::{Live, Meter};
 
-/// What is wrong with the network at the moment.
+/// The current faults of the network.
 #[derive(Clone, Copy, Debug, Default)]
 struct Faults {
     refuse: bool,
     black_hole: bool,
     delay: Duration,
-    /// How often all connections were cut so far.
+    /// The number of times all connections were cut so far.
     cuts: u64,
-    /// How often a black hole was opened so far.
+    /// The number of times a black hole was opened so far.
     black_holes: u64,
 }
 
-/// A TCP proxy in front of a server, for tests of what happens when the network between the two fails.
+/// A TCP proxy in front of a server, for tests of a failing network between the two.
 ///
-/// It passes everything on until it's told otherwise. It ends with its owner, and so do its connections.
+/// It forwards everything until a fault is set. It ends with its owner, and so do its connections.
 #[derive(Debug)]
 pub struct FaultProxy {
     addr: SocketAddr,
     faults: watch::Sender<Faults>,
     traffic: Meter,
-    /// Holds the accepting task, which holds the connections: all are aborted when this is dropped.
+    /// Holds the accepting task, which holds the connections: dropping this aborts all of them.
     _tasks: JoinSet<()>,
 }
 
 impl FaultProxy {
-    /// Listens on a loopback port of its own, and connects every client to `target`.
+    /// Listens on its own loopback port, and connects every client to `target`.
     pub async fn start(target: SocketAddr) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let addr = listener.local_addr().expect("the port that was bound");
@@ -50,30 +50,31 @@ impl FaultProxy {
         Self { addr, faults, traffic, _tasks: tasks }
     }
 
-    /// Where clients connect.
+    /// The address for clients.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Closes all live connections, and lets new ones through.
+    /// Closes all live connections, and admits new ones.
     pub fn cut(&self) {
         self.faults.send_modify(|faults| faults.cuts += 1);
     }
 
-    /// Whether new connections are closed at once. Live ones go on.
+    /// Sets whether new connections are closed at once. Live ones continue.
     pub fn refuse(&self, on: bool) {
         self.faults.send_modify(|faults| faults.refuse = on);
     }
 
-    /// Holds back each chunk of the target's replies for this long.
+    /// Delays each chunk of the target's replies by this time.
     pub fn delay(&self, by: Duration) {
         self.faults.send_modify(|faults| faults.delay = by);
     }
 
-    /// Opens or closes a black hole: connections are accepted and stay open, but all that either side sends vanishes.
+    /// Opens or closes a black hole: connections are accepted and stay open, but everything either
+    /// side sends is lost.
     ///
-    /// A connection that was in it stays mute for the rest of its life, also after [`Self::heal`], as behind a router
-    /// that has forgotten it: a stream with bytes missing in its middle is something that TCP never delivers.
+    /// A connection that was in it stays mute for the rest of its life, even after [`Self::heal`],
+    /// as behind a router that has forgotten it: TCP never delivers a stream with a gap.
     pub fn black_hole(&self, on: bool) {
         self.faults.send_modify(|faults| {
             faults.black_hole = on;
@@ -88,27 +89,27 @@ impl FaultProxy {
         });
     }
 
-    /// What has come through so far.
+    /// The traffic so far.
     pub fn traffic(&self) -> Traffic {
         self.traffic.read()
     }
 
-    /// Connections that were ever accepted, refused ones among them.
+    /// The number of connections ever accepted, including refused ones.
     pub fn accepted(&self) -> u64 {
         self.traffic().accepted
     }
 
-    /// Connections that were closed at once.
+    /// The number of connections closed at once.
     pub fn refused(&self) -> u64 {
         self.traffic().refused
     }
 
-    /// Connections that are open now.
+    /// The number of connections open now.
     pub fn connections(&self) -> u64 {
         self.traffic().connections
     }
 
-    /// Bytes that vanished in a black hole.
+    /// The number of bytes lost in a black hole.
     pub fn bytes_swallowed(&self) -> u64 {
         self.traffic().bytes_swallowed
     }
@@ -118,8 +119,8 @@ impl FaultProxy {
         self.wait_until(|traffic| traffic.connections >= count).await;
     }
 
-    /// Waits until the traffic is as the test wants it: `|traffic| traffic.bytes_swallowed > 0`. Panics after 30
-    /// seconds.
+    /// Waits until the traffic meets the test's condition: `|traffic| traffic.bytes_swallowed > 0`.
+    /// Panics after 30 seconds.
     pub async fn wait_until(&self, seen: impl FnMut(&Traffic) -> bool) {
         if timeout(Duration::from_secs(30), self.traffic.wait_until(seen)).await.is_err() {
             panic!("the proxy waited in vain, it has seen only {:?}", self.traffic());
@@ -134,7 +135,8 @@ async fn accept(listener: TcpListener, target: SocketAddr, faults: watch::Receiv
             accepted = listener.accept() => accepted.expect("a connection to accept").0,
             Some(_) = connections.join_next() => continue,
         };
-        // Read here, not in the connection's task: a fault that comes after the accept must meet this connection.
+        // Read here, not in the connection's task: a fault set after the accept must affect this
+        // connection.
         let at_accept = *faults.borrow();
         if at_accept.refuse {
             traffic.refused();

@@ -1,22 +1,22 @@
-//! What a proxy has seen, and a way to wait for it.
+//! A proxy's counters, and a way to wait for them.
 
 use tokio::sync::watch;
 
-/// What a [`FaultProxy`](super::FaultProxy) has seen.
+/// The counters of a [`FaultProxy`](super::FaultProxy).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Traffic {
-    /// Connections that were ever accepted, refused ones among them.
+    /// Connections ever accepted, including refused ones.
     pub accepted: u64,
-    /// Connections that were closed at once.
+    /// Connections closed at once.
     pub refused: u64,
     /// Connections that are open now.
     pub connections: u64,
-    /// Bytes that vanished in a black hole.
+    /// Bytes lost in a black hole.
     pub bytes_swallowed: u64,
 }
 
-/// Counts [`Traffic`]; clones count together.
+/// Counts [`Traffic`]. Clones share the counters.
 #[derive(Clone, Debug)]
 pub(super) struct Meter(watch::Sender<Traffic>);
 
@@ -47,7 +47,7 @@ impl Meter {
     }
 }
 
-/// A connection that counts as open for as long as this lives.
+/// A connection that counts as open while this lives.
 #[derive(Debug)]
 pub(super) struct Live(Meter);
 

@@ -1,4 +1,4 @@
-//! The versions of Redis and Valkey that there are to test with.
+//! The available versions of Redis and Valkey.
 
 use std::env;
 use std::fmt;
@@ -9,7 +9,7 @@ use std::process::Command;
 use crate::locate;
 use crate::process::target_folders;
 
-/// A Redis or Valkey server's program. Shown as `redis 7.0.15`.
+/// A Redis or Valkey server's program. `Display` shows `redis 7.0.15`.
 #[derive(Clone, Debug)]
 pub struct RedisBinary {
     name: String,
@@ -18,12 +18,12 @@ pub struct RedisBinary {
 }
 
 impl RedisBinary {
-    /// The program that servers are started from unless [told otherwise](super::RedisOptions::binary).
+    /// The default program of servers, unless [another is set](super::RedisOptions::binary).
     pub(super) fn installed() -> PathBuf {
         locate::redis_server(&target_folders()).expect("no redis-server on this machine: run `cargo xtask test`")
     }
 
-    /// Asks the program what it is.
+    /// Asks the program for its name and version.
     fn at(path: PathBuf) -> Self {
         let answer = Command::new(&path).arg("--version").output();
         let answer = answer.unwrap_or_else(|error| panic!("{} can't be run: {error}", path.display()));
@@ -42,13 +42,14 @@ impl RedisBinary {
         &self.version
     }
 
-    /// The first two numbers of the version, to compare with: `(7, 0)`. Valkey goes on from Redis 7.2.
+    /// The first two numbers of the version, to compare with: `(7, 0)`. Valkey continues from Redis
+    /// 7.2.
     pub fn release(&self) -> (u32, u32) {
         let mut numbers = self.version.split('.').map(|number| number.parse().expect("versions are numbers"));
         (numbers.next().expect("a first number"), numbers.next().expect("a second number"))
     }
 
-    /// The program.
+    /// The program's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -60,10 +61,10 @@ impl fmt::Display for RedisBinary {
     }
 }
 
-/// The machine's own version, then the others that `cargo xtask test` has got, each once.
+/// The machine's own version, then the others that `cargo xtask test` has fetched, each once.
 ///
-/// With `REDIS_SERVERS` in the environment, where xtask puts what it got, each program in there has to run. Without it,
-/// these are the ones that are found.
+/// With `REDIS_SERVERS` in the environment, which xtask sets, each program listed there must run.
+/// Without it, these are the programs found.
 pub fn redis_versions() -> Vec<RedisBinary> {
     let paths = [RedisBinary::installed()].into_iter().chain(others(&target_folders()));
     let mut versions: Vec<RedisBinary> = Vec::new();
@@ -75,8 +76,8 @@ pub fn redis_versions() -> Vec<RedisBinary> {
     versions
 }
 
-/// Programs of other versions: exactly those in `REDIS_SERVERS`, a list like the `PATH`, or else what the first target
-/// folder has that has any.
+/// Programs of other versions: exactly those in `REDIS_SERVERS`, a list like the `PATH`. Without
+/// it, those in the first target folder that has any.
 fn others(targets: &[PathBuf]) -> Vec<PathBuf> {
     if let Some(list) = env::var_os("REDIS_SERVERS") {
         return env::split_paths(&list).filter(|path| !path.as_os_str().is_empty()).collect();
@@ -91,7 +92,7 @@ fn others(targets: &[PathBuf]) -> Vec<PathBuf> {
     servers
 }
 
-/// The name and version in `Redis server v=7.0.15 sha=…`.
+/// Parses the name and version in `Redis server v=7.0.15 sha=…`.
 fn parse(says: &str) -> Option<(String, String)> {
     let (name, rest) = says.split_once(" server v=")?;
     let version = rest.split_whitespace().next()?;

@@ -1,4 +1,4 @@
-//! A cluster.
+//! A Redis cluster.
 
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -10,13 +10,13 @@ use super::{RedisOptions, RedisServer};
 use crate::patience::Patience;
 use crate::{port, random};
 
-/// How many hash slots every cluster has.
+/// The number of hash slots of every cluster.
 const SLOTS: usize = 16_384;
 
-/// A node's own file: what it knows of the cluster.
+/// A node's own file: its view of the cluster.
 const NODES_FILE: &str = "nodes.conf";
 
-/// How a [`RedisCluster`] is started.
+/// The settings of a [`RedisCluster`].
 #[derive(Clone, Debug)]
 pub struct ClusterOptions {
     masters: usize,
@@ -26,34 +26,36 @@ pub struct ClusterOptions {
 }
 
 impl ClusterOptions {
-    /// So many masters, with as many slots each; three by default.
+    /// Sets the number of masters, with equally many slots each; 3 by default.
     pub fn masters(mut self, count: usize) -> Self {
         self.masters = count;
         self
     }
 
-    /// So many replicas of each master; none by default.
+    /// Sets the number of replicas of each master; 0 by default.
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
         self
     }
 
-    /// How each node is started, with a password for example.
+    /// Sets how each node is started, with a password for example.
     pub fn servers(mut self, options: RedisOptions) -> Self {
         self.servers = options;
         self
     }
 
-    /// A node that can't be reached for so long is down (2 s by default), in whole milliseconds.
+    /// Sets how long a node may be unreachable before it counts as down, in whole milliseconds; 2 s
+    /// by default.
     pub fn node_timeout(mut self, silence: Duration) -> Self {
         self.node_timeout = silence;
         self
     }
 
-    /// Starts all nodes. When this returns, the cluster has [settled](RedisCluster::settled), which takes two seconds.
+    /// Starts all nodes. When this returns, the cluster has [settled](RedisCluster::settled), which
+    /// takes two seconds.
     pub async fn start(self) -> RedisCluster {
         let mut logs = String::new();
-        // Somebody else may take a port between the look and the start.
+        // Another process may take a port between the check and the start.
         for _ in 0..5 {
             let plan = self.plan();
             let timeout = self.node_timeout.as_millis().to_string();
@@ -76,7 +78,7 @@ impl ClusterOptions {
         panic!("a node ends as soon as it's started:\n{logs}");
     }
 
-    /// The masters, then the replicas of the first, those of the second, and so on.
+    /// Lists the masters, then the replicas of the first, those of the second, and so on.
     fn plan(&self) -> Vec<Node> {
         let node = |index: usize| {
             let role = match index.checked_sub(self.masters) {
@@ -89,7 +91,7 @@ impl ClusterOptions {
     }
 }
 
-/// What a node will be.
+/// A node to be started.
 struct Node {
     id: String,
     port: u16,
@@ -98,11 +100,11 @@ struct Node {
 
 enum Role {
     Master(RangeInclusive<usize>),
-    /// Of the master with this index.
+    /// A replica of the master with this index.
     ReplicaOf(usize),
 }
 
-/// The file by which a node knows the whole cluster from the start, instead of being introduced to it.
+/// The file that tells a node the whole cluster from the start, instead of `CLUSTER MEET`.
 fn known_nodes(all: &[Node], own: &Node) -> String {
     let mut file = String::new();
     let masters = all.iter().filter(|node| matches!(node.role, Role::Master(_))).count();
@@ -125,33 +127,33 @@ fn known_nodes(all: &[Node], own: &Node) -> String {
     file
 }
 
-/// Nodes that share the keys. They are gone when this is dropped, or when the test process is killed.
+/// Nodes that share the keys. They end when this is dropped, or when the test process is killed.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
-    /// Of the nodes, in their order.
+    /// The nodes' ids, in the same order.
     ids: Vec<String>,
 }
 
 impl RedisCluster {
-    /// Three masters without replicas or passwords.
+    /// Starts three masters without replicas or passwords.
     pub async fn start() -> Self {
         Self::options().start().await
     }
 
-    /// For a cluster with settings of its own.
+    /// Settings of a cluster, to be changed.
     pub fn options() -> ClusterOptions {
         let node_timeout = Duration::from_secs(2);
         ClusterOptions { masters: 3, replicas: 0, servers: RedisServer::options(), node_timeout }
     }
 
-    /// The masters as they were at the start, then their replicas.
+    /// The masters at startup, then their replicas.
     pub fn nodes(&self) -> &[RedisServer] {
         &self.nodes
     }
 
-    /// One of [`Self::nodes`], to kill or restart it. It comes back empty, with the place in the cluster that it had at
-    /// the start.
+    /// One of [`Self::nodes`], to kill or restart it. It restarts empty, with the place in the
+    /// cluster that it had at startup.
     pub fn node_mut(&mut self, index: usize) -> &mut RedisServer {
         &mut self.nodes[index]
     }
@@ -161,7 +163,7 @@ impl RedisCluster {
         self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key]).await.parse().expect("a slot is a number")
     }
 
-    /// The index of the node that a key belongs to, in the eyes of every node that answers: this waits until they agree.
+    /// The index of the node that owns a key. Waits until all nodes that answer agree.
     pub async fn owner(&self, key: &str) -> usize {
         self.owner_of_slot(self.slot(key).await).await
     }
@@ -182,7 +184,7 @@ impl RedisCluster {
         }
     }
 
-    /// The index of the node that a key belongs to after this one, which was killed for example.
+    /// The index of the node that owns a key after this one, which was killed for example.
     pub async fn new_owner(&self, key: &str, old: usize) -> usize {
         let patience = Patience::until("a key belongs to another node");
         loop {
@@ -202,8 +204,8 @@ impl RedisCluster {
         self.finish_migration(slot).await;
     }
 
-    /// From here on, `from` sends those who ask for a key of this slot that it doesn't have (any more) to `to`, with
-    /// `ASK`.
+    /// From here on, `from` redirects clients to `to` with `ASK` if it doesn't have (or no longer
+    /// has) a key of this slot.
     pub async fn begin_migration(&self, slot: u16, from: usize, to: usize) {
         let number = slot.to_string();
         self.nodes[to].cli(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &self.ids[from]]).await;
@@ -227,21 +229,23 @@ impl RedisCluster {
         }
     }
 
-    /// Gives the slot to the node that its keys were moved to. When this returns, every node knows.
+    /// Assigns the slot to the node that its keys were moved to. When this returns, every node
+    /// knows.
     pub async fn finish_migration(&self, slot: u16) {
         let (from, to) = self.migration(slot).await;
-        // The new owner first: if the old one were the first to forget the slot, nobody would have it for a while.
+        // The new owner first: if the old one forgot the slot first, it would have no owner for a
+        // while.
         let number = slot.to_string();
         let command = ["CLUSTER", "SETSLOT", &number, "NODE", &self.ids[to]];
         self.nodes[to].cli(&command).await;
         self.nodes[from].cli(&command).await;
-        // The others hear of it anyway. A replica refuses to be told.
+        // The other masters learn of it anyway. A replica rejects the command.
         join_all(self.nodes.iter().map(|node| node.try_cli(&command))).await;
         assert_eq!(self.owner_of_slot(slot).await, to, "the node that was given slot {slot}");
     }
 
-    /// Waits until every node says that the cluster is fine, and every replica that it is online. All nodes have to be
-    /// running.
+    /// Waits until every node reports that the cluster is fine, and every replica that it is
+    /// online. All nodes must be running.
     pub async fn settled(&self) {
         let patience = Patience::until("the cluster is fine");
         for node in &self.nodes {
@@ -251,7 +255,7 @@ impl RedisCluster {
         }
     }
 
-    /// What this node says is the error if something is amiss.
+    /// The error is the node's report if a problem exists.
     async fn is_fine(&self, node: &RedisServer) -> Result<(), String> {
         let cluster = node.try_cli(&["CLUSTER", "INFO"]).await?;
         let replication = node.try_cli(&["INFO", "replication"]).await?;
@@ -266,7 +270,8 @@ impl RedisCluster {
     async fn migration(&self, slot: u16) -> (usize, usize) {
         for (from, node) in self.nodes.iter().enumerate() {
             let view = node.cli(&["CLUSTER", "NODES"]).await;
-            // Of itself, a master says `[slot->-target]`. In Valkey its replicas say so too.
+            // A master lists its own migration as `[slot->-target]`. In Valkey its replicas do so
+            // too.
             let myself = view.lines().find(|line| line.contains(" myself,master ")).unwrap_or_default();
             let mark = format!("[{slot}->-");
             let target = myself.split(' ').find_map(|word| word.strip_prefix(&mark)?.strip_suffix(']'));
@@ -278,12 +283,12 @@ impl RedisCluster {
     }
 }
 
-/// The id of the master that has this slot, in what `CLUSTER NODES` says.
+/// The id of the master that has this slot, in the reply to `CLUSTER NODES`.
 fn owner_in(view: &str, slot: u16) -> Option<&str> {
     view.lines().find_map(|node| {
         let mut words = node.split(' ');
         let id = words.next()?;
-        // Seven more words, then the slots: `5`, `0-99`, and those on the move, `[5->-id]`.
+        // Seven more fields, then the slots: `5`, `0-99`, and those being moved, `[5->-id]`.
         words.skip(7).any(|slots| has_slot(slots, slot)).then_some(id)
     })
 }

@@ -1,4 +1,4 @@
-//! Real Redis or Valkey servers, alone or in company.
+//! Real Redis or Valkey servers: single, behind sentinels, or in a cluster.
 
 mod binary;
 mod cluster;

@@ -1,4 +1,4 @@
-//! How a server is started.
+//! The settings of a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,17 +10,17 @@ use super::{RedisBinary, RedisServer, TlsCertificates};
 use crate::port;
 use crate::process::{End, Process};
 
-/// Keeps nothing on disk, and sends a replica its first copy without the usual wait of five seconds.
+/// Persists nothing, and sends a replica its first copy without the usual wait of five seconds.
 const SETTINGS: [&str; 8] =
     ["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"];
 
-/// The Unix socket, in the server's folder.
+/// The name of the Unix socket in the server's folder.
 pub(super) const SOCKET: &str = "socket";
 
-/// How a [`RedisServer`] is started.
+/// The settings of a [`RedisServer`].
 #[derive(Clone, Debug, Default)]
 pub struct RedisOptions {
-    /// By default the machine's own.
+    /// The machine's own by default.
     program: Option<PathBuf>,
     kind: Kind,
     arguments: Vec<String>,
@@ -31,7 +31,7 @@ pub struct RedisOptions {
     unix_socket: bool,
 }
 
-/// What the program is started as.
+/// The role that the program starts in.
 #[derive(Clone, Copy, Debug, Default)]
 enum Kind {
     #[default]
@@ -39,7 +39,7 @@ enum Kind {
     Sentinel,
 }
 
-/// What the port speaks.
+/// The protocol of the port.
 #[derive(Clone, Copy, Debug, Default)]
 enum Encryption {
     #[default]
@@ -47,7 +47,7 @@ enum Encryption {
     Tls(Clients),
 }
 
-/// Whom a port with TLS lets in.
+/// Which clients a port with TLS accepts.
 #[derive(Clone, Copy, Debug)]
 enum Clients {
     All,
@@ -71,31 +71,32 @@ impl Encryption {
     }
 }
 
-/// A sentinel has to have a file, and rewrites it.
+/// A sentinel requires a file, and rewrites it.
 const SENTINEL_FILE: &str = "sentinel.conf";
 
 impl RedisOptions {
-    /// A line of the server's configuration: `arg("maxmemory", &["2mb"])`.
+    /// Adds a line of the server's configuration: `arg("maxmemory", &["2mb"])`.
     pub fn arg(mut self, name: &str, values: &[&str]) -> Self {
         self.arguments.push(format!("--{name}"));
         self.arguments.extend(values.iter().map(ToString::to_string));
         self
     }
 
-    /// Lets nobody in without this password. [`RedisServer::url`] has it.
+    /// Requires this password. [`RedisServer::url`] contains it.
     pub fn password(mut self, password: &str) -> Self {
         self.password = Some(password.to_owned());
-        // The same for the masters that it may once replicate.
+        // The same password for masters that it may later replicate.
         self.arg("requirepass", &[password]).arg("masterauth", &[password])
     }
 
-    /// Speaks TLS only, also with other servers, and asks clients for no certificate. The server has to be built with TLS:
-    /// Debian's `redis-tools`, which `cargo xtask test` takes first, is; the servers out of Python wheels aren't.
+    /// Uses TLS only, also with other servers, and requires no client certificate. The server must
+    /// be built with TLS: Debian's `redis-tools`, which `cargo xtask test` tries first, is; the
+    /// servers from Python wheels aren't.
     pub fn tls(self, certificates: &TlsCertificates) -> Self {
         self.encrypted(certificates, Clients::All)
     }
 
-    /// [`Self::tls`] that lets nobody in who hasn't got a certificate of the same authority.
+    /// [`Self::tls`] that also requires a client certificate of the same authority.
     pub fn mutual_tls(self, certificates: &TlsCertificates) -> Self {
         self.encrypted(certificates, Clients::WithCertificate)
     }
@@ -106,25 +107,25 @@ impl RedisOptions {
         self.unix_socket().file(AUTHORITY, authority).file(CERTIFICATE, server).file(KEY, server_key)
     }
 
-    /// Listens on a Unix socket as well: [`RedisServer::unix_socket`].
+    /// Also listens on a Unix socket: [`RedisServer::unix_socket`].
     pub fn unix_socket(mut self) -> Self {
         self.unix_socket = true;
         self
     }
 
-    /// One of [`redis_versions`](super::redis_versions), instead of the machine's own.
+    /// Uses one of [`redis_versions`](super::redis_versions) instead of the machine's own.
     pub fn binary(mut self, binary: &RedisBinary) -> Self {
         self.program = Some(binary.path().to_owned());
         self
     }
 
-    /// For a sentinel of such servers: the same program and encryption, nothing else.
+    /// Settings for a sentinel of such servers: the same program and encryption, and nothing more.
     pub(super) fn sentinel(&self, configuration: String) -> Self {
         let like_them = Self { kind: Kind::Sentinel, arguments: Vec::new(), password: None, ..self.clone() };
         like_them.file(SENTINEL_FILE, configuration)
     }
 
-    /// A file in the server's folder, its working directory, as it is at every start.
+    /// Adds a file to the server's folder, its working directory. Each start restores it.
     pub(super) fn file(mut self, name: &'static str, content: String) -> Self {
         self.files.push((name, content));
         self
@@ -148,7 +149,7 @@ impl RedisOptions {
     /// Starts the server.
     pub async fn start(self) -> RedisServer {
         let mut log = String::new();
-        // Somebody else may take the port between the look and the start.
+        // Another process may take the port between the check and the start.
         for _ in 0..5 {
             match self.clone().start_at(port::free()).await {
                 Ok(server) => return server,
@@ -158,13 +159,13 @@ impl RedisOptions {
         panic!("the Redis server ends as soon as it's started:\n{log}");
     }
 
-    /// The server on this port, or the last words of one that ended.
+    /// Returns the server on this port, or the last output of one that ended.
     pub(super) async fn start_at(self, port: u16) -> Result<RedisServer, String> {
         let process = self.launch(port).await?;
         Ok(RedisServer::new(process, port, self))
     }
 
-    /// The running server, or the last words of one that ended.
+    /// Returns the running server, or the last output of one that ended.
     pub(super) async fn launch(&self, port: u16) -> Result<Process, String> {
         let folder = TempDir::with_prefix("testkit-redis-").expect("a temporary folder");
         for (name, content) in &self.files {
@@ -176,7 +177,7 @@ impl RedisOptions {
             return Ok(process);
         }
         let log = process.log();
-        // In the words of 6.2 and 7, and of later ones.
+        // The messages of 6.2 and 7, and of later versions.
         let without_tls = ["'tls-port", "Failed finding TLS support"].iter().any(|words| log.contains(words));
         assert!(!without_tls, "this Redis server is built without TLS, which the test needs:\n{log}");
         Err(log)

@@ -2,7 +2,7 @@
 
 use redis::{RedisError, Value};
 
-/// What the server said, without the client's words around it.
+/// The server's own message, without the client's text around it.
 pub(super) fn words(error: RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),
@@ -10,7 +10,7 @@ pub(super) fn words(error: RedisError) -> String {
     }
 }
 
-/// Nothing for nil, one line for each element of anything with elements.
+/// Empty for nil, one line per element for anything with elements.
 pub(super) fn text(reply: &Value) -> String {
     match reply {
         Value::Nil => String::new(),

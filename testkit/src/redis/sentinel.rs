@@ -13,7 +13,7 @@ const MASTER_NAME: &str = "testkit";
 const SENTINELS: usize = 3;
 const QUORUM: usize = 2;
 
-/// How a [`SentinelGroup`] is started.
+/// The settings of a [`SentinelGroup`].
 #[derive(Clone, Debug)]
 pub struct SentinelOptions {
     replicas: usize,
@@ -23,32 +23,35 @@ pub struct SentinelOptions {
 }
 
 impl SentinelOptions {
-    /// So many replicas; one by default.
+    /// Sets the number of replicas; 1 by default.
     pub fn replicas(mut self, count: usize) -> Self {
         self.replicas = count;
         self
     }
 
-    /// How the master and the replicas are started, with a password for example. The sentinels themselves have none.
+    /// Sets how the master and the replicas are started, with a password for example. The sentinels
+    /// themselves have none.
     pub fn servers(mut self, options: RedisOptions) -> Self {
         self.servers = options;
         self
     }
 
-    /// A server that stays silent for so long is down (500 ms by default), in whole milliseconds.
+    /// Sets how long a server may be silent before it counts as down, in whole milliseconds; 500 ms
+    /// by default.
     pub fn down_after(mut self, silence: Duration) -> Self {
         self.down_after = silence;
         self
     }
 
-    /// So long a failover may take (3 s by default), in whole milliseconds. After one that failed, the sentinels wait
-    /// for twice as long before they try again.
+    /// Limits the time of a failover, in whole milliseconds; 3 s by default. After a failed one,
+    /// the sentinels wait twice as long before they try again.
     pub fn failover_timeout(mut self, limit: Duration) -> Self {
         self.failover_timeout = limit;
         self
     }
 
-    /// Starts everything. When this returns, the replicas are online, and the sentinels know them and each other.
+    /// Starts everything. When this returns, the replicas are online, and the sentinels know them
+    /// and each other.
     pub async fn start(self) -> SentinelGroup {
         let master = self.servers.clone().start().await;
         let port = master.port().to_string();
@@ -63,10 +66,10 @@ impl SentinelOptions {
         group
     }
 
-    /// Their files name them all to each other, and the replicas too: finding out would take them seconds.
+    /// Their files list all of them, and the replicas too: discovery would take seconds.
     async fn start_sentinels(&self, servers: &[RedisServer]) -> Vec<RedisServer> {
         let mut logs = String::new();
-        // Somebody else may take a port between the look and the start.
+        // Another process may take a port between the check and the start.
         for _ in 0..5 {
             let nodes: Vec<Node> = (0..SENTINELS).map(|_| Node::new()).collect();
             let starting = nodes.iter().map(|node| {
@@ -97,7 +100,7 @@ impl SentinelOptions {
     }
 }
 
-/// Where a sentinel will be.
+/// A sentinel to be started.
 struct Node {
     id: String,
     port: u16,
@@ -109,8 +112,8 @@ impl Node {
     }
 }
 
-/// A master, its replicas, and three sentinels of which two must agree. They are gone when this is dropped, or when the
-/// test process is killed.
+/// A master, its replicas, and three sentinels of which two must agree. They end when this is
+/// dropped, or when the test process is killed.
 #[derive(Debug)]
 pub struct SentinelGroup {
     servers: Vec<RedisServer>,
@@ -118,12 +121,12 @@ pub struct SentinelGroup {
 }
 
 impl SentinelGroup {
-    /// One replica, no passwords, and failovers as fast as they get.
+    /// Starts a group with one replica, no passwords, and the fastest failovers.
     pub async fn start() -> Self {
         Self::options().start().await
     }
 
-    /// For a group with settings of its own.
+    /// Settings of a group, to be changed.
     pub fn options() -> SentinelOptions {
         SentinelOptions {
             replicas: 1,
@@ -133,7 +136,7 @@ impl SentinelGroup {
         }
     }
 
-    /// The name by which the sentinels know the master.
+    /// The master's name in the sentinels' configuration.
     pub fn master_name(&self) -> &'static str {
         MASTER_NAME
     }
@@ -143,7 +146,7 @@ impl SentinelGroup {
         self.sentinels.iter().map(RedisServer::addr).collect()
     }
 
-    /// The master and the replicas, in no order.
+    /// The master and the replicas, in no particular order.
     pub fn servers(&self) -> &[RedisServer] {
         &self.servers
     }
@@ -154,14 +157,14 @@ impl SentinelGroup {
         all.find(|server| server.addr() == addr).unwrap_or_else(|| panic!("{addr} is not of this group"))
     }
 
-    /// The server or sentinel at this address, to kill or restart it. A sentinel that is restarted, knows what it knew
-    /// at first, and learns the rest from the others.
+    /// The server or sentinel at this address, to kill or restart it. A restarted sentinel knows
+    /// what it knew at first, and learns the rest from the others.
     pub fn server_mut(&mut self, addr: SocketAddr) -> &mut RedisServer {
         let mut all = self.servers.iter_mut().chain(&mut self.sentinels);
         all.find(|server| server.addr() == addr).unwrap_or_else(|| panic!("{addr} is not of this group"))
     }
 
-    /// The master that the sentinels name, as soon as all of those that answer name the same.
+    /// The master that the sentinels name. Waits until all that answer name the same.
     pub async fn master(&self) -> SocketAddr {
         let patience = Patience::until("the sentinels agree on a master");
         loop {
@@ -180,14 +183,15 @@ impl SentinelGroup {
         self.servers.iter().filter(|server| server.addr() != master).collect()
     }
 
-    /// Has the sentinels make a replica the master, whose address this returns as soon as they all name it and it says
-    /// the same of itself. For some time after that, the old one says so too: see [`Self::settled`].
+    /// Makes the sentinels promote a replica. Returns its address as soon as they all name it and
+    /// it reports the role itself. For some time after that, the old master also reports it: see
+    /// [`Self::settled`].
     pub async fn failover(&self) -> SocketAddr {
         let old = self.master().await;
         let patience = Patience::until("the sentinels agree to a failover");
         let sentinel = self.first_that_answers().await;
         while let Err(refusal) = sentinel.try_cli(&["SENTINEL", "FAILOVER", MASTER_NAME]).await {
-            // It has not asked the replica how it is, or its last failover isn't over.
+            // It has not yet queried the replica's state, or its last failover is still running.
             let soon = ["NOGOODSLAVE", "INPROG"].iter().any(|word| refusal.starts_with(word));
             assert!(soon, "the sentinel refused a failover: {refusal}");
             patience.wait(&refusal).await;
@@ -195,8 +199,8 @@ impl SentinelGroup {
         self.new_master(old).await
     }
 
-    /// The master after this one, which was killed or paused for example: as soon as the sentinels that answer name
-    /// it, and it says the same of itself.
+    /// The master after this one, which was killed or paused for example. Waits until the sentinels
+    /// that answer name it, and it reports the role itself.
     pub async fn new_master(&self, old: SocketAddr) -> SocketAddr {
         let patience = Patience::until("the sentinels name a new master");
         loop {
@@ -209,11 +213,11 @@ impl SentinelGroup {
         }
     }
 
-    /// Waits until every server but the master replicates it, and every sentinel sees them all and the other sentinels.
-    /// All of them have to be running.
+    /// Waits until every server but the master replicates it, and every sentinel sees them all and
+    /// the other sentinels. All of them must be running.
     ///
-    /// A sentinel leaves a second master alone for 8 to 18 seconds after a failover. Here it is in a hurry, where it can
-    /// be told: from Redis 7 on.
+    /// A sentinel tolerates a second master for 8 to 18 seconds after a failover. From Redis 7 on,
+    /// this shortens the time.
     pub async fn settled(&self) {
         self.set_periods("100", "100").await;
         let master = self.server(self.master().await);
@@ -227,7 +231,8 @@ impl SentinelGroup {
         self.set_periods("10000", "2000").await;
     }
 
-    /// Between two looks of a sentinel at a server, and between two words to the other sentinels, in milliseconds.
+    /// Sets the time between two queries of a sentinel to a server, and between two messages to the
+    /// other sentinels, in milliseconds.
     async fn set_periods(&self, info: &str, publish: &str) {
         let command = ["SENTINEL", "DEBUG", "INFO-PERIOD", info, "PUBLISH-PERIOD", publish];
         for refusal in self.ask_all(&command).await.into_iter().filter_map(Result::err) {
@@ -235,7 +240,7 @@ impl SentinelGroup {
         }
     }
 
-    /// What is missing in this sentinel's view is the error.
+    /// The error says what is missing in this sentinel's view.
     async fn is_complete(&self, sentinel: &RedisServer) -> Result<(), String> {
         let quorum = sentinel.try_cli(&["SENTINEL", "CKQUORUM", MASTER_NAME]).await?;
         let replicas = sentinel.cli(&["SENTINEL", "REPLICAS", MASTER_NAME]).await;
@@ -246,7 +251,7 @@ impl SentinelGroup {
         if complete { Ok(()) } else { Err(format!("{quorum}\n{replicas}")) }
     }
 
-    /// By the sentinels that answer.
+    /// Named by the sentinels that answer.
     async fn named_masters(&self) -> Vec<SocketAddr> {
         let answers = self.ask_all(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME]).await;
         let named = answers.iter().flatten().filter_map(|answer| answer.replace('\n', ":").parse().ok());
@@ -274,13 +279,13 @@ fn fields<'a>(reply: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     values.into_iter()
 }
 
-/// Waits until they say that their link to this master is up.
+/// Waits until they report that their link to this master is up.
 pub(super) async fn all_replicas_online(servers: &[RedisServer], master: &RedisServer) {
     let patience = Patience::until("every replica is online");
     let port = master.port().to_string();
     for replica in servers.iter().filter(|server| server.port() != master.port()) {
         loop {
-            // It cuts its connections when it becomes one.
+            // A server cuts its connections when it becomes a replica.
             let report = replica.try_cli(&["INFO", "replication"]).await.unwrap_or_else(|error| error);
             let says = |line: &str| report.lines().any(|said| said == line);
             if says(&format!("master_port:{port}")) && says("master_link_status:up") {

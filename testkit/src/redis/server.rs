@@ -12,8 +12,8 @@ use super::reply::{text, words};
 use crate::port;
 use crate::process::Process;
 
-/// A Redis or Valkey server of this test's own, on a loopback port. It is gone when this is dropped, or when the test
-/// process is killed.
+/// A Redis or Valkey server for one test, on a loopback port. It ends when this is dropped, or when
+/// the test process is killed.
 #[derive(Debug)]
 pub struct RedisServer {
     process: Process,
@@ -22,12 +22,12 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// A server without a password.
+    /// Starts a server without a password.
     pub async fn start() -> Self {
         Self::options().start().await
     }
 
-    /// For a server with settings of its own.
+    /// Settings of a server, to be changed.
     pub fn options() -> RedisOptions {
         RedisOptions::default()
     }
@@ -36,7 +36,7 @@ impl RedisServer {
         Self { process, port, options }
     }
 
-    /// The port, the same for as long as this lives.
+    /// The port, which stays the same while this lives.
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -46,7 +46,8 @@ impl RedisServer {
         port::loopback(self.port)
     }
 
-    /// The address as a URL, with the password if there is one (which must need no escaping in a URL).
+    /// The address as a URL, with the password if there is one (which must need no escaping in a
+    /// URL).
     pub fn url(&self) -> String {
         let (scheme, addr) = (self.options.scheme(), self.addr());
         match self.password() {
@@ -55,14 +56,14 @@ impl RedisServer {
         }
     }
 
-    /// Where the Unix socket is, of a server that was [asked](RedisOptions::unix_socket) for one: in another folder after
-    /// each start.
+    /// The path of the Unix socket of a server with [`RedisOptions::unix_socket`]. Each start uses
+    /// another folder.
     pub fn unix_socket(&self) -> PathBuf {
         assert!(self.options.has_unix_socket(), "this server has no Unix socket");
         self.process.folder().join(SOCKET)
     }
 
-    /// Not the door under test, where there is another one.
+    /// A connection apart from the one under test, if there is one.
     fn back_door(&self) -> String {
         if !self.options.has_unix_socket() {
             return self.url();
@@ -76,22 +77,23 @@ impl RedisServer {
         self.options.its_password()
     }
 
-    /// Stops the process, not its sockets: the system goes on accepting and acknowledging, nobody answers.
+    /// Stops the process, but not its sockets: the system still accepts and acknowledges, but no
+    /// reply comes.
     pub fn pause(&self) {
         self.process.signal(Signal::STOP);
     }
 
-    /// Lets a paused server go on. It answers what it was sent meanwhile.
+    /// Resumes a paused server. It answers the commands it was sent in the meantime.
     pub fn resume(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// Kills the server; it's gone when this returns.
+    /// Kills the server and waits until it has ended.
     pub fn kill(&mut self) {
         self.process.stop();
     }
 
-    /// An empty server on the same port, in place of this one, whether that was still running or not.
+    /// Starts an empty server on the same port in place of this one, running or not.
     pub async fn restart(&mut self) {
         self.kill();
         self.process = match self.options.launch(self.port).await {
@@ -100,8 +102,8 @@ impl RedisServer {
         };
     }
 
-    /// Sends one command, over a connection of its own (through the Unix socket if there is one: what a server speaks
-    /// on its port is for the test to try). The reply comes as text: nothing for nil, one line for each
+    /// Sends one command over its own connection. Uses the Unix socket if there is one: the test
+    /// itself tries the protocol of the port. The reply is text: empty for nil, one line for each
     /// element of anything with elements.
     pub async fn cli(&self, command: &[&str]) -> String {
         match self.try_cli(command).await {
@@ -110,7 +112,8 @@ impl RedisServer {
         }
     }
 
-    /// [`Self::cli`] for commands that the server may refuse: its words, `OOM command not allowed …`, are the error.
+    /// [`Self::cli`] for commands that the server may reject. The error is its message, `OOM
+    /// command not allowed …`.
     pub async fn try_cli(&self, command: &[&str]) -> Result<String, String> {
         let client = Client::open(self.back_door()).expect("a URL made here");
         let patient = AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
@@ -120,14 +123,15 @@ impl RedisServer {
         Ok(text(&reply))
     }
 
-    /// One field of what the server says of itself: `info("replication", "role")`. `None`: it says nothing of it.
+    /// One field of the server's `INFO`: `info("replication", "role")`. `None` if it has no such
+    /// field.
     pub async fn info(&self, section: &str, field: &str) -> Option<String> {
         let report = self.cli(&["INFO", section]).await;
         report.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).map(str::to_owned)
     }
 
-    /// How often this command has been called since the start, by whomever: `calls("mget")`, and from Redis 7 on
-    /// `calls("memory|usage")`.
+    /// The number of calls of this command since the start, by any client: `calls("mget")`, and
+    /// from Redis 7 on `calls("memory|usage")`.
     pub async fn calls(&self, command: &str) -> u64 {
         let stats = self.info("commandstats", &format!("cmdstat_{}", command.to_lowercase())).await;
         let calls = stats.and_then(|stats| stats.strip_prefix("calls=")?.split(',').next()?.parse().ok());

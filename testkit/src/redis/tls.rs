@@ -1,4 +1,4 @@
-//! Certificates of a test's own.
+//! Certificates for one test.
 
 use std::fmt;
 
@@ -8,29 +8,29 @@ use rcgen::{
 
 use crate::random;
 
-/// An authority that nobody else trusts, and what it has signed: a certificate for servers, and one for clients. All of
-/// them are PEM texts, made anew each time.
+/// An authority that only the test trusts, and two certificates it has signed: one for servers, and
+/// one for clients. All of them are PEM texts, newly generated each time.
 #[derive(Clone)]
 pub struct TlsCertificates {
-    /// The authority's own certificate, which the other side has to trust.
+    /// The authority's own certificate, which the other side must trust.
     pub authority: String,
-    /// Good for servers, and for what they are to each other, which is both sides of a connection.
+    /// Valid for servers, also towards each other, which needs both sides of a connection.
     pub server: String,
     /// The private key of `server`.
     pub server_key: String,
-    /// Good for clients.
+    /// Valid for clients.
     pub client: String,
     /// The private key of `client`.
     pub client_key: String,
 }
 
 impl TlsCertificates {
-    /// For servers at `127.0.0.1` and `localhost`.
+    /// Generates certificates for servers at `127.0.0.1` and `localhost`.
     pub fn new() -> Self {
         Self::for_hosts(&["127.0.0.1", "localhost"])
     }
 
-    /// For servers elsewhere, so that a client has something to refuse.
+    /// Generates certificates for servers elsewhere, which a client must reject.
     pub fn for_hosts(hosts: &[&str]) -> Self {
         let (authority, issuer) = authority();
         let both = [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
@@ -46,7 +46,7 @@ impl Default for TlsCertificates {
     }
 }
 
-/// Without the texts: nobody wants to read them.
+/// Omits the texts, which are long.
 impl fmt::Debug for TlsCertificates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsCertificates").finish_non_exhaustive()
@@ -54,7 +54,8 @@ impl fmt::Debug for TlsCertificates {
 }
 
 fn authority() -> (String, Issuer<'static, KeyPair>) {
-    // With the same name, another test's authority would be a forgery of this one, not a stranger.
+    // With the same name, another test's authority would look like a forgery of this one, not like
+    // an unknown one.
     let mut params = named(&format!("testkit authority {}", random::node_id()), &[]);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -63,7 +64,7 @@ fn authority() -> (String, Issuer<'static, KeyPair>) {
     (certificate.pem(), Issuer::new(params, key))
 }
 
-/// The certificate and its key.
+/// Signs a certificate. Returns it and its key.
 fn signed(
     issuer: &Issuer<'_, KeyPair>,
     name: &str,

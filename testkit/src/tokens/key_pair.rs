@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::sign;
 
-/// An asymmetric key and the one algorithm that it signs with. The keys are fixed, and everybody knows them.
+/// An asymmetric key and the one algorithm it signs with. The keys are fixed and public.
 #[derive(Clone, Copy, Debug)]
 pub struct KeyPair {
     alg: &'static str,
@@ -63,7 +63,7 @@ impl KeyPair {
         self.public_pem
     }
 
-    /// A compact token signed with this key, whatever its header says.
+    /// Signs a compact token with this key, whatever its header says.
     pub fn sign(&self, header: &Value, payload: &Value) -> String {
         self.sign_raw(&header.to_string(), &payload.to_string())
     }

@@ -1,7 +1,7 @@
-//! Tokens, good and bad, made without the library under test.
+//! Tokens, good and bad, minted without the library under test.
 //!
-//! Nothing in here looks at what it signs: any header goes with any key, and the `raw` functions sign text that needs
-//! not even be JSON.
+//! Nothing here checks what it signs: any header goes with any key, and the `raw` functions sign
+//! text that need not even be JSON.
 
 mod key_pair;
 
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use key_pair::KeyPair;
 
-/// Public keys that a verifier should refuse to load.
+/// Public keys that a verifier must reject.
 pub mod bad_keys {
     /// An RSA key of 1024 bits: too short.
     pub const RSA_1024_PUBLIC_PEM: &str = include_str!("../../keys/rsa1024.pub.pem");
@@ -22,22 +22,23 @@ pub mod bad_keys {
     pub const P256_OFF_CURVE_PUBLIC_PEM: &str = include_str!("../../keys/p256_off_curve.pub.pem");
 }
 
-/// A compact token signed with HMAC-SHA-256, whatever its header says.
+/// Signs a compact token with HMAC-SHA-256, whatever its header says.
 pub fn sign_hs256(secret: &[u8], header: &Value, payload: &Value) -> String {
     sign_raw(secret, &header.to_string(), &payload.to_string())
 }
 
-/// A compact token signed with HMAC-SHA-384, whatever its header says.
+/// Signs a compact token with HMAC-SHA-384, whatever its header says.
 pub fn sign_hs384(secret: &[u8], header: &Value, payload: &Value) -> String {
     sign(Algorithm::HS384, &EncodingKey::from_secret(secret), &header.to_string(), &payload.to_string())
 }
 
-/// A compact token signed with HMAC-SHA-512, whatever its header says.
+/// Signs a compact token with HMAC-SHA-512, whatever its header says.
 pub fn sign_hs512(secret: &[u8], header: &Value, payload: &Value) -> String {
     sign(Algorithm::HS512, &EncodingKey::from_secret(secret), &header.to_string(), &payload.to_string())
 }
 
-/// Signs exactly these texts with HMAC-SHA-256: for members that come twice, broken JSON, or a byte order mark.
+/// Signs exactly these texts with HMAC-SHA-256: for duplicate members, broken JSON, or a byte order
+/// mark.
 pub fn sign_raw(secret: &[u8], header_json: &str, payload_json: &str) -> String {
     sign(Algorithm::HS256, &EncodingKey::from_secret(secret), header_json, payload_json)
 }
@@ -47,12 +48,12 @@ pub fn unsigned(header: &Value, payload: &Value) -> String {
     compact(header.to_string(), payload.to_string(), "")
 }
 
-/// Three pieces in base64url with dots between them.
+/// Joins three parts in base64url with dots.
 pub fn compact(header: impl AsRef<[u8]>, payload: impl AsRef<[u8]>, signature: impl AsRef<[u8]>) -> String {
     [encode(header), encode(payload), encode(signature)].join(".")
 }
 
-/// Base64url without padding, as in the pieces of a token.
+/// Encodes as base64url without padding, as in the parts of a token.
 pub fn encode(piece: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(piece)
 }

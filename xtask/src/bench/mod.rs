@@ -1,4 +1,4 @@
-//! Runs the benches, and keeps what they say in `benches/RESULTS.md` and in pictures beside it.
+//! Runs the benches, and writes their results to `benches/RESULTS.md` and to pictures next to it.
 
 mod picture;
 mod table;
@@ -17,13 +17,14 @@ use crate::command::output;
 use crate::servers::Servers;
 use table::Table;
 
-/// Each is a program that prints Markdown tables, which hold for one run of it.
+/// Each is a program that prints Markdown tables. A table's rows belong to one run.
 const BENCHES: [&str; 8] = ["request", "allocations", "mirror", "server", "redis", "cache", "instructions", PEERS];
 
-/// A package of its own: nobody else has to build what it compares with.
+/// A separate package, so that other builds don't need its dependencies.
 const PEERS: &str = "peers";
 
-/// Runs those named, or all. Only a run of all is written down: rows are compared within a run.
+/// Runs the named benches, or all. Only a run of all is written down, because rows are compared
+/// within a run.
 pub(crate) fn run(names: &[String], servers: &Servers) -> Result<()> {
     if let Some(unknown) = names.iter().find(|name| !BENCHES.contains(&name.as_str())) {
         bail!("there is no bench `{unknown}`, but {}", BENCHES.join(", "));
@@ -46,7 +47,7 @@ pub(crate) fn run(names: &[String], servers: &Servers) -> Result<()> {
     Ok(())
 }
 
-/// What a bench printed, of which the lines of tables; all of it is shown while it runs.
+/// Runs a bench, shows its output, and returns the tables in it.
 fn tables(bench: &str, servers: &Servers) -> Result<Vec<Table>> {
     let mut command = cargo::cargo();
     match bench {

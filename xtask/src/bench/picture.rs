@@ -1,4 +1,4 @@
-//! Bars, as SVG.
+//! Bar charts, as SVG.
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
@@ -8,7 +8,7 @@ use super::table::Table;
 const WIDTH: u32 = 900;
 const ROW: u32 = 34;
 
-/// One request, by algorithm and by what is asked.
+/// Draws one request, by algorithm and by work.
 pub(super) fn requests(table: &Table) -> Result<String> {
     let rows = table.column("median")?;
     bars("One request, in nanoseconds (logarithmic)", &rows, |nanos| match nanos {
@@ -17,7 +17,7 @@ pub(super) fn requests(table: &Table) -> Result<String> {
     })
 }
 
-/// A lookup, by how much is revoked.
+/// Draws a lookup, by the number of revocations.
 pub(super) fn sizes(table: &Table) -> Result<String> {
     let rows = table.column("lookup")?;
     let named: Vec<_> = rows.iter().map(|(size, nanos)| (format!("{size} revocations"), *nanos)).collect();
@@ -25,7 +25,7 @@ pub(super) fn sizes(table: &Table) -> Result<String> {
     bars("A check in the mirror, in nanoseconds (logarithmic)", &rows, |nanos| format!("{nanos:.0} ns"))
 }
 
-/// On a white ground, for it is shown on dark pages too.
+/// Draws on a white ground, because dark pages show it too.
 fn bars(title: &str, rows: &[(&str, f64)], shown: impl Fn(f64) -> String) -> Result<String> {
     let mut svg = String::new();
     draw(&mut svg, title, rows, shown).map_err(|error| anyhow!("can't draw `{title}`: {error}"))?;

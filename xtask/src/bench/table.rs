@@ -4,11 +4,11 @@ use std::fmt;
 
 use anyhow::{Context, Result};
 
-/// Rows of cells, of which the first row is the head.
+/// Rows of cells. The first row is the head.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Table(Vec<Vec<String>>);
 
-/// Those that are in these lines, one after the other.
+/// Parses the tables in these lines, in order.
 pub(super) fn all(lines: &[String]) -> Vec<Table> {
     let blocks = lines.split(|line| !line.starts_with('|')).filter(|block| !block.is_empty());
     blocks.map(|block| Table(block.iter().filter(|line| !is_rule(line)).map(|line| cells(line)).collect())).collect()
@@ -23,7 +23,7 @@ fn cells(line: &str) -> Vec<String> {
 }
 
 impl Table {
-    /// The first cell of each row but the head, and the number at the beginning of another.
+    /// The first cell of each row but the head, and the number that another cell begins with.
     pub(super) fn column(&self, name: &str) -> Result<Vec<(&str, f64)>> {
         let (head, rows) = self.0.split_first().context("an empty table")?;
         let place = head.iter().position(|cell| cell == name).with_context(|| format!("no column `{name}`"))?;

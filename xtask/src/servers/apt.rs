@@ -9,11 +9,11 @@ use rustix::process::geteuid;
 
 use crate::command::output;
 
-/// Read by Debian's `postgresql-common`, whose package makes and starts a database cluster for everything that it
-/// installs, unless told otherwise.
+/// Read by Debian's `postgresql-common`. Without these settings, its package creates and starts a
+/// database cluster for each installed version.
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.d";
 
-/// Installs a package and what it can't do without.
+/// Installs a package and its dependencies.
 pub(super) fn install(package: &str) -> Result<()> {
     ensure!(geteuid().is_root(), "only root can install {package} with apt-get");
     eprintln!("installing {package} with apt-get");
@@ -22,14 +22,14 @@ pub(super) fn install(package: &str) -> Result<()> {
     Ok(())
 }
 
-/// Installs PostgreSQL's server programs, but no running server.
+/// Installs PostgreSQL's server programs, but starts no server.
 pub(super) fn install_postgresql() -> Result<()> {
     ensure!(geteuid().is_root(), "only root can install postgresql with apt-get");
     let no_cluster = Path::new(CLUSTER_SETTINGS).join("no-main-cluster.conf");
     fs::create_dir_all(CLUSTER_SETTINGS)?;
     fs::write(&no_cluster, "create_main_cluster = false\n")?;
     let installed = install("postgresql");
-    // What the machine's owner installs later is none of our business.
+    // The setting must not affect later installations by the machine's owner.
     fs::remove_file(&no_cluster)?;
     installed
 }

@@ -1,4 +1,4 @@
-//! The servers that the tests start: found on the machine, or else got.
+//! The servers that the tests start: found on the machine, or fetched.
 
 mod apt;
 mod postgres;
@@ -25,14 +25,14 @@ use crate::locate;
 pub(crate) struct Servers {
     /// The program.
     pub(crate) redis_server: PathBuf,
-    /// The programs of other versions that the tests run with too, as a list for an environment variable.
+    /// The programs of other versions for the tests, as a list for an environment variable.
     pub(crate) redis_servers: OsString,
     /// The folder with `initdb` and `postgres`.
     pub(crate) postgres_bin: PathBuf,
 }
 
 impl Servers {
-    /// Looks for all, gets what's missing, and says in a line each what that led to.
+    /// Finds all of them, fetches the missing ones, and prints a line about each.
     pub(crate) fn find_or_get(target: &Path, system_packages: bool, redis_versions: RedisVersions) -> Result<Self> {
         let machine = Machine { target: target.to_path_buf(), system_packages };
         let redis_server = redis::find_or_get(&machine)?;
@@ -48,7 +48,7 @@ impl Servers {
     }
 }
 
-/// Which versions of Redis the tests run with.
+/// The versions of Redis that the tests run with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RedisVersions {
     All,
@@ -56,7 +56,7 @@ pub(crate) enum RedisVersions {
     OnlyInstalled,
 }
 
-/// As the environment variables that the tests read.
+/// Shows the environment variables that the tests read.
 impl fmt::Display for Servers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "REDIS_SERVER={}", self.redis_server.display())?;
@@ -65,7 +65,7 @@ impl fmt::Display for Servers {
     }
 }
 
-/// Where a server can be got from, and put.
+/// The sources of a server, and the folder to put it into.
 #[derive(Debug)]
 struct Machine {
     target: PathBuf,
@@ -73,7 +73,7 @@ struct Machine {
 }
 
 impl Machine {
-    /// The folder for what the machine doesn't have.
+    /// The folder for servers that the machine doesn't have.
     fn folder(&self) -> Result<PathBuf> {
         let folder = self.target.join(locate::FOLDER);
         fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
@@ -81,7 +81,7 @@ impl Machine {
     }
 }
 
-/// The result of the first way that leads to a server. Fails with what was wrong with each.
+/// Returns the result of the first way that works. Otherwise the error lists why each way failed.
 fn first_that_works(what: &str, by_hand: &str, ways: &[&dyn Fn() -> Result<PathBuf>]) -> Result<PathBuf> {
     let mut reasons = String::new();
     for way in ways {
@@ -93,13 +93,13 @@ fn first_that_works(what: &str, by_hand: &str, ways: &[&dyn Fn() -> Result<PathB
     bail!("There is no {what} on this machine, and none could be got. {by_hand}{reasons}")
 }
 
-/// What a program says of itself. Fails if it doesn't run on this machine.
+/// The version that a program reports. Fails if it doesn't run on this machine.
 fn version(program: &Path) -> Result<String> {
     let version = output(Command::new(program).arg("--version"))?;
     Ok(version.lines().next().unwrap_or_default().to_owned())
 }
 
-/// Puts a link in place of whatever link is there.
+/// Replaces a link.
 fn link(to: &Path, at: &Path) -> Result<()> {
     match fs::remove_file(at) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),

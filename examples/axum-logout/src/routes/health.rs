@@ -1,4 +1,4 @@
-//! Whether the server can do its work: a load balancer asks this.
+//! Whether the server can do its work, for a load balancer.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use tower_jwt_blocklist::{MirrorState, TokenIds};
 
 use crate::state::AppState;
 
-/// A database that takes longer is as good as none.
+/// A slower database counts as unavailable.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 #[derive(Serialize)]
@@ -28,11 +28,11 @@ pub(super) struct Health {
     mirror: Option<Mirror>,
 }
 
-/// The blocklist's copy in memory.
+/// The in-memory mirror of the blocklist.
 #[derive(Serialize)]
 struct Mirror {
     state: &'static str,
-    /// How long ago it was last proven to be whole, in milliseconds; null before it was.
+    /// Milliseconds since it was last proven complete; null before the first time.
     age_ms: Option<u128>,
     entries: usize,
 }
@@ -47,7 +47,7 @@ impl From<MirrorState> for Mirror {
 pub(super) async fn healthz(
     State(state): State<AppState>,
 ) -> (StatusCode, [(HeaderName, HeaderValue); 1], Json<Health>) {
-    // The blocklist is asked as for a request, by an id that no token has.
+    // Checks the blocklist as a request does, with an id that no token has.
     let ids = TokenIds::new(None, "healthz", None);
     let (database, blocklist) =
         join!(timeout(PATIENCE, state.users.ping()), timeout(PATIENCE, state.blocklist.check(&ids)));

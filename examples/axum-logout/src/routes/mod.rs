@@ -1,4 +1,4 @@
-//! All routes, and what stands before them.
+//! All routes, and the layers in front of them.
 
 mod auth;
 mod health;
@@ -30,7 +30,7 @@ const LONGEST_REQUEST: Duration = Duration::from_secs(15);
 
 /// The whole application.
 pub fn app(state: AppState) -> Router {
-    // What is answered below is for one person, or is a token of his: nobody in between keeps it.
+    // The responses below are personal or contain tokens: no cache may keep them.
     let no_store = SetResponseHeaderLayer::overriding(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Router::new()
         .nest("/api/v1/auth", auth::routes(&state).layer(no_store))
@@ -44,7 +44,7 @@ pub fn app(state: AppState) -> Router {
         .layer(SetSensitiveHeadersLayer::new([AUTHORIZATION, COOKIE, SET_COOKIE]))
 }
 
-/// Path and method, not the query: a client that doesn't know better puts its token there.
+/// Logs path and method, but not the query, where a careless client may put its token.
 fn span(request: &Request) -> Span {
     info_span!("request", method = %request.method(), path = request.uri().path())
 }

@@ -17,7 +17,7 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    /// Null when there was none.
+    /// Null if there was none.
     pub(crate) body: Value,
 }
 
@@ -31,7 +31,7 @@ impl Client {
         Self { http: reqwest::Client::new(), url: url.to_owned() }
     }
 
-    /// With a token as bearer, and a path under `/api/v1/auth`.
+    /// Sends a request with a bearer token to a path under `/api/v1/auth`.
     pub(crate) async fn with(&self, token: &str, method: Method, path: &str) -> Answer {
         answer(self.http.request(method, self.auth(path)).bearer_auth(token)).await
     }
@@ -52,7 +52,7 @@ impl Client {
         answer(self.http.get(format!("{}/healthz", self.url))).await
     }
 
-    /// Asks until the health is as wanted. Each question takes its time, so this is no busy loop.
+    /// Polls until the health is as expected. Each request takes its time, so this is no busy loop.
     pub(crate) async fn wait_for_health(&self, status: u16) -> Answer {
         let asking = async {
             loop {
@@ -65,7 +65,7 @@ impl Client {
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("/healthz never answered {status}"))
     }
 
-    /// Asks until the token is refused.
+    /// Polls until the token is rejected.
     pub(crate) async fn wait_for_refusal(&self, path: &str, token: &str) {
         let asking = async { while self.get(path, token).await.status == StatusCode::OK {} };
         timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path} never refused the token"));
@@ -95,7 +95,7 @@ impl Answer {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 
-    /// A token that was refused, for a reason in whose description these words are.
+    /// Asserts that a token was rejected, with a description that contains these words.
     #[track_caller]
     pub(crate) fn is_refused(&self, words: &str) {
         assert_eq!(self.status, 401, "{}", self.body);
@@ -106,7 +106,7 @@ impl Answer {
         assert_eq!(self.header("cache-control"), Some("no-store"));
     }
 
-    /// Nobody can say now whether the token is good: try again.
+    /// Asserts an outage: the client should try again.
     #[track_caller]
     pub(crate) fn is_unavailable(&self) {
         assert_eq!(self.status, 503, "{}", self.body);

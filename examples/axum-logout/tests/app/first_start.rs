@@ -7,7 +7,7 @@ use crate::server::Server;
 #[tokio::test]
 async fn in_an_empty_folder_it_makes_what_it_needs_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    // Empty is as good as not set.
+    // Empty counts as not set.
     let settings = [("JWT_SECRET", ""), ("REDIS_URL", ""), ("DATABASE_URL", " ")];
     let server = Server::start(folder.path(), &settings).await;
     assert!(server.output().contains("the blocklist is in memory"));

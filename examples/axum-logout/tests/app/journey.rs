@@ -1,4 +1,4 @@
-//! Sign up, log in, refresh, log out: the whole way, on both databases and both blocklists.
+//! Sign up, log in, refresh, log out: the whole journey, on both databases and both blocklists.
 
 use reqwest::Method;
 use serde_json::json;
@@ -36,7 +36,7 @@ async fn on_postgres_and_redis() {
     assert!(!folder.path().join(".env").exists(), "a secret was given: none is to be made");
 }
 
-/// Her token is good, and there is no user to tell of.
+/// Her token is valid, but the user no longer exists.
 #[tokio::test]
 async fn a_user_who_is_gone_is_404() {
     let folder = tempfile::tempdir().unwrap();
@@ -139,7 +139,8 @@ async fn log_in(client: &Client) -> Tokens {
     tokens
 }
 
-/// A new pair for the refresh token. Asked twice at once, as a client may, there is still one successor.
+/// Exchanges the refresh token. Two concurrent calls, as a client may make, still get one
+/// successor.
 async fn refresh(client: &Client, tokens: &Tokens) -> Tokens {
     client.get("/me", &tokens.refresh).await.is_refused("refresh");
     client.get("/refresh_token", &tokens.access).await.is_refused("access");
@@ -185,7 +186,7 @@ async fn log_out(client: &Client, tokens: &Tokens, refreshed: &Tokens) {
     );
 }
 
-/// Somebody else has the first refresh token, and comes late.
+/// A thief has the first refresh token, and uses it late.
 async fn steal(client: &Client) {
     let stolen = client.log_in("ann@example.com").await;
     let mut newest = stolen.refresh.clone();

@@ -1,4 +1,4 @@
-//! The application as its users meet it: the program itself, over HTTP, with real databases and a real Redis.
+//! Tests of the program as its users meet it: over HTTP, with real databases and a real Redis.
 
 mod client;
 mod first_start;

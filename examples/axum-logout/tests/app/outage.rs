@@ -1,4 +1,5 @@
-//! Redis or the database doesn't answer: 503 and not 401, and all is well again when they do.
+//! If Redis or the database doesn't answer: 503 and not 401, and normal service once they answer
+//! again.
 
 use testkit::{PostgresServer, RedisServer};
 

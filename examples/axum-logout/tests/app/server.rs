@@ -1,4 +1,4 @@
-//! The program, running in a folder of its own.
+//! The program, running in its own folder.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -11,7 +11,7 @@ use tokio::{
 
 use crate::client::Client;
 
-/// Longer than anything takes on a busy machine: only a hang gets there.
+/// Longer than anything takes on a busy machine: only a hang reaches it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 const SETTINGS: [&str; 8] =
@@ -36,12 +36,12 @@ impl Server {
         Self { child, output, client: Client::new(url.trim()) }
     }
 
-    /// Everything it has printed so far.
+    /// All its output so far.
     pub(crate) fn output(&self) -> String {
         self.output.borrow().clone()
     }
 
-    /// The first line that holds these words, as soon as there is one.
+    /// Waits for the first line that contains these words.
     pub(crate) async fn wait_for(&mut self, words: &str) -> String {
         wait_for(&mut self.output, words).await
     }
@@ -52,16 +52,16 @@ impl Server {
         rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), signal).unwrap();
     }
 
-    /// Its exit code and all it printed, once it has ended by itself.
+    /// Waits until it exits. Returns its exit code and all its output.
     pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("the end of the program").unwrap();
-        // Both senders are gone when both streams have been read to their end.
+        // Both senders are dropped when both streams have been read to the end.
         while self.output.changed().await.is_ok() {}
         (status.code(), self.output())
     }
 }
 
-/// Starts the program, which is expected not to get far: its exit code and all it printed.
+/// Starts the program, which should fail early. Returns its exit code and all its output.
 pub(crate) async fn fails_to_start(folder: &Path, settings: &[(&str, &str)], flags: &[&str]) -> (Option<i32>, String) {
     let run = command(folder, settings).args(flags).output();
     let output = timeout(PATIENCE, run).await.expect("the end of the program").unwrap();
@@ -69,7 +69,7 @@ pub(crate) async fn fails_to_start(folder: &Path, settings: &[(&str, &str)], fla
     (output.status.code(), String::from_utf8(text).unwrap())
 }
 
-/// Nothing that the tests' own environment sets reaches the program.
+/// Keeps the tests' own environment away from the program.
 fn command(folder: &Path, settings: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_axum-logout"));
     for name in SETTINGS {

@@ -75,7 +75,7 @@ async fn a_store_that_does_not_answer_ends_the_start() {
     assert!(!output.contains("hunter2"));
 }
 
-/// Each of these is one problem, and says what is in the second column.
+/// Each row is one problem, whose message contains the second column.
 #[test]
 fn problems() {
     let some = |text: &str| Some(text.to_owned());

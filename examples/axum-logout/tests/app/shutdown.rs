@@ -1,4 +1,4 @@
-//! Told to stop, the program finishes what it has begun.
+//! On a signal to stop, the program finishes the requests it has begun.
 #![cfg(unix)]
 
 use rustix::process::Signal;
@@ -16,7 +16,8 @@ async fn sigterm_finishes_requests_in_flight() {
     let mut server = Server::start(folder.path(), &[]).await;
     let address = server.client.url.strip_prefix("http://").unwrap().to_owned();
 
-    // `Expect` makes the server say when it begins to read the body: from then on the request is in flight.
+    // `Expect` makes the server say when it begins to read the body: from then on the request is in
+    // flight.
     let body = json!({ "email": "ann@example.com", "password": PASSWORD }).to_string();
     let head = format!(
         "POST /api/v1/auth/signup HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
@@ -46,7 +47,7 @@ async fn ctrl_c_stops_an_idle_server() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), &[]).await;
     assert_eq!(server.client.health().await.status, 200);
-    // The client keeps its connection open; an idle one must not hold the server up.
+    // The client keeps its connection open. An idle connection must not delay the shutdown.
     server.signal(Signal::INT);
     let (code, output) = server.ended().await;
     assert_eq!(code, Some(0), "{output}");

@@ -1,4 +1,4 @@
-//! Several processes with one Redis and one database are one application.
+//! Several processes with one Redis and one database act as one application.
 
 use testkit::{PostgresServer, RedisServer};
 use tokio::join;
@@ -16,7 +16,7 @@ async fn a_logout_at_one_is_a_logout_at_the_other() {
         ("REDIS_PORT", &*port),
         ("JWT_SECRET", "9f8a7c6b5d4e3f2a1b0c9d8e7f6a5b4c"),
     ];
-    // At once, so that both find an empty database and bring their tables.
+    // Started at once, so that both find an empty database and run their migrations.
     let (one, other) = join!(Server::start(folder.path(), &settings), Server::start(folder.path(), &settings));
 
     assert_eq!(one.client.sign_up("ann@example.com").await.status, 201);
@@ -26,7 +26,7 @@ async fn a_logout_at_one_is_a_logout_at_the_other() {
     assert_eq!(other.client.get("/me", &tokens.access).await.status, 200);
 
     assert_eq!(one.client.get("/logout", &tokens.access).await.status, 200);
-    // At once where it was done, and within a moment at the other.
+    // Immediately where the logout happened, and within a moment at the other.
     one.client.get("/me", &tokens.access).await.is_refused("revoked");
     other.client.wait_for_refusal("/me", &tokens.access).await;
     for client in [&one.client, &other.client] {
@@ -35,7 +35,8 @@ async fn a_logout_at_one_is_a_logout_at_the_other() {
     }
 }
 
-/// The defaults are for one process; still, a second one in the same folder must not break the first.
+/// The defaults are for one process. Still, a second one in the same folder must not break the
+/// first.
 #[tokio::test]
 async fn first_starts_at_once_share_the_secret_and_the_file() {
     let folder = tempfile::tempdir().unwrap();
