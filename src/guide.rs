@@ -2,11 +2,12 @@
 //!
 //! | | |
 //! |---|---|
-//! | [Cookbook](cookbook) | about ten lines for each of 25 tasks |
+//! | [Cookbook](cookbook) | about ten lines for each of 26 tasks |
 //! | [Choosing algorithms and lifetimes](algorithms_and_lifetimes) | which key, how long, and what it costs to remember a logout |
 //! | [Verifying somebody else's tokens](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, and your own beside them |
 //! | [Cookies and CSRF](cookies_and_csrf) | browser applications and WebSockets |
 //! | [Rotating keys](rotating_keys) | without a restart, and when the key was stolen |
+//! | [Requirements of a route](requiring) | scopes, roles, a recent login, conditions of your own |
 //! | [Redis in production](redis_in_production) | the guarantees, the mirror, outages, loss, failover, ACL, sizes |
 //! | [Observability](observability) | metrics, alerts, log events, health checks |
 //! | [Migrating from FastAPI](migrating_from_fastapi), [in Chinese](migrating_from_fastapi_zh) | moving the tutorial's application without logging anybody out |
@@ -70,6 +71,14 @@ pub mod rotating_keys {}
 /// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer), [`LogoutLayer`](crate::LogoutLayer),
 /// [`Issuer`](crate::Issuer), [`Guard`](crate::Guard), [`Require`](crate::Require).
 pub mod cookbook {}
+
+#[doc = include_str!("../docs/requiring.md")]
+///
+/// ---
+///
+/// [`Require`](crate::Require), [`ClaimList`](crate::guard::ClaimList),
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer).
+pub mod requiring {}
 
 #[cfg_attr(all(feature = "axum", feature = "redis"), doc = include_str!("../docs/redis_in_production.md"))]
 #[cfg_attr(not(all(feature = "axum", feature = "redis")), doc = "Needs the features `axum` and `redis`.")]
