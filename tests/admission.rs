@@ -1,4 +1,4 @@
-//! What is answered to what: header x token x answer of the blocklist. The table in the README is this test's.
+//! What is answered to what: header x token x answer of the blocklist. The table in `docs/answers.md` is this test's.
 
 mod support;
 
@@ -140,7 +140,7 @@ fn refresh_token() -> String {
 }
 
 #[tokio::test]
-async fn the_table_in_the_readme_is_what_is_answered() {
+async fn the_table_of_answers_is_what_is_answered() {
     let good = good_token();
     let scope = Require::new().scopes(["orders:write"]).unwrap();
     let login = Require::new().max_login_age(Duration::from_secs(300));
@@ -150,16 +150,16 @@ async fn the_table_in_the_readme_is_what_is_answered() {
         ("no `Authorization` header", access(CLEAR), vec![]),
         ("another scheme, such as `Basic`", access(CLEAR), vec!["Basic dXNlcjpwYXNz".into()]),
         ("two `Authorization` headers, or more than one word", access(CLEAR), vec![format!("Bearer {good} {good}")]),
-        ("a token that is forged, malformed, foreign", access(CLEAR), bearer(&forged())),
+        ("a forged, malformed or foreign token", access(CLEAR), bearer(&forged())),
         ("an expired access token", access(CLEAR), bearer(&expired())),
-        ("a refresh token where access is asked for", access(CLEAR), bearer(&refresh_token())),
-        ("an access token where refresh is asked for", refresh(CLEAR), bearer(&good)),
-        ("a token that was logged out", access(REVOKED), bearer(&good)),
-        ("a good token, and Redis cannot be asked", access(DOWN), bearer(&good)),
-        ("a good token without the scope that the route requires", access(CLEAR).require(scope), bearer(&good)),
-        ("a good token of a login longer ago than the route requires", access(CLEAR).require(login), bearer(&good)),
-        ("a good token for which a condition of yours does not hold", access(CLEAR).allow_if(|_| false), bearer(&good)),
-        ("a token in the cookie, and may come from another site", access(CLEAR).carriers(cookie), in_cookie),
+        ("a refresh token where an access token is required", access(CLEAR), bearer(&refresh_token())),
+        ("an access token where a refresh token is required", refresh(CLEAR), bearer(&good)),
+        ("a revoked token", access(REVOKED), bearer(&good)),
+        ("a valid token, while the blocklist cannot answer", access(DOWN), bearer(&good)),
+        ("a valid token without the required scope", access(CLEAR).require(scope), bearer(&good)),
+        ("a valid token of a login that is too old", access(CLEAR).require(login), bearer(&good)),
+        ("a valid token that fails a condition of the application", access(CLEAR).allow_if(|_| false), bearer(&good)),
+        ("a token in the cookie, and another site may have caused it", access(CLEAR).carriers(cookie), in_cookie),
     ];
     let mut table = String::from(
         "| The request has | Status | `WWW-Authenticate: Bearer realm=\"api\"` | `error` | `resolution` |\n|---|---|---|---|---|\n",
@@ -176,8 +176,8 @@ async fn the_table_in_the_readme_is_what_is_answered() {
         let (error, resolution) = (body["error"].as_str().unwrap(), body["resolution"].as_str().unwrap());
         table += &format!("| {case} | {} | {challenge} | `{error}` | {resolution} |\n", outcome.status.as_u16());
     }
-    let readme = include_str!("../README.md");
-    assert!(readme.contains(&table), "the README needs this table:\n\n{table}");
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/answers.md")).unwrap();
+    assert!(document.contains(&table), "docs/answers.md needs this table:\n\n{table}");
 }
 
 #[tokio::test]

@@ -119,8 +119,7 @@ fn every_item_that_the_documents_name_exists() {
     let code = code(&["src"]).join("\n");
     let words: BTreeSet<&str> = words_of(&code).collect();
     let mut found = 0;
-    let guides = ["algorithms_and_lifetimes", "foreign_tokens", "cookies_and_csrf", "rotating_keys"];
-    for document in guides.map(|guide| format!("docs/{guide}.md")).into_iter().chain(["SECURITY.md".to_owned()]) {
+    for document in documents().into_iter().chain(["SECURITY.md".to_owned()]) {
         for item in quoted(&read(&document)).into_iter().filter(|item| item.contains("::")) {
             for part in words_of(item) {
                 assert!(words.contains(part), "{document} names `{item}`, and there is no `{part}` in src");
@@ -131,19 +130,96 @@ fn every_item_that_the_documents_name_exists() {
     assert!(found > 20, "only {found} items are named: the reader is broken");
 }
 
+fn documents() -> Vec<String> {
+    let entries = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut documents: Vec<_> = names.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    documents.sort();
+    documents.push("README.md".to_owned());
+    documents
+}
+
+fn cells(text: &str) -> BTreeSet<String> {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    rows.flat_map(|row| row.split('|')).map(|cell| cell.trim().to_owned()).collect()
+}
+
+fn is_figure(cell: &str) -> bool {
+    cell.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Only a measurement has this form; "250 ms" and "401" are settings and statuses.
+fn is_measurement(cell: &str) -> bool {
+    is_figure(cell)
+        && (cell.ends_with(" ns") || cell.bytes().filter(u8::is_ascii_digit).count() == cell.len() && cell.len() > 4)
+}
+
 /// Figures are copied from one run of all benches, and not kept from another.
 #[test]
-fn every_figure_in_the_tables_of_the_readme_is_one_of_the_last_run() {
-    let (readme, results) = (read("README.md"), read("benches/RESULTS.md"));
+fn every_figure_in_the_tables_of_the_documents_is_one_of_the_last_run() {
+    let measured = cells(&read("benches/RESULTS.md"));
+    let readme = read("README.md");
     let (_, how_fast) = readme.split_once("\n## How fast").expect("the section of README.md");
-    let how_fast = how_fast.split("\n## ").next().unwrap_or_default();
-    let cells = |text: &str| -> BTreeSet<String> {
-        let rows = text.lines().filter(|line| line.starts_with('|'));
-        rows.flat_map(|row| row.split('|')).map(|cell| cell.trim().to_owned()).collect()
-    };
-    let is_figure = |cell: &String| cell.starts_with(|c: char| c.is_ascii_digit());
-    let figures: BTreeSet<_> = cells(how_fast).into_iter().filter(is_figure).collect();
-    let others: Vec<_> = figures.difference(&cells(&results)).cloned().collect();
+    let how_fast = cells(how_fast.split("\n## ").next().unwrap_or_default());
+    let performance = cells(&read("docs/performance.md"));
+    let in_readme = how_fast.into_iter().filter(|cell| is_figure(cell)).collect::<BTreeSet<_>>();
+    let figures = performance.into_iter().filter(|cell| is_figure(cell)).chain(in_readme.clone());
+    let elsewhere = documents().into_iter().flat_map(|document| cells(&read(&document)));
+    let figures: BTreeSet<_> = figures.chain(elsewhere.filter(|cell| is_measurement(cell))).collect();
+    let others: Vec<_> = figures.difference(&measured).collect();
     assert!(others.is_empty(), "not in benches/RESULTS.md: {others:#?}");
     assert!(figures.len() > 20, "only {} figures are found: the reader is broken", figures.len());
+    assert_eq!(in_readme.len(), 6, "README.md has six numbers: {in_readme:?}");
+}
+
+/// The anchor of a heading: lower case, words joined by hyphens, without punctuation.
+fn anchor(heading: &str) -> String {
+    let text = heading.trim_start_matches('#').trim().to_lowercase().replace(' ', "-");
+    text.chars().filter(|c| c.is_alphanumeric() || matches!(c, '-' | '_')).collect()
+}
+
+fn anchors(document: &str) -> BTreeSet<String> {
+    let text = read(document);
+    let prose: Vec<&str> = text.split("```").step_by(2).collect();
+    prose.iter().flat_map(|part| part.lines()).filter(|line| line.starts_with('#')).map(anchor).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = 0;
+    for document in documents() {
+        let folder = Path::new(&document).parent().unwrap();
+        let text = read(&document);
+        let prose: Vec<&str> = text.split("```").step_by(2).collect();
+        let links = prose.iter().flat_map(|part| part.split("](").skip(1)).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("https://")) {
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let file = if file.is_empty() { PathBuf::from(&document) } else { folder.join(file) };
+            assert!(root.join(&file).exists(), "{document} links to {link}");
+            let is_there = heading.is_empty() || anchors(file.to_str().unwrap()).contains(heading);
+            assert!(is_there, "{document} links to {link}");
+            found += 1;
+        }
+    }
+    assert!(found > 30, "only {found} links are found: the reader is broken");
+}
+
+/// A reader who does not know this crate gets through the README in five minutes.
+#[test]
+fn the_readme_is_short() {
+    let readme = read("README.md");
+    let words = readme.split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
+    assert!(words <= 1000, "README.md has {words} words");
+}
+
+#[test]
+fn both_languages_of_the_migration_guide_have_the_same_code_and_tables() {
+    let parts = |document: &str| -> (Vec<String>, usize, usize) {
+        let text = read(document);
+        let code = text.split("```").skip(1).step_by(2).map(str::to_owned).collect();
+        let rows = text.lines().filter(|line| line.starts_with('|')).count();
+        (code, rows, anchors(document).len())
+    };
+    assert_eq!(parts("docs/migrating_from_fastapi.md"), parts("docs/migrating_from_fastapi.zh.md"));
 }

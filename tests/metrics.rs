@@ -3,7 +3,12 @@
 
 mod support;
 
-use std::{collections::BTreeMap, future, task::Poll, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future,
+    task::Poll,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{Request, Response, header};
@@ -231,12 +236,18 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     }
 
     seen.extend(again);
-    let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<BTreeSet<_>>();
     // Fetches of keys are counted in `tests/jwks.rs`.
     let elsewhere = |name: &&str| *name != "jwt_blocklist_key_fetches_total";
-    let documented = TABLE.lines().filter_map(|line| line.strip_prefix("//! | `")?.split('`').next());
-    let documented = names(&mut documented.filter(elsewhere));
+    let rows = documented();
+    let documented = names(&mut rows.iter().map(|[name, ..]| &**name).filter(elsewhere));
     assert_eq!(names(&mut seen.keys().map(|name| name.split('{').next().unwrap())), documented);
+    for key in seen.keys() {
+        let (name, labels) = key.trim_end_matches('}').split_once('{').unwrap();
+        let labels: Vec<_> = labels.split(',').map(|label| label.split('=').next().unwrap()).collect();
+        let row = rows.iter().find(|[documented, ..]| documented == name).unwrap();
+        assert_eq!(labels.join(","), row[2], "the labels of {name}");
+    }
 }
 
 /// All that is counted of a mirror: it loads, follows, and puts back what Redis has lost.
@@ -285,13 +296,39 @@ async fn replay(list: &tower_jwt_blocklist::RedisBlocklist) {
     assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Replayed)));
 }
 
-const TABLE: &str = include_str!("../src/metrics.rs");
+/// The rows of the table of metrics in `docs/observability.md`: name, kind and labels.
+fn documented() -> Vec<[String; 3]> {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/observability.md")).unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| `jwt_blocklist_"));
+    // A row of another table has fewer cells.
+    let rows = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>());
+    let rows = rows.filter_map(|row| match &*row {
+        [_, name, kind, labels, _, _] => Some([name.clone(), kind.clone(), labels.replace(", ", ",")]),
+        _ => None,
+    });
+    rows.collect()
+}
+
+fn sources(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.extension() {
+        None => sources(&path),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(path).unwrap(),
+        Some(_) => String::new(),
+    };
+    entries.map(text).collect()
+}
 
 #[test]
-fn the_table_in_the_readme_is_that_of_the_code() {
-    let table: Vec<_> =
-        TABLE.lines().filter_map(|line| line.strip_prefix("//! |")).map(|row| format!("|{row}")).collect();
-    assert!(table.len() > 2, "{table:?}");
-    let readme = include_str!("../README.md");
-    assert!(readme.contains(&table.join("\n")), "the README needs this table:\n\n{}", table.join("\n"));
+fn the_documented_metrics_are_those_of_the_code() {
+    let code = sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    let is_name = |text: &&str| text.starts_with("jwt_blocklist_");
+    let named: BTreeSet<&str> = code.split('"').skip(1).filter(is_name).collect();
+    let documented = documented();
+    let names: BTreeSet<&str> = documented.iter().map(|[name, ..]| &**name).collect();
+    assert!(names.len() > 10 && names.len() == documented.len(), "{documented:?}");
+    assert_eq!(names, named);
+    for [name, kind, _] in &documented {
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+    }
 }

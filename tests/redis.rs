@@ -15,7 +15,7 @@ use tower_jwt_blocklist::{
     Revoke, RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
 };
 
-/// As the README has them.
+/// As `docs/redis_in_production.md` has them, and `+select`.
 const PERMISSIONS: &str =
     "+hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
 
