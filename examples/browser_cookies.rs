@@ -14,8 +14,8 @@ use axum::{
     routing::{get, post},
 };
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Carriers, ConfigError, Issuer, JwtBlocklistLayer, LoggingOut, LogoutLayer,
-    MemoryBlocklist, NoClaims, Require, SigningKey, TokenCookie, TokenPair, Verifier,
+    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, LoggingOut, LogoutLayer, MemoryBlocklist,
+    NoClaims, Require, SigningKey, TokenCookie, TokenPair, TokenSources, Verifier,
 };
 
 fn app(secret: &str) -> Result<Router, ConfigError> {
@@ -27,13 +27,13 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
     // Unsafe requests with a cookie pass only from this server's own pages. `allow_origin` adds
     // others.
     let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone())
-        .carriers(Carriers::header().cookie(TokenCookie::access()));
+        .with_token_sources(TokenSources::header().cookie(TokenCookie::access()));
     // The refresh token's cookie lasts longer than the other, so the logout reads this one.
-    let by_refresh_token = Carriers::header().cookie(TokenCookie::refresh());
-    let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).carriers(by_refresh_token.clone());
-    let logging_out = LogoutLayer::new(verifier).carriers(by_refresh_token);
+    let by_refresh_token = TokenSources::header().cookie(TokenCookie::refresh());
+    let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).sources(by_refresh_token.clone());
+    let logging_out = LogoutLayer::new(verifier).sources(by_refresh_token);
     // A stranger at an unlocked screen must not be able to do this.
-    let just_logged_in = access.clone().require(Require::new().max_login_age(Duration::from_secs(300)));
+    let just_logged_in = access.clone().add_requirement(Require::new().max_login_age(Duration::from_secs(300)));
 
     Ok(Router::new()
         .route("/", get(home).layer(access.optional()))
@@ -57,7 +57,7 @@ async fn login(State(issuer): State<Issuer>) -> Result<impl IntoResponse, Status
 
 async fn refreshed(State(issuer): State<Issuer>, session: Authenticated) -> response::Result<impl IntoResponse> {
     let refreshed = issuer.refresh(&session, session.claims()).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    Ok(cookies(&refreshed.pair()?))
+    Ok(cookies(&refreshed.into_pair()?))
 }
 
 fn cookies(pair: &TokenPair) -> impl IntoResponse + use<> {

@@ -42,7 +42,7 @@ fn problem_details(rejection: &Rejection) -> Response<Bytes> {
 fn app() -> Result<Router, Error> {
     let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
     let verifier = Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?;
-    let layer = JwtBlocklistLayer::access(Arc::new(verifier), MemoryBlocklist::new()).render_with(problem_details);
+    let layer = JwtBlocklistLayer::access(Arc::new(verifier), MemoryBlocklist::new()).with_renderer(problem_details);
     Ok(Router::new().route("/", get(async || "hello")).route_layer(layer))
 }
 

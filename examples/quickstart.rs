@@ -45,7 +45,7 @@ async fn login(State(issuer): State<Issuer>) -> response::Result<impl IntoRespon
 /// Each refresh token is good for one such answer: the client keeps the newest.
 async fn refresh(State(issuer): State<Issuer>, session: Authenticated) -> response::Result<impl IntoResponse> {
     let refreshed = issuer.refresh(&session, session.claims()).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    Ok(tokens(&refreshed.pair()?))
+    Ok(tokens(&refreshed.into_pair()?))
 }
 
 fn tokens(pair: &TokenPair) -> impl IntoResponse + use<> {

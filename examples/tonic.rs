@@ -46,7 +46,7 @@ async fn story() -> Result<[Result<(), Status>; 3], Error> {
     let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
     let blocklist = MemoryBlocklist::new();
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
-    let layer = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).render_with(GrpcStatus);
+    let layer = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).with_renderer(GrpcStatus);
     let address = serve(layer).await?;
 
     let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();

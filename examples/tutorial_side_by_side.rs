@@ -59,7 +59,7 @@ struct User {
 fn app(secret: &str, blocklist: impl Blocklist + Rotate + Clone) -> Result<Router, ConfigError> {
     let key = SigningKey::from_secret(Algorithm::HS256, secret)?;
     let verifier = Verifier::builder().key(key.verifying_key()?).issuer("bookly").audience("bookly");
-    let verifier = Arc::new(verifier.also_tutorial_tokens().build()?);
+    let verifier = Arc::new(verifier.also_fastapi_tokens().build()?);
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 
     let with_any_access_token = Router::new()
@@ -86,7 +86,7 @@ async fn refresh(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> 
         pair
     } else {
         let refreshed = issuer.refresh(&token, token.claims()).await.map_err(unavailable)?;
-        refreshed.pair().map_err(IntoResponse::into_response)?
+        refreshed.into_pair().map_err(IntoResponse::into_response)?
     };
     let tokens = json!({ "access_token": pair.access.as_str(), "refresh_token": pair.refresh.as_str() });
     Ok(([(CACHE_CONTROL, "no-store")], Json(tokens)))
@@ -100,9 +100,9 @@ async fn logout(State(issuer): State<Issuer>, token: Authenticated<Claims>) -> R
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (secret, url) = (std::env::var("JWT_SECRET")?, std::env::var("REDIS_URL")?);
-    let settings = RedisSettings::from_url(&url)?.tutorial_entries();
+    let settings = RedisSettings::from_url(&url)?.fastapi_entries();
     if std::env::args().nth(1).as_deref() == Some("first") {
-        RedisBlocklist::initialise(settings.clone(), std::time::UNIX_EPOCH).await?;
+        RedisBlocklist::initialize(settings.clone(), std::time::UNIX_EPOCH).await?;
     }
     let blocklist = RedisBlocklist::connect(settings).await?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;

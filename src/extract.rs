@@ -8,7 +8,7 @@ use http::{Method, StatusCode, request::Parts};
 
 use crate::{
     guard::{Authenticated, LoggingOut, Rejection},
-    middleware::{self, Nobody, Rfc6750},
+    middleware::{self, Anonymous, Rfc6750},
 };
 
 /// The layer that makes an [`Authenticated`] or a [`LoggingOut`] did not run before this handler: the route was built without it, or
@@ -43,14 +43,14 @@ pub enum AuthenticatedRejection {
     MissingLayer(MissingLayer),
     /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through as nobody's. This is its answer to a
     /// request without a token.
-    Nobody(Box<Response>),
+    Anonymous(Box<Response>),
 }
 
 impl IntoResponse for AuthenticatedRejection {
     fn into_response(self) -> Response {
         match self {
             Self::MissingLayer(missing) => missing.into_response(),
-            Self::Nobody(response) => *response,
+            Self::Anonymous(response) => *response,
         }
     }
 }
@@ -64,8 +64,8 @@ where
     type Rejection = AuthenticatedRejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AuthenticatedRejection> {
-        found(parts)?.map_err(|nobody: Nobody<X>| {
-            AuthenticatedRejection::Nobody(Box::new(nobody.refuse(&parts.method).map(Into::into)))
+        found(parts)?.map_err(|nobody: Anonymous<X>| {
+            AuthenticatedRejection::Anonymous(Box::new(nobody.refuse(&parts.method).map(Into::into)))
         })
     }
 }
@@ -86,9 +86,9 @@ where
 
 fn found<X: Send + Sync + 'static>(
     parts: &Parts,
-) -> Result<Result<Authenticated<X>, Nobody<X>>, AuthenticatedRejection> {
+) -> Result<Result<Authenticated<X>, Anonymous<X>>, AuthenticatedRejection> {
     let extensions = &parts.extensions;
-    match (extensions.get::<Authenticated<X>>(), extensions.get::<Nobody<X>>()) {
+    match (extensions.get::<Authenticated<X>>(), extensions.get::<Anonymous<X>>()) {
         (Some(user), _) => Ok(Ok(user.clone())),
         (None, Some(nobody)) => Ok(Err(nobody.clone())),
         (None, None) => Err(AuthenticatedRejection::MissingLayer(MissingLayer)),

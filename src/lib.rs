@@ -52,14 +52,14 @@
 //!
 //! # What is decided, in this order
 //!
-//! 1. The request carries exactly one bearer token, in its `Authorization` header or where else [`Carriers`] says, else 401 (none,
+//! 1. The request carries exactly one bearer token, in its `Authorization` header or where else [`TokenSources`] says, else 401 (none,
 //!    unless that is [optional](JwtBlocklistLayer::optional)) or 400 (not one). One in a cookie was not sent by another site's page,
 //!    else 403.
 //! 2. Its form, `alg`, `kid` and `typ` are known (RFC 8725), and its signature is right for the one algorithm of the key.
 //! 3. Its claims say what they must, each once (RFC 7519 §4.1), and it is of the kind the layer asks for.
 //! 4. The blocklist says that neither the token nor its session was revoked. What cannot be asked is 503
 //!    ([`OutagePolicy`]).
-//! 5. It is all that the route [requires](Require), and [conditions](JwtBlocklistLayer::allow_if) of the application hold, else 403; or
+//! 5. It is all that the route [requires](Require), and [conditions](JwtBlocklistLayer::add_condition) of the application hold, else 403; or
 //!    401 where a new login helps.
 //!
 //! Of an access token that a layer has seen before, 2 and the unchanging part of 3 are known
@@ -129,8 +129,8 @@ pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, Toke
 pub use keys::RemoteKeys;
 pub use keys::{Algorithm, Jwks, KeyRule, KeySet, RejectedKey, RsaMinimum, SigningKey, VerifyingKey};
 pub use middleware::{
-    Carriers, GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody,
-    ResponseFuture, Rfc6750, SameSite, TokenCookie,
+    GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
+    Rfc6750, SameSite, TokenCookie, TokenSources,
 };
 pub use token::{KindSource, NoClaims, OptionalClaim, TokenCache, TokenIdSource, TokenKind, Verifier, VerifierBuilder};
 

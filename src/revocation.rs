@@ -1,7 +1,7 @@
 //! Revoking by name, without a token: what an administrator does, or the back-channel logout of another issuer.
 
 use crate::{
-    blocklist::{Revocation, RevocationId, RevokeError, Scope},
+    blocklist::{Revocation, RevocationId, RevocationScope, RevokeError},
     token::Verifier,
 };
 
@@ -47,7 +47,7 @@ impl Verifier {
     /// nobody can tell.
     pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
         let issuer = self.known(issuer)?;
-        Ok(self.before_now(Scope::Subject, RevocationId::new(issuer, Scope::Subject, subject)))
+        Ok(self.before_now(RevocationScope::Subject, RevocationId::new(issuer, RevocationScope::Subject, subject)))
     }
 
     /// What to store so that the session of this `sid` is over: every token of it is refused. `issuer`, and how long it is
@@ -58,7 +58,7 @@ impl Verifier {
     ///
     /// As for [`subject_revocation`](Self::subject_revocation).
     pub fn session_revocation(&self, issuer: Option<&str>, session_id: &str) -> Result<Revocation, RevokeError> {
-        let id = RevocationId::new(self.known(issuer)?, Scope::Session, session_id);
+        let id = RevocationId::new(self.known(issuer)?, RevocationScope::Session, session_id);
         Ok(Revocation::of_session(id, self.now(), self.revocations_kept_for()))
     }
 
@@ -69,10 +69,10 @@ impl Verifier {
     ///
     /// As for [`subject_revocation`](Self::subject_revocation).
     pub fn issuer_revocation(&self, issuer: Option<&str>) -> Result<Revocation, RevokeError> {
-        Ok(self.before_now(Scope::Issuer, RevocationId::issuer(self.known(issuer)?)))
+        Ok(self.before_now(RevocationScope::Issuer, RevocationId::issuer(self.known(issuer)?)))
     }
 
-    fn before_now(&self, scope: Scope, id: RevocationId) -> Revocation {
+    fn before_now(&self, scope: RevocationScope, id: RevocationId) -> Revocation {
         Revocation::of_before(scope, id, self.now(), self.revocations_kept_for())
     }
 

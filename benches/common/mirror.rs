@@ -7,7 +7,8 @@ use std::{
 
 use tokio::task::JoinSet;
 use tower_jwt_blocklist::{
-    MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Scope, Timestamp,
+    MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
+    Timestamp,
 };
 
 /// Connects, and declares that this Redis has lost nothing.
@@ -15,7 +16,7 @@ pub(crate) async fn connect(url: &str, namespace: &str) -> RedisBlocklist {
     let patience = Duration::from_secs(10);
     let settings = RedisSettings::from_url(url).expect("a good URL").namespace(namespace);
     let settings = settings.check_deadline(patience).revoke_deadline(patience);
-    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
+    RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.expect("Redis runs");
     RedisBlocklist::connect(settings).await.expect("Redis runs")
 }
 
@@ -30,7 +31,7 @@ pub(crate) async fn mirror(redis: RedisBlocklist) -> MirrorBlocklist {
 
 pub(crate) fn session(name: &str) -> Revocation {
     let until = Timestamp::from(SystemTime::now()) + Duration::from_secs(24 * 3600);
-    Revocation::new(Scope::Session, RevocationId::new(None, Scope::Session, name), until)
+    Revocation::new(RevocationScope::Session, RevocationId::new(None, RevocationScope::Session, name), until)
 }
 
 /// Revokes the sessions of these numbers.

@@ -61,7 +61,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blocklist::Scope;
+    use crate::blocklist::RevocationScope;
 
     fn session(number: u8) -> String {
         format!("session-{number}")
@@ -72,7 +72,7 @@ mod tests {
             let cut_off = CutOff::up_to(Timestamp::from_millis(second * 1000 + 500));
             match except {
                 None => cut_off,
-                Some(number) => cut_off.but_for(RevocationId::new(None, Scope::Session, &session(number))),
+                Some(number) => cut_off.but_for(RevocationId::new(None, RevocationScope::Session, &session(number))),
             }
         })
     }

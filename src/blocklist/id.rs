@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use sha2::{Digest, Sha256};
 
-use crate::{blocklist::Scope, clock::Timestamp, compat::BareId};
+use crate::{blocklist::RevocationScope, clock::Timestamp, compat::RawJti};
 
 /// The name of something in a store: the first 128 bits of a SHA-256 over the scope, the issuer and the id. Equal ids of
 /// different issuers, or in different scopes, have different names.
@@ -14,20 +14,20 @@ pub struct RevocationId([u8; 16]);
 impl RevocationId {
     /// Names what this issuer (`iss`) calls `id`: a token's `jti`, a session's `sid`, a subject's `sub`. All that the issuer
     /// has issued is [`RevocationId::issuer`].
-    pub fn new(issuer: Option<&str>, scope: Scope, id: &str) -> Self {
+    pub fn new(issuer: Option<&str>, scope: RevocationScope, id: &str) -> Self {
         Self::issuer(issuer).within(scope, id)
     }
 
     /// Names an issuer (`iss`), or with `None` whoever issues tokens without `iss`.
     pub fn issuer(issuer: Option<&str>) -> Self {
         // The marker keeps "no issuer" and "an empty one" apart.
-        let marker = [Scope::Issuer.tag(), u8::from(issuer.is_some())];
+        let marker = [RevocationScope::Issuer.tag(), u8::from(issuer.is_some())];
         Self::first_half(Sha256::new().chain_update(marker).chain_update(issuer.unwrap_or_default()))
     }
 
     /// Names something of the issuer that this is the name of. All parts but the last have one length: no two triples hash the
     /// same text.
-    fn within(self, scope: Scope, id: &str) -> Self {
+    fn within(self, scope: RevocationScope, id: &str) -> Self {
         Self::first_half(Sha256::new().chain_update([scope.tag()]).chain_update(self.0).chain_update(id))
     }
 
@@ -89,7 +89,7 @@ impl RevocationId {
     }
 }
 
-impl Scope {
+impl RevocationScope {
     pub(crate) const fn tag(self) -> u8 {
         match self {
             Self::Token => b't',
@@ -121,7 +121,7 @@ pub struct TokenIds {
     subject: Option<RevocationId>,
     issuer: RevocationId,
     issued_at: Option<Timestamp>,
-    bare: Option<BareId>,
+    bare: Option<RawJti>,
 }
 
 impl TokenIds {
@@ -129,19 +129,19 @@ impl TokenIds {
     pub fn new(issuer: Option<&str>, token_id: &str, session_id: Option<&str>) -> Self {
         let issuer = RevocationId::issuer(issuer);
         Self {
-            token: issuer.within(Scope::Token, token_id),
-            session: session_id.map(|session_id| issuer.within(Scope::Session, session_id)),
+            token: issuer.within(RevocationScope::Token, token_id),
+            session: session_id.map(|session_id| issuer.within(RevocationScope::Session, session_id)),
             subject: None,
             issuer,
             issued_at: None,
-            bare: BareId::parse(token_id),
+            bare: RawJti::parse(token_id),
         }
     }
 
     /// With the token's `sub`.
     #[must_use]
     pub fn with_subject(mut self, subject: &str) -> Self {
-        self.subject = Some(self.issuer.within(Scope::Subject, subject));
+        self.subject = Some(self.issuer.within(RevocationScope::Subject, subject));
         self
     }
 
@@ -179,17 +179,17 @@ impl TokenIds {
     }
 
     /// Its `jti` itself, if it can be a key.
-    pub(crate) fn bare(&self) -> Option<BareId> {
+    pub(crate) fn bare(&self) -> Option<RawJti> {
         self.bare
     }
 
     /// All its names with their scopes, the widest first: what a check has to look up.
-    pub fn each(&self) -> impl Iterator<Item = (Scope, RevocationId)> {
+    pub fn each(&self) -> impl Iterator<Item = (RevocationScope, RevocationId)> {
         let names = [
-            (Scope::Issuer, Some(self.issuer)),
-            (Scope::Subject, self.subject),
-            (Scope::Session, self.session),
-            (Scope::Token, Some(self.token)),
+            (RevocationScope::Issuer, Some(self.issuer)),
+            (RevocationScope::Subject, self.subject),
+            (RevocationScope::Session, self.session),
+            (RevocationScope::Token, Some(self.token)),
         ];
         names.into_iter().filter_map(|(scope, id)| Some((scope, id?)))
     }
@@ -204,14 +204,14 @@ mod tests {
     #[test]
     fn r51_ids_are_scoped_by_issuer_and_kind_of_id() {
         let ids = [
-            RevocationId::new(Some("a"), Scope::Token, "1"),
-            RevocationId::new(Some("a"), Scope::Session, "1"),
-            RevocationId::new(Some("b"), Scope::Token, "1"),
-            RevocationId::new(Some("a"), Scope::Token, "2"),
-            RevocationId::new(Some("a1"), Scope::Token, ""),
-            RevocationId::new(Some(""), Scope::Token, "a1"),
-            RevocationId::new(None, Scope::Token, "a1"),
-            RevocationId::new(Some("a"), Scope::Subject, "1"),
+            RevocationId::new(Some("a"), RevocationScope::Token, "1"),
+            RevocationId::new(Some("a"), RevocationScope::Session, "1"),
+            RevocationId::new(Some("b"), RevocationScope::Token, "1"),
+            RevocationId::new(Some("a"), RevocationScope::Token, "2"),
+            RevocationId::new(Some("a1"), RevocationScope::Token, ""),
+            RevocationId::new(Some(""), RevocationScope::Token, "a1"),
+            RevocationId::new(None, RevocationScope::Token, "a1"),
+            RevocationId::new(Some("a"), RevocationScope::Subject, "1"),
             RevocationId::issuer(Some("a")),
             RevocationId::issuer(Some("")),
             RevocationId::issuer(None),
@@ -222,14 +222,14 @@ mod tests {
     #[test]
     fn r66_a_name_is_32_hex_digits_whatever_the_id() {
         for id in ["", "{x}", "a\nb", "\0", "*", &"j".repeat(10_000)] {
-            let name = RevocationId::new(None, Scope::Token, id).to_string();
+            let name = RevocationId::new(None, RevocationScope::Token, id).to_string();
             assert!(name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
         }
     }
 
     #[test]
     fn names_do_not_change_between_versions() {
-        let name = RevocationId::new(Some("https://login.example.org"), Scope::Session, "s-1").to_string();
+        let name = RevocationId::new(Some("https://login.example.org"), RevocationScope::Session, "s-1").to_string();
         assert_eq!(name, "67edf5fa9773b975112a7184d70e3c90");
     }
 }

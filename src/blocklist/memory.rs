@@ -10,7 +10,7 @@ use foldhash::quality::RandomState;
 
 use crate::{
     blocklist::{
-        Blocklist, CutOff, CutOffFuture, Revocation, Revoke, RevokeError, RevokeFuture, Scope, Status,
+        Blocklist, CutOff, CutOffFuture, Revocation, RevocationScope, Revoke, RevokeError, RevokeFuture, Status,
         id::{RevocationId, TokenIds},
         lookup::Lookup,
         rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation},
@@ -25,19 +25,19 @@ use crate::{
 /// nothing and does not wait. Clones share one list.
 ///
 /// ```
-/// use tower_jwt_blocklist::{Blocklist, MemoryBlocklist, Revocation, RevocationId, Revoke, Scope, Status, SystemClock};
+/// use tower_jwt_blocklist::{Blocklist, MemoryBlocklist, Revocation, RevocationId, Revoke, RevocationScope, Status, SystemClock};
 /// use tower_jwt_blocklist::{Clock, Timestamp, TokenIds};
 /// # use std::time::Duration;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let blocklist = MemoryBlocklist::new();
-/// let id = RevocationId::new(Some("my-app"), Scope::Session, "session-1");
+/// let id = RevocationId::new(Some("my-app"), RevocationScope::Session, "session-1");
 /// let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(3600);
-/// blocklist.revoke(&Revocation::new(Scope::Session, id, until)).await?;
+/// blocklist.revoke(&Revocation::new(RevocationScope::Session, id, until)).await?;
 ///
 /// let token = TokenIds::new(Some("my-app"), "token-7", Some("session-1"));
-/// assert_eq!(blocklist.check(&token).await?, Status::Revoked(Scope::Session));
+/// assert_eq!(blocklist.check(&token).await?, Status::Revoked(RevocationScope::Session));
 /// # Ok(())
 /// # }
 /// ```
@@ -189,7 +189,7 @@ impl Shared {
     }
 
     /// The widest scope at which a token with these ids is refused.
-    fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+    fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
         let entries = self.entries.pin();
         let is_refused = |id| entries.get(&id).is_some_and(|entry| entry.cut_off.refuses(ids));
         ids.each().find(|(_, id)| is_refused(*id)).map(|(scope, _)| scope)

@@ -14,12 +14,12 @@ pub use rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation};
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use crate::{clock::Timestamp, compat::BareId, metrics};
+use crate::{clock::Timestamp, compat::RawJti, metrics};
 
 /// What is revoked at once: the smallest unit first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Scope {
+pub enum RevocationScope {
     /// One token, by its `jti`.
     Token,
     /// One login, by its `sid`: an access token, its refresh token and all their successors.
@@ -30,7 +30,7 @@ pub enum Scope {
     Issuer,
 }
 
-impl Scope {
+impl RevocationScope {
     /// A name for events and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ pub enum Status {
     /// Nothing in the list applies to the token.
     NotRevoked,
     /// The token was revoked at this scope; where several apply, any one of them.
-    Revoked(Scope),
+    Revoked(RevocationScope),
     /// The token was issued before the store lost its revocations: whether it was one of them, nobody knows any more.
     BeforeLoss,
 }
@@ -103,12 +103,12 @@ pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>>
 #[must_use = "nothing is revoked before it is stored: hand it to `Revoke::revoke`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
-    scope: Scope,
+    scope: RevocationScope,
     id: RevocationId,
     cut_off: CutOff,
     until: Timestamp,
     /// The presented token's own id, and when that can be forgotten: for who looks for nothing else.
-    bare: Option<(BareId, Timestamp)>,
+    bare: Option<(RawJti, Timestamp)>,
     reason: Option<&'static str>,
 }
 
@@ -117,30 +117,30 @@ impl Revocation {
     /// instant at which a token that it is for could be accepted, leeway and clock differences included.
     /// [`Authenticated::revocation`](crate::Authenticated::revocation), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation)
     /// and the like, and [`Issuer`](crate::Issuer) compute it.
-    pub fn new(scope: Scope, id: RevocationId, until: Timestamp) -> Self {
+    pub fn new(scope: RevocationScope, id: RevocationId, until: Timestamp) -> Self {
         Self { scope, id, cut_off: CutOff::ALWAYS, until, bare: None, reason: None }
     }
 
     /// Revokes a session, for ever: whatever token of it exists now ends within `kept_for`, the longest that any is accepted.
     pub(crate) fn of_session(session: RevocationId, now: Timestamp, kept_for: Duration) -> Self {
         // By the hour, so that logging out again and again is one entry.
-        Self::new(Scope::Session, session, (now + kept_for).next_hour())
+        Self::new(RevocationScope::Session, session, (now + kept_for).next_hour())
     }
 
     /// Revokes what was issued up to `moment`, and is accepted for no longer than `kept_for` from then on.
-    pub(crate) fn of_before(scope: Scope, id: RevocationId, moment: Timestamp, kept_for: Duration) -> Self {
+    pub(crate) fn of_before(scope: RevocationScope, id: RevocationId, moment: Timestamp, kept_for: Duration) -> Self {
         Self::new(scope, id, moment + kept_for).issued_up_to(moment)
     }
 
     /// Why: a word of the application, such as `password_changed`. It ends up in the log of the program (INFO) and in that of Redis,
     /// beside the entry; no text of a user or a token ever does.
-    pub fn because(mut self, reason: &'static str) -> Self {
+    pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
     }
 
     /// And this token by its bare id, where the store keeps such entries.
-    pub(crate) fn and_bare(mut self, id: Option<BareId>, until: Timestamp) -> Self {
+    pub(crate) fn with_legacy_key(mut self, id: Option<RawJti>, until: Timestamp) -> Self {
         self.bare = id.map(|id| (id, until));
         self
     }
@@ -165,7 +165,7 @@ impl Revocation {
     }
 
     /// What is revoked.
-    pub fn scope(&self) -> Scope {
+    pub fn scope(&self) -> RevocationScope {
         self.scope
     }
 
@@ -181,7 +181,7 @@ impl Revocation {
 
     /// The presented token's own id, and when its entry may be forgotten.
     #[cfg(feature = "redis")]
-    pub(crate) fn bare(&self) -> Option<(BareId, Timestamp)> {
+    pub(crate) fn bare(&self) -> Option<(RawJti, Timestamp)> {
         self.bare
     }
 
@@ -255,7 +255,7 @@ impl fmt::Display for Outage {
             Self::Failed => "the revocation store answered with an error",
             Self::UnexpectedReply => "the revocation store answered something unexpected",
             Self::Overloaded => "too many revocation checks are under way",
-            Self::Lost => "the revocation store has lost revocations: restore its data, or initialise it",
+            Self::Lost => "the revocation store has lost revocations: restore its data, or initialize it",
         })
     }
 }

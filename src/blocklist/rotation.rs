@@ -4,7 +4,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use crate::{
     blocklist::{
-        Revocation, Revoke, RevokeError, Scope,
+        Revocation, RevocationScope, Revoke, RevokeError,
         id::{RevocationId, TokenIds},
     },
     clock::Timestamp,
@@ -70,7 +70,7 @@ pub enum Rotation {
     /// It was redeemed before: two parties have it, so the session is now revoked.
     Replayed,
     /// It was revoked at this scope; where several apply, any one of them. Nothing has changed.
-    Revoked(Scope),
+    Revoked(RevocationScope),
 }
 
 impl Redemption {
@@ -80,7 +80,7 @@ impl Redemption {
     /// A logout comes first: it has no grace. A store that knows nothing, or less than the token says, has lost what it knew: the
     /// token is genuine, so its generation was reached, and its word is taken. The proposed successor is that of the store already
     /// when the same use is sent again because its answer was lost on the way.
-    pub(crate) fn decide(&self, revoked: Option<Scope>, newest: Option<Generation>) -> Rotation {
+    pub(crate) fn decide(&self, revoked: Option<RevocationScope>, newest: Option<Generation>) -> Rotation {
         if let Some(scope) = revoked {
             return Rotation::Revoked(scope);
         }
@@ -102,7 +102,7 @@ impl Redemption {
 
     /// What is stored when the token turns out to be in two hands.
     pub(crate) fn theft(&self) -> Revocation {
-        Revocation::new(Scope::Session, self.session, self.revoked_until)
+        Revocation::new(RevocationScope::Session, self.session, self.revoked_until)
     }
 }
 
@@ -161,13 +161,13 @@ mod tests {
         ];
         let ids = TokenIds::new(None, "t", Some("s"));
         for (name, presented, successor, now, grace, known, expected) in rows {
-            let session = RevocationId::new(None, Scope::Session, "s");
+            let session = RevocationId::new(None, RevocationScope::Session, "s");
             let (now, until) = (Timestamp::from_millis(now), Timestamp::from_millis(5000));
             let redemption =
                 Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until };
             assert_eq!(redemption.decide(None, known), expected, "{name}");
-            let revoked = redemption.decide(Some(Scope::Subject), known);
-            assert_eq!(revoked, Rotation::Revoked(Scope::Subject), "{name}, revoked");
+            let revoked = redemption.decide(Some(RevocationScope::Subject), known);
+            assert_eq!(revoked, Rotation::Revoked(RevocationScope::Subject), "{name}, revoked");
         }
     }
 

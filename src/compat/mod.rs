@@ -3,5 +3,5 @@
 mod raw_jti;
 mod tokens;
 
-pub(crate) use raw_jti::BareId;
+pub(crate) use raw_jti::RawJti;
 pub(crate) use tokens::Tutorial;

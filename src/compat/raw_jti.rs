@@ -7,7 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 /// A `jti` of 128 bits in one of the two usual forms: a UUID in lower-case hexadecimal digits, as Python's `str(uuid4())`, or 22
 /// characters of base64url, as [`Issuer`](crate::Issuer) makes them. No other text of a token is ever a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct BareId {
+pub(crate) struct RawJti {
     bytes: [u8; 16],
     form: Form,
 }
@@ -21,7 +21,7 @@ enum Form {
 /// Where a UUID has its hyphens.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
-impl BareId {
+impl RawJti {
     pub(crate) fn parse(jti: &str) -> Option<Self> {
         match jti.len() {
             36 => uuid(jti.as_bytes()).map(|bytes| Self { bytes, form: Form::Uuid }),
@@ -51,7 +51,7 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
 }
 
 /// What was parsed.
-impl fmt::Display for BareId {
+impl fmt::Display for RawJti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.form {
             Form::Base64Url => f.write_str(&URL_SAFE_NO_PAD.encode(self.bytes)),
@@ -91,14 +91,14 @@ mod tests {
             ("\u{e9}f14e45-ceea-467f-a1d0-7b3c5a529c1", false),
         ];
         for (jti, is_bare) in rows {
-            assert_eq!(BareId::parse(jti).map(|id| id.to_string()), is_bare.then(|| jti.to_owned()), "{jti}");
+            assert_eq!(RawJti::parse(jti).map(|id| id.to_string()), is_bare.then(|| jti.to_owned()), "{jti}");
         }
     }
 
     proptest! {
         #[test]
         fn r66_what_is_parsed_is_written_again(jti in "[0-9a-f-]{36}|[A-Za-z0-9_-]{22}|\\PC{0,40}") {
-            if let Some(id) = BareId::parse(&jti) {
+            if let Some(id) = RawJti::parse(&jti) {
                 prop_assert_eq!(id.to_string(), jti);
             }
         }

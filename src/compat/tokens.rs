@@ -25,11 +25,11 @@ impl VerifierBuilder {
     /// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
     /// # let secret = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
     /// let key = VerifyingKey::from_secret(Algorithm::HS256, secret)?; // the `JWT_SECRET` of the application
-    /// let verifier = Verifier::builder().key(key).tutorial_tokens().build()?;
+    /// let verifier = Verifier::builder().key(key).fastapi_tokens().build()?;
     /// # Ok(())
     /// # }
     /// ```
-    pub fn tutorial_tokens(self) -> Self {
+    pub fn fastapi_tokens(self) -> Self {
         self.any_issuer()
             .any_audience()
             .optional(OptionalClaim::Sub)
@@ -45,9 +45,9 @@ impl VerifierBuilder {
     /// be ours, and `sub`, `iat` and `sid` may be missing. A token of ours whose `refresh` says something else than its `typ` is
     /// refused. Of the tutorial's tokens [`Authenticated::issuer`](crate::Authenticated::issuer) is `None`.
     ///
-    /// Needs [`KindSource::TypHeader`], the default. About time zones see [`tutorial_tokens`](Self::tutorial_tokens). Take it out
+    /// Needs [`KindSource::TypHeader`], the default. About time zones see [`fastapi_tokens`](Self::fastapi_tokens). Take it out
     /// when the last of those tokens has ended.
-    pub fn also_tutorial_tokens(mut self) -> Self {
+    pub fn also_fastapi_tokens(mut self) -> Self {
         self.tutorial = Tutorial::Beside;
         self
     }
@@ -69,14 +69,14 @@ impl Tutorial {
             (Self::Beside, KindSource::TypHeader) => {}
             (Self::Beside, _) => {
                 return Err(ConfigError::setting(
-                    "`also_tutorial_tokens` tells the tutorial's tokens by their `typ`: it needs `KindSource::TypHeader`; or take \
-                     `tutorial_tokens` for both",
+                    "`also_fastapi_tokens` tells the tutorial's tokens by their `typ`: it needs `KindSource::TypHeader`; or take \
+                     `fastapi_tokens` for both",
                 ));
             }
         }
         ours.kind = KindSource::typ_header_or_flag(FLAG);
         Ok(Some(Rules {
-            issuers: Issuers::Nobody,
+            issuers: Issuers::Anonymous,
             audience: Presence::Optional,
             subject: Presence::Optional,
             issued_at: Presence::Optional,

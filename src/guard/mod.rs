@@ -10,7 +10,7 @@ pub use logging_out::{LoggingOut, Revocable};
 pub use outage_policy::{OutagePolicy, danger};
 pub(crate) use rejection::Reason;
 pub use rejection::{Rejection, RejectionKind};
-pub(crate) use requirements::Demands;
+pub(crate) use requirements::Requirements;
 pub use requirements::{ClaimList, Require};
 
 use std::{
@@ -22,7 +22,7 @@ use std::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    blocklist::{Blocklist, Lookup, Outage, Revocation, Scope, Status, TokenIds},
+    blocklist::{Blocklist, Lookup, Outage, Revocation, RevocationScope, Status, TokenIds},
     clock::Timestamp,
     guard::outage_policy::Allowance,
     metrics,
@@ -69,7 +69,7 @@ impl Guard {
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. Clones made from
     /// here on share what they know of an outage.
     #[must_use]
-    pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
+    pub fn with_outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.allowance = policy.allowance(self.expected);
         self
     }
@@ -101,10 +101,10 @@ impl Guard {
     pub(crate) fn check<X: DeserializeOwned>(
         &self,
         token: &[u8],
-        seen: &VerifiedTokens<Facts<X>>,
+        seen: &VerifiedTokens<VerifiedToken<X>>,
     ) -> Result<Check<X>, Rejection> {
         // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
-        let (now, generation) = (self.verifier.now(), self.verifier.generation());
+        let (now, generation) = (self.verifier.now(), self.verifier.key_version());
         let candidate = match seen.get(token, generation) {
             Some(facts) => match self.verifier.check_times(&facts.claims, now) {
                 Ok(()) => facts,
@@ -124,21 +124,21 @@ impl Guard {
         Ok(Check { candidate, lookup })
     }
 
-    fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<Facts<X>, Rejection> {
+    fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<VerifiedToken<X>, Rejection> {
         let Verified { kind, claims, application, payload } =
             self.verifier.verify(token, now).map_err(|error| self.reject(Reason::Unacceptable(error)))?;
         if kind != self.expected {
             return Err(self.reject(Reason::WrongKind));
         }
         let ids = names(&claims);
-        Ok(Facts { kind, claims, application, payload, ids, kept_for: self.verifier.revocations_kept_for() })
+        Ok(VerifiedToken { kind, claims, application, payload, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
     /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
     /// request through [counts](Self::count_admitted) it.
     pub(crate) fn decide<X>(
         &self,
-        candidate: Arc<Facts<X>>,
+        candidate: Arc<VerifiedToken<X>>,
         answer: Result<Status, Outage>,
     ) -> Result<Authenticated<X>, Rejection> {
         match answer {
@@ -195,7 +195,7 @@ impl fmt::Debug for Guard {
 
 /// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`] takes the answer.
 pub(crate) struct Check<X> {
-    pub(crate) candidate: Arc<Facts<X>>,
+    pub(crate) candidate: Arc<VerifiedToken<X>>,
     pub(crate) lookup: Lookup,
 }
 
@@ -206,7 +206,7 @@ pub(crate) struct Check<X> {
 /// `X` is the application's own claims: a type of yours that implements [`Deserialize`](serde::Deserialize) and is read from the
 /// same JSON object as the registered claims. The layer puts the value into the request's extensions; with axum it is an
 /// extractor. Cloning is cheap.
-pub struct Authenticated<X = NoClaims>(Arc<Facts<X>>, RevocationCheck);
+pub struct Authenticated<X = NoClaims>(Arc<VerifiedToken<X>>, RevocationCheck);
 
 /// What is known of the revocation of a token that was let through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -228,7 +228,7 @@ impl RevocationCheck {
 }
 
 /// What a genuine token says.
-pub(crate) struct Facts<X> {
+pub(crate) struct VerifiedToken<X> {
     kind: TokenKind,
     claims: RegisteredClaims,
     application: X,
@@ -327,7 +327,7 @@ impl<X> Authenticated<X> {
     /// does not tell the others from itself. `now` is the time of the logout.
     pub fn others_revocation(&self, now: SystemTime) -> Option<Revocation> {
         let (subject, session) = (self.0.ids.subject()?, self.0.ids.session()?);
-        let everywhere = Revocation::of_before(Scope::Subject, subject, now.into(), self.0.kept_for);
+        let everywhere = Revocation::of_before(RevocationScope::Subject, subject, now.into(), self.0.kept_for);
         Some(everywhere.except_session(session))
     }
 
@@ -337,7 +337,7 @@ impl<X> Authenticated<X> {
     /// Without a token of the subject, there is [`Verifier::subject_revocation`].
     pub fn subject_revocation(&self, now: SystemTime) -> Option<Revocation> {
         let subject = self.0.ids.subject()?;
-        Some(Revocation::of_before(Scope::Subject, subject, now.into(), self.0.kept_for))
+        Some(Revocation::of_before(RevocationScope::Subject, subject, now.into(), self.0.kept_for))
     }
 
     /// What to store so that this one token is refused, and no other.
@@ -363,7 +363,7 @@ pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Dura
     match ids.session() {
         Some(session) => {
             let revocation = Revocation::of_session(session, now, kept_for);
-            revocation.and_bare(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
+            revocation.with_legacy_key(ids.bare(), expires_at + KEPT_AFTER_EXPIRY)
         }
         None => end_of_token(ids, expires_at),
     }
@@ -371,7 +371,7 @@ pub(crate) fn end_of_login(ids: &TokenIds, expires_at: Timestamp, kept_for: Dura
 
 fn end_of_token(ids: &TokenIds, expires_at: Timestamp) -> Revocation {
     let until = expires_at + KEPT_AFTER_EXPIRY;
-    Revocation::new(Scope::Token, ids.token(), until).and_bare(ids.bare(), until)
+    Revocation::new(RevocationScope::Token, ids.token(), until).with_legacy_key(ids.bare(), until)
 }
 
 impl<X> Clone for Authenticated<X> {

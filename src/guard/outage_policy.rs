@@ -13,8 +13,8 @@ use crate::{blocklist::Outage, clock::Timestamp, config_error::ConfigError, toke
 
 /// What a check without an answer means. The default is to deny: 503.
 ///
-/// Set it with [`JwtBlocklistLayer::outage_policy`](crate::JwtBlocklistLayer::outage_policy) or
-/// [`Guard::outage_policy`](crate::Guard::outage_policy). Anything else than denying is in [`danger`].
+/// Set it with [`JwtBlocklistLayer::with_outage_policy`](crate::JwtBlocklistLayer::with_outage_policy) or
+/// [`Guard::with_outage_policy`](crate::Guard::with_outage_policy). Anything else than denying is in [`danger`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutagePolicy(Choice);
 
@@ -67,7 +67,7 @@ pub mod danger {
     ///
     /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Result<(), ConfigError> {
     /// let layer = JwtBlocklistLayer::access(verifier, blocklist)
-    ///     .outage_policy(danger::allow_unchecked_for(Duration::from_secs(30))?);
+    ///     .with_outage_policy(danger::allow_unchecked_for(Duration::from_secs(30))?);
     /// # Ok(())
     /// # }
     /// ```

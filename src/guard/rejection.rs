@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    blocklist::{Outage, Scope},
+    blocklist::{Outage, RevocationScope},
     token::{TokenKind, VerifyError},
 };
 
@@ -61,12 +61,12 @@ pub(crate) enum Reason {
     NotOneToken,
     Unacceptable(VerifyError),
     WrongKind,
-    Revoked(Scope),
+    Revoked(RevocationScope),
     BeforeLoss,
     Replayed,
     Outage(Outage),
     TokenAge,
-    Scope,
+    InsufficientScope,
     Role,
     LoginAge,
     Acr,
@@ -93,7 +93,7 @@ impl Rejection {
             Reason::WrongKind => RejectionKind::WrongKind,
             Reason::Revoked(_) | Reason::BeforeLoss | Reason::Replayed => RejectionKind::Revoked,
             Reason::Outage(_) => RejectionKind::Unavailable,
-            Reason::Scope | Reason::Role => RejectionKind::InsufficientScope,
+            Reason::InsufficientScope | Reason::Role => RejectionKind::InsufficientScope,
             Reason::LoginAge | Reason::Acr => RejectionKind::InsufficientAuthentication,
             Reason::Condition => RejectionKind::Forbidden,
             Reason::CrossSite => RejectionKind::CrossSite,
@@ -107,7 +107,7 @@ impl Rejection {
 
     /// The scopes that the route asks for, separated by spaces, where that is why.
     pub fn scope(&self) -> Option<&str> {
-        self.wanted.as_ref().filter(|_| self.reason == Reason::Scope)?.scope.as_deref()
+        self.wanted.as_ref().filter(|_| self.reason == Reason::InsufficientScope)?.scope.as_deref()
     }
 
     /// How long ago the login may be, where the user has to log in again.
@@ -143,15 +143,15 @@ impl Rejection {
             Reason::NotOneToken => "not_one_token",
             Reason::Unacceptable(error) => error.as_str(),
             Reason::WrongKind => "wrong_kind",
-            Reason::Revoked(Scope::Token) => "token_revoked",
-            Reason::Revoked(Scope::Session) => "session_revoked",
-            Reason::Revoked(Scope::Subject) => "subject_revoked",
-            Reason::Revoked(Scope::Issuer) => "issuer_revoked",
+            Reason::Revoked(RevocationScope::Token) => "token_revoked",
+            Reason::Revoked(RevocationScope::Session) => "session_revoked",
+            Reason::Revoked(RevocationScope::Subject) => "subject_revoked",
+            Reason::Revoked(RevocationScope::Issuer) => "issuer_revoked",
             Reason::BeforeLoss => "before_loss",
             Reason::Replayed => "replayed",
             Reason::Outage(outage) => outage.as_str(),
             Reason::TokenAge => "token_age",
-            Reason::Scope => "scope",
+            Reason::InsufficientScope => "scope",
             Reason::Role => "role",
             Reason::LoginAge => "login_age",
             Reason::Acr => "acr",

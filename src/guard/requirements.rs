@@ -6,7 +6,7 @@ use crate::{
     blocklist::{Outage, Status},
     config_error::ConfigError,
     guard::{
-        Authenticated, Facts, Guard,
+        Authenticated, Guard, VerifiedToken,
         rejection::{Reason, Rejection, Wanted},
     },
     json::Member,
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What a route asks of a token beyond its being genuine, of the right kind and not revoked. Nothing to begin with; what is added
-/// must hold all together. Set it with [`JwtBlocklistLayer::require`](crate::JwtBlocklistLayer::require).
+/// must hold all together. Set it with [`JwtBlocklistLayer::add_requirement`](crate::JwtBlocklistLayer::add_requirement).
 ///
 /// ```
 /// # use std::{sync::Arc, time::Duration};
@@ -23,9 +23,9 @@ use crate::{
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist + Clone) -> Result<(), ConfigError> {
 /// let layer = JwtBlocklistLayer::access(verifier, blocklist);
-/// let orders = layer.clone().require(Require::new().scopes(["orders:read", "orders:write"])?);
-/// let admin = layer.clone().require(Require::new().any_role(ClaimList::array("roles"), ["admin", "auditor"])?);
-/// let password = layer.require(Require::new().max_login_age(Duration::from_secs(300)));
+/// let orders = layer.clone().add_requirement(Require::new().scopes(["orders:read", "orders:write"])?);
+/// let admin = layer.clone().add_requirement(Require::new().any_role(ClaimList::array("roles"), ["admin", "auditor"])?);
+/// let password = layer.add_requirement(Require::new().max_login_age(Duration::from_secs(300)));
 /// # Ok(())
 /// # }
 /// ```
@@ -213,7 +213,7 @@ impl List {
 
     fn reason(&self) -> Reason {
         match self.needed {
-            Needed::All => Reason::Scope,
+            Needed::All => Reason::InsufficientScope,
             Needed::One => Reason::Role,
         }
     }
@@ -238,19 +238,19 @@ fn joined<'a>(names: impl IntoIterator<Item = &'a Box<str>>) -> Box<str> {
 }
 
 /// All that a layer asks for: requirements and conditions only ever add up.
-pub(crate) struct Demands<X> {
+pub(crate) struct Requirements<X> {
     pub(crate) require: Vec<Require>,
     pub(crate) conditions: Vec<Condition<X>>,
 }
 
 type Condition<X> = Arc<dyn Fn(&Authenticated<X>) -> bool + Send + Sync>;
 
-impl<X> Demands<X> {
+impl<X> Requirements<X> {
     /// The guard's decision once the blocklist has answered, and then the layer's own.
     pub(crate) fn decide(
         &self,
         guard: &Guard,
-        candidate: Arc<Facts<X>>,
+        candidate: Arc<VerifiedToken<X>>,
         answer: Result<Status, Outage>,
     ) -> Result<Authenticated<X>, Rejection> {
         let user = guard.decide(candidate, answer)?;
@@ -266,27 +266,27 @@ impl<X> Demands<X> {
     }
 
     /// The same for other application claims. A condition about the former ones can be asked no more: then nothing passes.
-    pub(crate) fn for_claims<Y>(self) -> Demands<Y> {
+    pub(crate) fn for_claims<Y>(self) -> Requirements<Y> {
         let never = || Arc::new(|_: &Authenticated<Y>| false) as Condition<Y>;
-        Demands { require: self.require, conditions: self.conditions.iter().map(|_| never()).collect() }
+        Requirements { require: self.require, conditions: self.conditions.iter().map(|_| never()).collect() }
     }
 }
 
-impl<X> Default for Demands<X> {
+impl<X> Default for Requirements<X> {
     fn default() -> Self {
         Self { require: Vec::new(), conditions: Vec::new() }
     }
 }
 
-impl<X> Clone for Demands<X> {
+impl<X> Clone for Requirements<X> {
     fn clone(&self) -> Self {
         Self { require: self.require.clone(), conditions: self.conditions.clone() }
     }
 }
 
-impl<X> fmt::Debug for Demands<X> {
+impl<X> fmt::Debug for Requirements<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Demands")
+        f.debug_struct("Requirements")
             .field("require", &self.require)
             .field("conditions", &self.conditions.len())
             .finish_non_exhaustive()

@@ -20,7 +20,7 @@ pub enum IssueError {
     Subject,
     /// Not a refresh token: only with one of those new tokens are minted.
     NotRefresh,
-    /// The refresh token is another application's, of [`also_tutorial_tokens`](crate::VerifierBuilder::also_tutorial_tokens): it
+    /// The refresh token is another application's, of [`also_fastapi_tokens`](crate::VerifierBuilder::also_fastapi_tokens): it
     /// has no session of this issuer. Begin one with [`Issuer::login`](crate::Issuer::login).
     ForeignSession,
     /// The refresh token has no `sid`: there is no session to go on with.
@@ -44,7 +44,7 @@ impl fmt::Display for IssueError {
             Self::Revoked => "tokens of this subject or issuer are revoked up to a moment that lies ahead",
             Self::Outage(outage) => return write!(f, "no token was minted: {outage}"),
             Self::ClaimsNotAnObject => {
-                "the application's claims must serialise to a JSON object: use a struct or a map"
+                "the application's claims must serialize to a JSON object: use a struct or a map"
             }
             Self::ReservedClaim => "an application claim has the name of a registered claim: rename it",
             Self::TooDeep => "the application's claims are nested over 100 levels deep: make them flatter",

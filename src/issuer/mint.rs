@@ -22,7 +22,7 @@ use crate::{
 /// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
 const MAX_DEPTH: usize = 100;
 
-/// A token as text, ready to be handed to a client. Its `Debug` does not show it, and it cannot be serialised by accident.
+/// A token as text, ready to be handed to a client. Its `Debug` does not show it, and it cannot be serialized by accident.
 pub struct MintedToken {
     text: String,
     expires_at: Timestamp,
@@ -198,7 +198,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Nobody guesses them, and no two are equal.
+/// Anonymous guesses them, and no two are equal.
 pub(crate) fn random_bits() -> Result<u128, IssueError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| IssueError::Random)?;

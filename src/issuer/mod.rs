@@ -19,7 +19,7 @@ use std::{
 use serde::Serialize;
 
 use crate::{
-    blocklist::{Revocation, RevocationId, RevokeError, Rotate, Scope, TokenIds},
+    blocklist::{Revocation, RevocationId, RevocationScope, RevokeError, Rotate, TokenIds},
     clock::Timestamp,
     config_error::ConfigError,
     guard::{Authenticated, Revocable},
@@ -114,12 +114,12 @@ impl Issuer {
     ///
     /// ```
     /// # async fn f(issuer: &tower_jwt_blocklist::Issuer) -> Result<(), tower_jwt_blocklist::RevokeError> {
-    /// issuer.because("password_changed").logout_everywhere("user-1").await?;
+    /// issuer.with_reason("password_changed").logout_everywhere("user-1").await?;
     /// # Ok(())
     /// # }
     /// ```
     #[must_use]
-    pub fn because(&self, reason: &'static str) -> Self {
+    pub fn with_reason(&self, reason: &'static str) -> Self {
         Self(Arc::clone(&self.0), Some(reason))
     }
 
@@ -156,8 +156,8 @@ impl Issuer {
     pub async fn logout_everywhere(&self, subject: &str) -> Result<(), RevokeError> {
         for issuer in self.0.mint.verifier.issuers() {
             let moment = self.latest_of(&TokenIds::new(issuer, "", None).with_subject(subject)).await?;
-            let id = RevocationId::new(issuer, Scope::Subject, subject);
-            self.revoke(Revocation::of_before(Scope::Subject, id, moment, self.kept_for())).await?;
+            let id = RevocationId::new(issuer, RevocationScope::Subject, subject);
+            self.revoke(Revocation::of_before(RevocationScope::Subject, id, moment, self.kept_for())).await?;
         }
         Ok(())
     }
@@ -175,7 +175,7 @@ impl Issuer {
         for issuer in self.0.mint.verifier.issuers() {
             let moment = self.latest_of(&TokenIds::new(issuer, "", None)).await?;
             let id = RevocationId::issuer(issuer);
-            self.revoke(Revocation::of_before(Scope::Issuer, id, moment, self.kept_for())).await?;
+            self.revoke(Revocation::of_before(RevocationScope::Issuer, id, moment, self.kept_for())).await?;
         }
         Ok(())
     }
@@ -201,14 +201,18 @@ impl Issuer {
     pub async fn revoke_token(&self, token_id: &str, expires_at: SystemTime) -> Result<(), RevokeError> {
         let until = (Timestamp::from(expires_at) + KEPT_AFTER_EXPIRY).min(self.now() + self.kept_for());
         for issuer in self.0.mint.verifier.issuers() {
-            self.revoke(Revocation::new(Scope::Token, RevocationId::new(issuer, Scope::Token, token_id), until))
-                .await?;
+            self.revoke(Revocation::new(
+                RevocationScope::Token,
+                RevocationId::new(issuer, RevocationScope::Token, token_id),
+                until,
+            ))
+            .await?;
         }
         Ok(())
     }
 
     async fn revoke(&self, revocation: Revocation) -> Result<(), RevokeError> {
-        let revocation = self.1.map_or(revocation, |reason| revocation.because(reason));
+        let revocation = self.1.map_or(revocation, |reason| revocation.with_reason(reason));
         self.0.store.revoke(&revocation).await
     }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    blocklist::{Outage, Redemption, RevokeError, Rotation, Scope},
+    blocklist::{Outage, Redemption, RevocationScope, RevokeError, Rotation},
     clock::Timestamp,
     guard::{Authenticated, Reason, Rejection},
     issuer::{
@@ -24,10 +24,10 @@ pub enum Refreshed {
     /// It was redeemed a moment ago, within the [grace](crate::IssuerBuilder::rotation_grace): a new access token, and the same
     /// refresh token as then.
     Repeated(TokenPair),
-    /// It was redeemed before, so two parties have it. Nobody can tell which of them is the thief: the whole session is revoked.
+    /// It was redeemed before, so two parties have it. Anonymous can tell which of them is the thief: the whole session is revoked.
     Replayed,
     /// It, its session, its subject's tokens or its issuer's have been revoked.
-    Revoked(Scope),
+    Revoked(RevocationScope),
     /// It is past its `exp`, where only the leeway let it through; or the session has gone on for as long as it
     /// [may](crate::IssuerBuilder::session_lifetime), in time or, after 2^32 - 1 redemptions, in number. The user has to log in again.
     Expired,
@@ -40,7 +40,7 @@ impl Refreshed {
     /// # Errors
     ///
     /// When there are no tokens.
-    pub fn pair(self) -> Result<TokenPair, Rejection> {
+    pub fn into_pair(self) -> Result<TokenPair, Rejection> {
         let reason = match self {
             Self::Rotated(pair) | Self::Repeated(pair) => return Ok(pair),
             Self::Replayed => Reason::Replayed,

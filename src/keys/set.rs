@@ -105,7 +105,7 @@ impl KeySet {
         self.0.keys.load()
     }
 
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
     }
 
@@ -132,7 +132,7 @@ impl KeySet {
 
 #[cfg(feature = "jwks")]
 impl KeySet {
-    /// Nobody's keys, until they are fetched.
+    /// Anonymous's keys, until they are fetched.
     pub(crate) fn empty() -> Self {
         Self::unchecked(Vec::new())
     }

@@ -15,11 +15,11 @@ use tower_service::Service;
 
 use crate::{
     blocklist::Lookup,
-    guard::Facts,
+    guard::VerifiedToken,
     middleware::{
         policy::{Policy, identify},
         reject::ResponseBody,
-        sources::Finish,
+        sources::ResponseHeaders,
     },
 };
 
@@ -31,7 +31,7 @@ pin_project! {
     {
         #[pin]
         state: State<S, X, B, S::Future>,
-        finish: Finish,
+        finish: ResponseHeaders,
     }
 }
 
@@ -50,7 +50,7 @@ pin_project! {
 
 /// What is needed once the blocklist has answered. `inner` is the service that was polled ready.
 pub(crate) struct Waiting<S, X, B> {
-    pub(crate) candidate: Arc<Facts<X>>,
+    pub(crate) candidate: Arc<VerifiedToken<X>>,
     pub(crate) request: Request<B>,
     pub(crate) inner: S,
     pub(crate) policy: Arc<Policy<X>>,
@@ -60,15 +60,15 @@ impl<S, X, B> ResponseFuture<S, X, B>
 where
     S: Service<Request<B>>,
 {
-    pub(crate) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: Finish) -> Self {
+    pub(crate) fn checking(lookup: Lookup, waiting: Waiting<S, X, B>, finish: ResponseHeaders) -> Self {
         Self { state: State::Checking { lookup, waiting: Some(Box::new(waiting)) }, finish }
     }
 
-    pub(crate) fn calling(future: S::Future, finish: Finish) -> Self {
+    pub(crate) fn calling(future: S::Future, finish: ResponseHeaders) -> Self {
         Self { state: State::Calling { future }, finish }
     }
 
-    pub(crate) fn refused(response: Response<Bytes>, finish: Finish) -> Self {
+    pub(crate) fn refused(response: Response<Bytes>, finish: ResponseHeaders) -> Self {
         Self { state: State::Refused { response: Some(Box::new(response)) }, finish }
     }
 }

@@ -5,13 +5,13 @@ use tower_layer::Layer;
 
 use crate::{
     blocklist::Blocklist,
-    guard::{Authenticated, Demands, Guard, OutagePolicy, Require},
+    guard::{Authenticated, Guard, OutagePolicy, Require, Requirements},
     middleware::{
         identity_headers::IdentityHeaders,
-        policy::{Absence, Front, Policy, Preflights},
+        policy::{HttpSettings, MissingToken, Policy, Preflights},
         reject::{RenderRejection, Rfc6750},
         service::JwtBlocklist,
-        sources::Carriers,
+        sources::TokenSources,
     },
     token::{NoClaims, TokenCache, TokenKind, VerifiedTokens, Verifier},
 };
@@ -19,12 +19,12 @@ use crate::{
 /// Lets a request through to the inner service only with a genuine token of the right kind that nobody has revoked.
 ///
 /// The inner service finds an [`Authenticated`] in the request's extensions, in place of any that was there before. Cloning is
-/// cheap: one layer serves any number of services, and a clone with [requirements](Self::require) of its own serves one route. See
+/// cheap: one layer serves any number of services, and a clone with [requirements](Self::add_requirement) of its own serves one route. See
 /// the [crate's documentation](crate) for an example.
 ///
-/// Which answer a request gets that has several faults: what is wrong with its carriers (400, or 403 for a cookie from another site),
+/// Which answer a request gets that has several faults: what is wrong with its sources (400, or 403 for a cookie from another site),
 /// then with its token (401), then that the token was revoked or that nobody can tell (401, 503), then what is [required](Require)
-/// beyond (401, 403), then the [conditions](Self::allow_if) of the application (403).
+/// beyond (401, 403), then the [conditions](Self::add_condition) of the application (403).
 ///
 /// # Token cache
 ///
@@ -37,7 +37,7 @@ use crate::{
 /// - whether the verifier's keys are still those of then.
 ///
 /// Only genuine tokens of the right kind with claims that fit are kept, so nobody can fill it with forgeries. A cache holds at
-/// most [8 MiB](TokenCache::DEFAULT_BYTES), or what [`token_cache`](Self::token_cache) says; what has not been sent for long makes
+/// most [8 MiB](TokenCache::DEFAULT_BYTES), or what [`token_cache`](Self::with_token_cache) says; what has not been sent for long makes
 /// room for what is, and a token that is too large for its share is verified each time. It belongs to one layer, its clones and their
 /// services: the claims' type and what the layer asks for are the same in all of them. A token leaves when it is presented too late,
 /// when it is pushed out, and with the last clone of the layer; until then it is in the memory of the process.
@@ -48,8 +48,8 @@ use crate::{
 /// use tower_jwt_blocklist::{JwtBlocklistLayer, TokenCache};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist + Clone) {
-/// let larger = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).token_cache(TokenCache::UpTo(64 << 20));
-/// let without = JwtBlocklistLayer::access(verifier, blocklist).token_cache(TokenCache::Off);
+/// let larger = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).with_token_cache(TokenCache::UpTo(64 << 20));
+/// let without = JwtBlocklistLayer::access(verifier, blocklist).with_token_cache(TokenCache::Off);
 /// # }
 /// ```
 pub struct JwtBlocklistLayer<X = NoClaims>(Arc<Policy<X>>);
@@ -73,16 +73,16 @@ impl JwtBlocklistLayer {
             // It is used once: to keep it would spare nothing.
             TokenKind::Refresh => TokenCache::Off,
         };
-        let front = Front {
+        let front = HttpSettings {
             renderer: Arc::new(Rfc6750::new()),
-            carriers: Carriers::header(),
-            absence: Absence::Refused,
+            sources: TokenSources::header(),
+            absence: MissingToken::Refused,
             preflights: Preflights::Checked,
             identity_headers: IdentityHeaders::Removed,
             removed_headers: Vec::new(),
         };
         let seen = VerifiedTokens::new(token_cache);
-        Self(Arc::new(Policy { guard, demands: Demands::default(), front, token_cache, seen }))
+        Self(Arc::new(Policy { guard, demands: Requirements::default(), front, token_cache, seen }))
     }
 }
 
@@ -90,7 +90,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// Reads the application's own claims into a `Y`, which the inner service gets as `Authenticated<Y>`. A token whose claims
     /// do not fit is refused as invalid.
     ///
-    /// Call it before [`allow_if`](Self::allow_if): a condition on other claims can be asked no more, and then nothing passes.
+    /// Call it before [`allow_if`](Self::add_condition): a condition on other claims can be asked no more, and then nothing passes.
     #[must_use]
     pub fn claims<Y>(self) -> JwtBlocklistLayer<Y> {
         let Policy { guard, demands, front, token_cache, .. } = Arc::unwrap_or_clone(self.0);
@@ -101,16 +101,16 @@ impl<X> JwtBlocklistLayer<X> {
     /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. The layer's
     /// services share what they know of an outage.
     #[must_use]
-    pub fn outage_policy(mut self, policy: OutagePolicy) -> Self {
+    pub fn with_outage_policy(mut self, policy: OutagePolicy) -> Self {
         let layer = self.policy();
-        layer.guard = layer.guard.clone().outage_policy(policy);
+        layer.guard = layer.guard.clone().with_outage_policy(policy);
         self
     }
 
-    /// Where a request may carry its token; [`Carriers::header`] by default.
+    /// Where a request may carry its token; [`TokenSources::header`] by default.
     #[must_use]
-    pub fn carriers(mut self, carriers: Carriers) -> Self {
-        self.policy().front.carriers = carriers;
+    pub fn sources(mut self, sources: TokenSources) -> Self {
+        self.policy().front.sources = sources;
         self
     }
 
@@ -119,13 +119,13 @@ impl<X> JwtBlocklistLayer<X> {
     /// whoever has one. A handler that takes `Authenticated` itself refuses nobodies with the layer's own 401.
     #[must_use]
     pub fn optional(mut self) -> Self {
-        self.policy().front.absence = Absence::Anonymous;
+        self.policy().front.absence = MissingToken::Anonymous;
         self
     }
 
     /// Asks more of a token: scopes, roles, how old it or its login may be. Called again, it adds to what was asked before.
     #[must_use]
-    pub fn require(mut self, require: Require) -> Self {
+    pub fn add_requirement(mut self, require: Require) -> Self {
         self.policy().demands.require.push(require);
         self
     }
@@ -144,11 +144,11 @@ impl<X> JwtBlocklistLayer<X> {
     ///
     /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
     /// let layer =
-    ///     JwtBlocklistLayer::access(verifier, blocklist).claims::<Shop>().allow_if(|user| user.claims().plan == "paid");
+    ///     JwtBlocklistLayer::access(verifier, blocklist).claims::<Shop>().add_condition(|user| user.claims().plan == "paid");
     /// # }
     /// ```
     #[must_use]
-    pub fn allow_if(mut self, condition: impl Fn(&Authenticated<X>) -> bool + Send + Sync + 'static) -> Self {
+    pub fn add_condition(mut self, condition: impl Fn(&Authenticated<X>) -> bool + Send + Sync + 'static) -> Self {
         self.policy().demands.conditions.push(Arc::new(condition));
         self
     }
@@ -169,7 +169,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// `X-Goog-Authenticated-User-Email` and those that go with them (e-mail, groups, names, roles).
     ///
     /// Keep them only behind a proxy that removes what clients send under these names. For others see
-    /// [`remove_headers`](Self::remove_headers).
+    /// [`remove_headers`](Self::add_removed_headers).
     #[must_use]
     pub fn keep_identity_headers(mut self) -> Self {
         self.policy().front.identity_headers = IdentityHeaders::Kept;
@@ -179,7 +179,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// Removes these headers too from every request: those of your own in which an inner service would believe who the user is, and
     /// which a client could make up. Called again, it adds to them.
     #[must_use]
-    pub fn remove_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+    pub fn add_removed_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.policy().front.removed_headers.extend(names);
         self
     }
@@ -187,7 +187,7 @@ impl<X> JwtBlocklistLayer<X> {
     /// Whether verified tokens are kept, and in how many bytes. By default [8 MiB](TokenCache::DEFAULT_BYTES) of access tokens, and no
     /// refresh token, for that is used once. See [Token cache](#token-cache).
     #[must_use]
-    pub fn token_cache(mut self, token_cache: TokenCache) -> Self {
+    pub fn with_token_cache(mut self, token_cache: TokenCache) -> Self {
         let layer = self.policy();
         (layer.token_cache, layer.seen) = (token_cache, VerifiedTokens::new(token_cache));
         self
@@ -195,7 +195,7 @@ impl<X> JwtBlocklistLayer<X> {
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
     #[must_use]
-    pub fn render_with(mut self, renderer: impl RenderRejection) -> Self {
+    pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
         self.policy().front.renderer = Arc::new(renderer);
         self
     }

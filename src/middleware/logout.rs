@@ -18,7 +18,7 @@ use crate::{
         future::ResponseFuture,
         identity_headers,
         reject::{RenderRejection, ResponseBody, Rfc6750, refuse},
-        sources::Carriers,
+        sources::TokenSources,
     },
     token::{NoClaims, Verifier, token68},
 };
@@ -44,27 +44,27 @@ use crate::{
 #[derive(Clone)]
 pub struct LogoutLayer {
     verifier: Arc<Verifier>,
-    carriers: Carriers,
+    sources: TokenSources,
     renderer: Arc<dyn RenderRejection>,
 }
 
 impl LogoutLayer {
     /// Takes the tokens that this verifier accepts, and those it has accepted.
     pub fn new(verifier: Arc<Verifier>) -> Self {
-        Self { verifier, carriers: Carriers::header(), renderer: Arc::new(Rfc6750::new()) }
+        Self { verifier, sources: TokenSources::header(), renderer: Arc::new(Rfc6750::new()) }
     }
 
-    /// Where a request may carry its token; [`Carriers::header`] by default. With a cookie, log out by `POST`: a `GET` may come from
+    /// Where a request may carry its token; [`TokenSources::header`] by default. With a cookie, log out by `POST`: a `GET` may come from
     /// another site.
     #[must_use]
-    pub fn carriers(mut self, carriers: Carriers) -> Self {
-        self.carriers = carriers;
+    pub fn sources(mut self, sources: TokenSources) -> Self {
+        self.sources = sources;
         self
     }
 
     /// Answers refused requests with this renderer; [`Rfc6750`] by default.
     #[must_use]
-    pub fn render_with(mut self, renderer: impl RenderRejection) -> Self {
+    pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
         self.renderer = Arc::new(renderer);
         self
     }
@@ -99,16 +99,16 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let LogoutLayer { verifier, carriers, renderer } = &self.layer;
-        let found = carriers.find(&request, verifier.max_token_bytes()).map_err(LoggingOut::reject);
-        let carrier = found.as_ref().ok().map(|(_, carrier)| *carrier);
+        let LogoutLayer { verifier, sources, renderer } = &self.layer;
+        let found = sources.find(&request, verifier.max_token_bytes()).map_err(LoggingOut::reject);
+        let source = found.as_ref().ok().map(|(_, source)| *source);
         let proof = found.and_then(|(token, _)| {
             let text = token68(token).ok_or_else(|| LoggingOut::reject(Reason::NotOneToken))?;
             LoggingOut::verify(verifier, text)
         });
         identity_headers::remove(request.headers_mut());
-        carriers.hide(&mut request, carrier);
-        let finish = carriers.finish(carrier);
+        sources.hide(&mut request, source);
+        let finish = sources.finish(source);
         match proof {
             Ok(proof) => {
                 request.extensions_mut().insert(proof);

@@ -13,9 +13,9 @@ pub use future::ResponseFuture;
 pub use layer::JwtBlocklistLayer;
 pub use logout::{Logout, LogoutLayer};
 #[cfg(feature = "axum")]
-pub(crate) use policy::Nobody;
+pub(crate) use policy::Anonymous;
 #[cfg(feature = "axum")]
 pub(crate) use reject::refuse;
 pub use reject::{GrpcStatus, RenderRejection, ResponseBody, Rfc6750};
 pub use service::JwtBlocklist;
-pub use sources::{Carriers, SameSite, TokenCookie};
+pub use sources::{SameSite, TokenCookie, TokenSources};

@@ -10,31 +10,31 @@ use http::{
 use serde::de::DeserializeOwned;
 
 use crate::{
-    guard::{Authenticated, Check, Demands, Facts, Guard, Reason, Rejection},
+    guard::{Authenticated, Check, Guard, Reason, Rejection, Requirements, VerifiedToken},
     metrics,
     middleware::{
         identity_headers::{self, IdentityHeaders},
         reject::{RenderRejection, refuse},
-        sources::{Carrier, Carriers},
+        sources::{TokenSource, TokenSources},
     },
     token::{TokenCache, VerifiedTokens},
 };
 
 pub(crate) struct Policy<X> {
     pub(crate) guard: Guard,
-    pub(crate) demands: Demands<X>,
-    pub(crate) front: Front,
+    pub(crate) demands: Requirements<X>,
+    pub(crate) front: HttpSettings,
     pub(crate) token_cache: TokenCache,
     /// Shared by clones: guard and `X` are the same in all of them, and what a layer asks beyond is asked anew each time.
-    pub(crate) seen: VerifiedTokens<Facts<X>>,
+    pub(crate) seen: VerifiedTokens<VerifiedToken<X>>,
 }
 
 /// What has to do with HTTP alone.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(crate) struct HttpSettings {
     pub(crate) renderer: Arc<dyn RenderRejection>,
-    pub(crate) carriers: Carriers,
-    pub(crate) absence: Absence,
+    pub(crate) sources: TokenSources,
+    pub(crate) absence: MissingToken,
     pub(crate) preflights: Preflights,
     pub(crate) identity_headers: IdentityHeaders,
     pub(crate) removed_headers: Vec<HeaderName>,
@@ -42,7 +42,7 @@ pub(crate) struct Front {
 
 /// What it means that a request carries no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Absence {
+pub(crate) enum MissingToken {
     Refused,
     Anonymous,
 }
@@ -59,24 +59,24 @@ pub(crate) enum Verdict<X> {
     /// It goes on, with the proof of who sends it, or as nobody's.
     Admit(Option<Authenticated<X>>),
     Refuse(Rejection),
-    /// The blocklist has to be waited for; then [`Demands::decide`] takes its answer.
+    /// The blocklist has to be waited for; then [`Requirements::decide`] takes its answer.
     Ask(Check<X>),
 }
 
 /// In the extensions of a request that was let through as nobody's: the layer was there. It holds the layer's words for a handler
 /// that needs somebody all the same.
-pub(crate) struct Nobody<X>(Arc<Policy<X>>);
+pub(crate) struct Anonymous<X>(Arc<Policy<X>>);
 
 impl<X: DeserializeOwned> Policy<X> {
     /// The verdict, and what carried the token.
-    pub(crate) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<Carrier>) {
-        match self.front.carriers.find(request, self.guard.max_token_bytes()) {
-            Err(Reason::NoToken) if self.front.absence == Absence::Anonymous => (self.nobody("anonymous"), None),
+    pub(crate) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<TokenSource>) {
+        match self.front.sources.find(request, self.guard.max_token_bytes()) {
+            Err(Reason::NoToken) if self.front.absence == MissingToken::Anonymous => (self.nobody("anonymous"), None),
             Err(Reason::NoToken) if self.front.preflights == Preflights::Exempt && is_preflight(request) => {
                 (self.nobody("preflight"), None)
             }
             Err(reason) => (Verdict::Refuse(self.guard.reject(reason)), None),
-            Ok((token, carrier)) => (self.judge_token(token), Some(carrier)),
+            Ok((token, source)) => (self.judge_token(token), Some(source)),
         }
     }
 
@@ -106,14 +106,14 @@ impl<X> Policy<X> {
     }
 
     /// Takes out of a request what the inner service must neither see nor believe.
-    pub(crate) fn clean<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+    pub(crate) fn clean<B>(&self, request: &mut Request<B>, source: Option<TokenSource>) {
         if self.front.identity_headers == IdentityHeaders::Removed {
             identity_headers::remove(request.headers_mut());
         }
         for name in &self.front.removed_headers {
             request.headers_mut().remove(name);
         }
-        self.front.carriers.hide(request, carrier);
+        self.front.sources.hide(request, source);
     }
 }
 
@@ -138,12 +138,12 @@ where
         }
         None => {
             extensions.remove::<Authenticated<X>>();
-            extensions.insert(Nobody(Arc::clone(policy)));
+            extensions.insert(Anonymous(Arc::clone(policy)));
         }
     }
 }
 
-impl<X> Nobody<X> {
+impl<X> Anonymous<X> {
     /// The layer's answer to a request without a token.
     #[cfg(feature = "axum")]
     pub(crate) fn refuse(&self, method: &Method) -> Response<Bytes> {
@@ -151,7 +151,7 @@ impl<X> Nobody<X> {
     }
 }
 
-impl<X> Clone for Nobody<X> {
+impl<X> Clone for Anonymous<X> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
@@ -174,7 +174,7 @@ impl<X> fmt::Debug for Policy<X> {
         f.debug_struct("Policy")
             .field("guard", &self.guard)
             .field("demands", &self.demands)
-            .field("carriers", &self.front.carriers)
+            .field("sources", &self.front.sources)
             .field("absence", &self.front.absence)
             .field("preflights", &self.front.preflights)
             .field("identity_headers", &self.front.identity_headers)

@@ -63,9 +63,9 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let policy = &self.policy;
-        let (verdict, carrier) = policy.judge(&request);
-        policy.clean(&mut request, carrier);
-        let finish = policy.front.carriers.finish(carrier);
+        let (verdict, source) = policy.judge(&request);
+        policy.clean(&mut request, source);
+        let finish = policy.front.sources.finish(source);
         match verdict {
             Verdict::Admit(user) => {
                 identify(policy, request.extensions_mut(), user);

@@ -40,13 +40,13 @@ use crate::{
         },
         connection::{
             dial::{DialError, Dialler},
-            send::{Failure, Patience, Request},
+            send::{Failure, Request, RetryBudget},
             supervisor::{Live, Supervisor},
         },
-        mirror::Told,
+        mirror::AfterRestore,
         schema::{
-            epoch::{Promises, Seen},
-            key_names::Keys,
+            epoch::{ConfirmedWrites, Seen},
+            key_names::KeyNames,
         },
     },
 };
@@ -81,7 +81,7 @@ struct Shared {
     /// Where replicas have to acknowledge: whoever waits for them holds a connection up, so it is another one.
     waiting_writer: Option<Supervisor>,
     settings: RedisSettings,
-    keys: Keys,
+    keys: KeyNames,
     revoke_script: Script,
     rotate_script: Script,
     checks_together: Batcher<Checks>,
@@ -90,7 +90,7 @@ struct Shared {
     mirrors: mirror::Mirrors,
     /// Checks under way.
     checks: AtomicUsize,
-    promises: Arc<Promises>,
+    promises: Arc<ConfirmedWrites>,
     auditor: JoinHandle<()>,
     runtime: Handle,
 }
@@ -141,9 +141,9 @@ impl RedisBlocklist {
     /// # Errors
     ///
     /// When the settings cannot work, or Redis cannot be reached or written to.
-    pub async fn initialise(settings: RedisSettings, floor: SystemTime) -> Result<(), ConfigError> {
+    pub async fn initialize(settings: RedisSettings, floor: SystemTime) -> Result<(), ConfigError> {
         let dialler = settings.dialler()?;
-        dialler.initialise(floor.into()).await.map_err(|error| unusable(&settings, error))
+        dialler.initialize(floor.into()).await.map_err(|error| unusable(&settings, error))
     }
 
     fn supervised(
@@ -194,7 +194,7 @@ impl Shared {
     async fn check(self: Arc<Self>, token: TokenIds) -> Result<Status, Outage> {
         let Some(_ticket) = Ticket::take(&self) else { return Err(Outage::Overloaded) };
         let deadline = Instant::now() + self.settings.check_deadline;
-        let mut patience = Patience::new(deadline);
+        let mut patience = RetryBudget::new(deadline);
         loop {
             match commands::batch::ask::<Checks>(&self, token, deadline).await.unwrap_or(Err(Outage::TimedOut.into())) {
                 Ok(status) => return Ok(status),
@@ -229,7 +229,7 @@ impl Shared {
         for _ in 0..3 {
             let restorations = self.mirrors.restorations();
             self.revoke(revocation).await?;
-            if self.mirrors.tell(revocation, restorations) == Told::Stored {
+            if self.mirrors.tell(revocation, restorations) == AfterRestore::Stored {
                 return Ok(());
             }
         }

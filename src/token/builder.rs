@@ -15,7 +15,7 @@ use crate::{
             kind::KindSource,
             rules::{Issuers, Presence, Rules},
         },
-        trusted_issuers::Parties,
+        trusted_issuers::TrustedIssuers,
         verifier::Verifier,
     },
 };
@@ -115,7 +115,7 @@ impl VerifierBuilder {
     }
 
     /// Accepts tokens of another issuer too: those whose `iss` is this, byte for byte, and that a key of this set has signed. May be
-    /// called more than once; the same set for two names is one party, which speaks for both. At most 16 parties.
+    /// called more than once; the same set for two names is one party, which speaks for both. At most 16 trusted.
     ///
     /// Keys of one issuer never prove a token of another, and two may have keys of one id. Each key needs an id. All other settings
     /// hold for everybody's tokens; an [`Issuer`](crate::Issuer) mints and revokes in the name of [`issuer`](Self::issuer) alone.
@@ -250,7 +250,7 @@ impl VerifierBuilder {
             .audiences
             .list("no audience is set: call `audience(…)` with the `aud` of the tokens, or `any_audience()`")?;
         if self.leeway > MAX_LEEWAY {
-            return Err(ConfigError::setting("the leeway is over 300 seconds: synchronise the clocks (NTP) instead"));
+            return Err(ConfigError::setting("the leeway is over 300 seconds: synchronize the clocks (NTP) instead"));
         }
         if self.max_lifetime.is_zero() || self.max_lifetime > Duration::from_secs(10 * 366 * 24 * 3600) {
             return Err(ConfigError::setting("the maximum lifetime must be more than zero and at most 10 years"));
@@ -274,7 +274,7 @@ impl VerifierBuilder {
             kind: self.kind,
         };
         let verifier = Verifier {
-            parties: Parties::new(own, self.trusted, self.rsa_minimum)?,
+            trusted: TrustedIssuers::new(own, self.trusted, self.rsa_minimum)?,
             rules_without_typ: self.tutorial.rules(&mut rules)?,
             rules,
             max_token_bytes: self.max_token_bytes,

@@ -12,7 +12,7 @@ use crate::metrics;
 
 /// Whether a layer keeps the tokens that it has verified, so that it need not check their signature again.
 ///
-/// Set it with [`JwtBlocklistLayer::token_cache`](crate::JwtBlocklistLayer::token_cache), which says what is kept.
+/// Set it with [`JwtBlocklistLayer::with_token_cache`](crate::JwtBlocklistLayer::with_token_cache), which says what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenCache {
     /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted three times a token's length

@@ -9,12 +9,12 @@ use crate::{
     },
 };
 
-/// The most parties of one verifier: as many signature checks can a token cost, if all of them have a key of its `kid` and `alg`.
+/// The most trusted of one verifier: as many signature checks can a token cost, if all of them have a key of its `kid` and `alg`.
 const MAX_PARTIES: usize = 16;
 
 /// Somebody whose tokens are accepted.
 #[derive(Debug)]
-pub(crate) struct Party {
+pub(crate) struct TrustedIssuer {
     pub(crate) keys: KeySet,
     /// Whose tokens these keys speak for; `None`: as the rules say, for this is the party of the verifier itself.
     pub(crate) issuers: Option<Issuers>,
@@ -22,18 +22,18 @@ pub(crate) struct Party {
 
 /// All of them, the verifier's own first.
 #[derive(Debug)]
-pub(crate) struct Parties {
-    all: Vec<Party>,
+pub(crate) struct TrustedIssuers {
+    all: Vec<TrustedIssuer>,
     rsa_minimum: RsaMinimum,
 }
 
-impl Parties {
+impl TrustedIssuers {
     pub(crate) fn new(
         own: Option<KeySet>,
         others: Vec<(Box<str>, KeySet)>,
         rsa_minimum: RsaMinimum,
     ) -> Result<Self, ConfigError> {
-        let mut parties: Vec<_> = own.into_iter().map(|keys| Party { keys, issuers: None }).collect();
+        let mut trusted: Vec<_> = own.into_iter().map(|keys| TrustedIssuer { keys, issuers: None }).collect();
         for (index, (name, keys)) in others.iter().enumerate() {
             if name.is_empty() {
                 return Err(ConfigError::setting(
@@ -44,7 +44,7 @@ impl Parties {
                 return Err(ConfigError::setting("one issuer is trusted with two sets of keys: put its keys into one"));
             }
             // One set for several names, as of the tenants of one login service: one party, so that a signature is checked once.
-            let known = parties.iter_mut().find_map(|party| match &mut party.issuers {
+            let known = trusted.iter_mut().find_map(|party| match &mut party.issuers {
                 Some(Issuers::OneOf(names)) if party.keys.is_same(keys) => Some(names),
                 _ => None,
             });
@@ -52,26 +52,26 @@ impl Parties {
                 Some(names) => names.push(name.clone()),
                 None => {
                     let issuers = Some(Issuers::OneOf(vec![name.clone()]));
-                    parties.push(Party { keys: keys.clone(), issuers });
+                    trusted.push(TrustedIssuer { keys: keys.clone(), issuers });
                 }
             }
         }
-        if parties.is_empty() {
+        if trusted.is_empty() {
             return Err(ConfigError::setting("no key is set: call `key(…)`"));
         }
-        if parties.len() > MAX_PARTIES {
+        if trusted.len() > MAX_PARTIES {
             return Err(ConfigError::setting(
-                "more than 16 parties are trusted: a token could cost as many signature checks",
+                "more than 16 trusted are trusted: a token could cost as many signature checks",
             ));
         }
-        let nameless = |party: &Party| party.keys.load().iter().any(|key| key.id.is_none());
-        if parties.len() > 1 && parties.iter().any(nameless) {
+        let nameless = |party: &TrustedIssuer| party.keys.load().iter().any(|key| key.id.is_none());
+        if trusted.len() > 1 && trusted.iter().any(nameless) {
             return Err(ConfigError::setting(
                 "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens",
             ));
         }
         // What somebody else publishes is no fault of this program's: such a key is left alone, and the others are used.
-        for key in parties.iter().filter(|party| !party.keys.is_remote()).flat_map(|party| party.keys.load().to_vec()) {
+        for key in trusted.iter().filter(|party| !party.keys.is_remote()).flat_map(|party| party.keys.load().to_vec()) {
             if !rsa_minimum.allows(&key) {
                 let id = key.id().unwrap_or_default();
                 return Err(ConfigError::key(format!(
@@ -80,7 +80,7 @@ impl Parties {
                 )));
             }
         }
-        Ok(Self { all: parties, rsa_minimum })
+        Ok(Self { all: trusted, rsa_minimum })
     }
 
     /// The answer of `judge` about the first party whose key it is convinced by. Only keys that the header names are tried, with
@@ -88,7 +88,7 @@ impl Parties {
     pub(crate) fn decide<T>(
         &self,
         header: &Header,
-        mut judge: impl FnMut(&Party, &VerifyingKey) -> Result<T, VerifyError>,
+        mut judge: impl FnMut(&TrustedIssuer, &VerifyingKey) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
         let mut refusal = VerifyError::UnknownKey;
         for party in &self.all {
@@ -115,12 +115,12 @@ impl Parties {
     }
 
     /// Another number once any key is another.
-    pub(crate) fn generation(&self) -> u64 {
+    pub(crate) fn version(&self) -> u64 {
         // Each only grows, so no two states have one sum.
-        self.all.iter().map(|party| party.keys.generation()).sum()
+        self.all.iter().map(|party| party.keys.version()).sum()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Party> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
         self.all.iter()
     }
 

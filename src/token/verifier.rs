@@ -21,7 +21,7 @@ use crate::{
             payload::Payload,
             rules::{Issuers, Rules},
         },
-        trusted_issuers::Parties,
+        trusted_issuers::TrustedIssuers,
     },
 };
 
@@ -43,7 +43,7 @@ use crate::{
 /// ```
 ///
 /// Tokens of somebody else, here of an application that puts `{"user": …, "exp", "jti", "refresh": false}` into them
-/// ([`tutorial_tokens`](VerifierBuilder::tutorial_tokens) is short for it):
+/// ([`fastapi_tokens`](VerifierBuilder::fastapi_tokens) is short for it):
 ///
 /// ```
 /// # use tower_jwt_blocklist::{Algorithm, KindSource, OptionalClaim, Verifier, VerifyingKey};
@@ -61,7 +61,7 @@ use crate::{
 /// # }
 /// ```
 pub struct Verifier {
-    pub(crate) parties: Parties,
+    pub(crate) trusted: TrustedIssuers,
     pub(crate) rules: Rules,
     /// For tokens whose `typ` does not tell the kind, where other rules hold for those.
     pub(crate) rules_without_typ: Option<Rules>,
@@ -135,7 +135,7 @@ impl Verifier {
             return Err(VerifyError::Kind);
         }
         let signature = decode(signature)?;
-        self.parties.decide(&header, |party, key| {
+        self.trusted.decide(&header, |party, key| {
             self.check_signature(key, signed, &signature)?;
 
             let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
@@ -172,7 +172,7 @@ impl Verifier {
 
     /// Every key is loaded by the provider once, and must refuse a signature that is none.
     pub(crate) fn self_test(&self) -> Result<(), ConfigError> {
-        for key in self.parties.iter().flat_map(|party| party.keys.load().to_vec()) {
+        for key in self.trusted.iter().flat_map(|party| party.keys.load().to_vec()) {
             (self.provider.verifier_factory)(&key.algorithm.to_jsonwebtoken(), &key.key).map_err(|_| {
                 ConfigError::provider(format!("the cryptography in use cannot load this {} key", key.algorithm))
             })?;
@@ -185,14 +185,14 @@ impl Verifier {
 
     /// The verifier's own public keys as a JWKS document: see [`KeySet::to_jwks`](crate::KeySet::to_jwks). Those of trusted issuers
     /// are not in it, for they do not sign for this one.
-    pub fn jwks(&self) -> String {
-        self.parties.own().map_or_else(|| r#"{"keys":[]}"#.to_owned(), KeySet::to_jwks)
+    pub fn to_jwks(&self) -> String {
+        self.trusted.own().map_or_else(|| r#"{"keys":[]}"#.to_owned(), KeySet::to_jwks)
     }
 
     /// Which keys there are: another number once any of them is another. Whoever keeps what came of a token asks before it is
     /// verified, and again before it is used.
-    pub fn generation(&self) -> u64 {
-        self.parties.generation()
+    pub fn key_version(&self) -> u64 {
+        self.trusted.version()
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -231,7 +231,7 @@ impl Verifier {
     pub(crate) fn accepts_issuer(&self, issuer: Option<&str>) -> bool {
         let own =
             [Some(&self.rules), self.rules_without_typ.as_ref()].into_iter().flatten().map(|rules| &rules.issuers);
-        own.chain(self.parties.iter().filter_map(|party| party.issuers.as_ref())).any(|issuers| issuers.accept(issuer))
+        own.chain(self.trusted.iter().filter_map(|party| party.issuers.as_ref())).any(|issuers| issuers.accept(issuer))
     }
 
     pub(crate) fn max_token_bytes(&self) -> usize {
@@ -270,7 +270,7 @@ fn hash_of(signed: &str) -> Box<str> {
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
-            .field("parties", &self.parties)
+            .field("trusted", &self.trusted)
             .field("issuers", &self.rules.issuers)
             .field("audiences", &self.rules.audiences)
             .field("leeway", &self.rules.leeway)

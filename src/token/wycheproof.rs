@@ -10,7 +10,7 @@ use crate::{
     token::{
         VerifyError,
         claims::header::Header,
-        trusted_issuers::Party,
+        trusted_issuers::TrustedIssuer,
         verifier::{Verifier, decode},
     },
 };
@@ -50,7 +50,7 @@ fn verifies(token: &str, document: &Value) -> Result<(), String> {
         let (header, payload) = signed.split_once('.').ok_or(VerifyError::Shape)?;
         let header = String::from_utf8(decode(header)?).map_err(|_| VerifyError::Header)?;
         let signature = decode(signature)?;
-        let check = |_: &Party, key: &VerifyingKey| verifier.check_signature(key, signed, &signature);
+        let check = |_: &TrustedIssuer, key: &VerifyingKey| verifier.check_signature(key, signed, &signature);
         verifier.parties.decide(&Header::parse(&header)?, check)?;
         decode(payload).map(drop)
     };

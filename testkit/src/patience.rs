@@ -7,12 +7,12 @@ const END: Duration = Duration::from_secs(60);
 
 /// Waits between two checks of a condition that will become true.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct RetryBudget {
     what: String,
     deadline: Instant,
 }
 
-impl Patience {
+impl RetryBudget {
     /// Starts waiting for `what`, a sentence: `the sentinels know each other`.
     pub(crate) fn until(what: impl Into<String>) -> Self {
         Self { what: what.into(), deadline: Instant::now() + END }

@@ -60,7 +60,7 @@ impl Login {
             Algorithm::HS256 => {
                 format!(r#"{{"keys":[{{"kty":"oct","alg":"HS256","kid":"{KEY_ID}","k":"{}"}}]}}"#, encode(SECRET))
             }
-            _ => verifier.jwks(),
+            _ => verifier.to_jwks(),
         };
         let blocklist = MemoryBlocklist::new();
         let issuer = Issuer::builder(verifier.clone(), signing, blocklist.clone()).build().expect("good settings");

@@ -37,7 +37,7 @@ pub(crate) fn all(login: &Login) -> Vec<(&'static str, Service)> {
         ("tower-jwt-blocklist (aws-lc-rs)", boxed(ours().layer(service_fn(inner::<Answer>)))),
         (
             "tower-jwt-blocklist, `TokenCache::Off` (aws-lc-rs)",
-            boxed(ours().token_cache(TokenCache::Off).layer(service_fn(inner::<Answer>))),
+            boxed(ours().with_token_cache(TokenCache::Off).layer(service_fn(inner::<Answer>))),
         ),
         ("axum-jwt-auth (rust_crypto)", axum_jwt_auth(login)),
         ("jwt-authorizer (ring)", jwt_authorizer(login)),

@@ -7,7 +7,7 @@ use fuzz::stored_limit;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use redis::{Value, parse_redis_value};
 use tower_jwt_blocklist::{
-    Redemption, RevocationId, Rotation, Scope, Status, Timestamp, TokenIds,
+    Redemption, RevocationId, Rotation, RevocationScope, Status, Timestamp, TokenIds,
     fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
 };
 
@@ -87,7 +87,7 @@ fn check_news(reply: &Value) {
 
 /// A token gets a successor only if the script says so, in one word.
 fn check_rotation(reply: &Value) {
-    let session = RevocationId::new(None, Scope::Session, "s");
+    let session = RevocationId::new(None, RevocationScope::Session, "s");
     let (now, later) = (Timestamp::from_millis(5), Timestamp::from_millis(u64::MAX));
     let redemption = Redemption {
         ids: *IDS,

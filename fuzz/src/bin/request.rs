@@ -7,14 +7,14 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use fuzz::{GOOD, ask, assert_still_good, blocklist, verifier};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header::*};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tower_jwt_blocklist::{Carriers, JwtBlocklistLayer, TokenCookie};
+use tower_jwt_blocklist::{TokenSources, JwtBlocklistLayer, TokenCookie};
 
 static LAYERS: LazyLock<[JwtBlocklistLayer; 3]> = LazyLock::new(|| {
     let plain = JwtBlocklistLayer::access(verifier(), blocklist());
     let cookie = TokenCookie::access().allow_origin("https://app.example.org").unwrap();
-    let carriers = Carriers::header().cookie(cookie).query("access_token").unwrap().websocket_protocol();
-    let any_carrier = plain.clone().carriers(carriers.clone());
-    let optional = plain.clone().carriers(carriers.ignore_cookie_beside_another()).optional().exempt_preflights();
+    let sources = TokenSources::header().cookie(cookie).query("access_token").unwrap().websocket_protocol();
+    let any_carrier = plain.clone().sources(sources.clone());
+    let optional = plain.clone().sources(sources.ignore_cookie_if_other_source()).optional().exempt_preflights();
     [plain, any_carrier, optional]
 });
 

@@ -43,7 +43,7 @@ static DEMANDING: LazyLock<JwtBlocklistLayer> = LazyLock::new(|| {
     let require = Require::new().scopes(["orders:read"]).unwrap().acr_values(["gold"]).unwrap();
     let require = require.any_role(ClaimList::array("roles"), ["admin"]).unwrap();
     let require = require.max_token_age(LOGIN_AGE * 2).max_login_age(LOGIN_AGE);
-    JwtBlocklistLayer::access(STRICT.clone(), blocklist()).require(require)
+    JwtBlocklistLayer::access(STRICT.clone(), blocklist()).add_requirement(require)
 });
 const LOGIN_AGE: Duration = Duration::from_secs(300);
 

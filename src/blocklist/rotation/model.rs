@@ -57,7 +57,7 @@ struct World {
 /// How the store under test goes about a redemption.
 #[derive(Clone, Copy)]
 struct Store {
-    decide: fn(&Redemption, Option<Scope>, Option<Generation>) -> Rotation,
+    decide: fn(&Redemption, Option<RevocationScope>, Option<Generation>) -> Rotation,
     steps: Steps,
 }
 
@@ -92,10 +92,10 @@ impl World {
         TokenIds::new(None, "t", Some("s")).with_subject("ann").with_issued_at(BEGAN)
     }
 
-    fn revoked(&self) -> Option<Scope> {
+    fn revoked(&self) -> Option<RevocationScope> {
         let entries = [
-            (Scope::Subject, self.cut_off.then(|| CutOff::up_to(BEGAN))),
-            (Scope::Session, self.session_revoked.then_some(CutOff::ALWAYS)),
+            (RevocationScope::Subject, self.cut_off.then(|| CutOff::up_to(BEGAN))),
+            (RevocationScope::Session, self.session_revoked.then_some(CutOff::ALWAYS)),
         ];
         let refuses = |entry: Option<CutOff>| entry.is_some_and(|entry| entry.refuses(&Self::ids()));
         entries.into_iter().find(|(_, entry)| refuses(*entry)).map(|(scope, _)| scope)
@@ -110,7 +110,7 @@ impl World {
         });
         let redemption = Redemption {
             ids: Self::ids(),
-            session: RevocationId::new(None, Scope::Session, "s"),
+            session: RevocationId::new(None, RevocationScope::Session, "s"),
             presented,
             successor: u128::from(request) + 1,
             now: self.now(),
@@ -251,11 +251,12 @@ fn r58_g6_in_every_interleaving_a_dead_session_stays_dead_and_a_token_has_one_su
 #[test]
 fn what_others_got_wrong_is_found() {
     let grace_after_logout =
-        |redemption: &Redemption, revoked: Option<Scope>, newest| match redemption.decide(None, newest) {
+        |redemption: &Redemption, revoked: Option<RevocationScope>, newest| match redemption.decide(None, newest) {
             repeated @ Rotation::Repeated(_) => repeated,
             _ => redemption.decide(revoked, newest),
         };
-    let forgets_the_logout = |redemption: &Redemption, _: Option<Scope>, newest| redemption.decide(None, newest);
+    let forgets_the_logout =
+        |redemption: &Redemption, _: Option<RevocationScope>, newest| redemption.decide(None, newest);
     let rotates_in_the_grace = |redemption: &Redemption, revoked, newest| match redemption.decide(revoked, newest) {
         Rotation::Repeated(_) => Rotation::Rotated,
         other => other,

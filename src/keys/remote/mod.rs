@@ -134,7 +134,7 @@ impl RemoteKeys {
     /// # Errors
     ///
     /// When they cannot be had, or none of them can be used; with a cooldown under 100 milliseconds; outside of a tokio runtime.
-    pub async fn load(self) -> Result<KeySet, ConfigError> {
+    pub async fn fetch(self) -> Result<KeySet, ConfigError> {
         let keys = KeySet::empty();
         let mut refreshing = refresh::Refreshing::new(self)?;
         let host = refreshing.host().to_owned();
@@ -150,7 +150,7 @@ impl RemoteKeys {
     /// # Errors
     ///
     /// With a cooldown under 100 milliseconds; outside of a tokio runtime.
-    pub fn load_later(self) -> Result<KeySet, ConfigError> {
+    pub fn fetch_in_background(self) -> Result<KeySet, ConfigError> {
         let keys = KeySet::empty();
         let refreshing = refresh::Refreshing::new(self)?;
         keys.keep_fresh(refreshing.start(keys.downgrade(), refresh::Next::AtOnce));

@@ -18,7 +18,7 @@ use crate::{
 /// use tower_jwt_blocklist::{GrpcStatus, JwtBlocklistLayer};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
-/// let layer = JwtBlocklistLayer::access(verifier, blocklist).render_with(GrpcStatus);
+/// let layer = JwtBlocklistLayer::access(verifier, blocklist).with_renderer(GrpcStatus);
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, Default)]

@@ -35,7 +35,7 @@ pub struct Rfc6750 {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
-    Told,
+    AfterRestore,
     Terse,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Words {
 
 impl Default for Rfc6750 {
     fn default() -> Self {
-        Self { realm: Cow::Borrowed("api"), detail: Detail::Told }
+        Self { realm: Cow::Borrowed("api"), detail: Detail::AfterRestore }
     }
 }
 

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, header::COOKIE};
 
 use crate::{config_error::ConfigError, guard::Reason, issuer::MintedToken, middleware::sources::bearer};
 
-/// A cookie that holds a token: for [`Carriers::cookie`](crate::Carriers::cookie), and to log in and out with.
+/// A cookie that holds a token: for [`TokenSources::cookie`](crate::TokenSources::cookie), and to log in and out with.
 ///
 /// It is always `Secure`, `HttpOnly`, of `Path=/` and without `Domain`: the page's scripts cannot read it, no other host gets it, and
 /// with a name that begins with `__Host-` no other host can set it. A cookie is sent by the browser whoever asks, so unsafe methods

@@ -15,9 +15,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use crate::{config_error::ConfigError, guard::Reason};
 
 /// Where a request may carry its token: the `Authorization` header, always, and what is added here. Set it with
-/// [`JwtBlocklistLayer::carriers`](crate::JwtBlocklistLayer::carriers).
+/// [`JwtBlocklistLayer::sources`](crate::JwtBlocklistLayer::sources).
 ///
-/// | carrier | for | what comes with it |
+/// | source | for | what comes with it |
 /// |---|---|---|
 /// | [`cookie`](Self::cookie) | browser applications | unsafe methods and `Upgrade` requests need an allowed origin, else 403; `Vary: Cookie` on every answer |
 /// | [`websocket_protocol`](Self::websocket_protocol) | WebSockets of a browser, which cannot set a header | the inner service does not see the token, and the answer never repeats it |
@@ -28,16 +28,16 @@ use crate::{config_error::ConfigError, guard::Reason};
 /// ```
 /// # use std::sync::Arc;
 /// # use tower_jwt_blocklist::{Blocklist, ConfigError, JwtBlocklistLayer, Verifier};
-/// use tower_jwt_blocklist::{Carriers, TokenCookie};
+/// use tower_jwt_blocklist::{TokenSources, TokenCookie};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Result<(), ConfigError> {
 /// let cookie = TokenCookie::access().allow_origin("https://app.example.org")?;
-/// let layer = JwtBlocklistLayer::access(verifier, blocklist).carriers(Carriers::header().cookie(cookie));
+/// let layer = JwtBlocklistLayer::access(verifier, blocklist).with_token_sources(TokenSources::header().cookie(cookie));
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Carriers {
+pub struct TokenSources {
     cookie: Option<TokenCookie>,
     both: Both,
     query: Option<Cow<'static, str>>,
@@ -62,7 +62,7 @@ enum Subprotocol {
 
 /// What has carried the token of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Carrier {
+pub(crate) enum TokenSource {
     Header,
     Subprotocol,
     Query,
@@ -71,12 +71,12 @@ pub(crate) enum Carrier {
 
 /// What an answer gets, whoever gives it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Finish {
-    carrier: Option<Carrier>,
+pub(crate) struct ResponseHeaders {
+    source: Option<TokenSource>,
     vary: bool,
 }
 
-impl Carriers {
+impl TokenSources {
     /// The `Authorization` header alone: the default.
     pub fn header() -> Self {
         Self::default()
@@ -92,7 +92,7 @@ impl Carriers {
     /// Where a token comes in the header, the query or the subprotocol, and one in the cookie beside it, the cookie is ignored.
     /// Otherwise such a request is 400. For clients that cannot help sending the cookie, such as a page that tries a token out.
     #[must_use]
-    pub fn ignore_cookie_beside_another(mut self) -> Self {
+    pub fn ignore_cookie_if_other_source(mut self) -> Self {
         self.both = Both::CookieIgnored;
         self
     }
@@ -125,24 +125,28 @@ impl Carriers {
     }
 
     /// The one token of a request.
-    pub(crate) fn find<'r, B>(&self, request: &'r Request<B>, max_bytes: usize) -> Result<(&'r [u8], Carrier), Reason> {
+    pub(crate) fn find<'r, B>(
+        &self,
+        request: &'r Request<B>,
+        max_bytes: usize,
+    ) -> Result<(&'r [u8], TokenSource), Reason> {
         let headers = request.headers();
         let mut found = None;
-        let mut add = |token: Result<&'r [u8], Reason>, carrier| match token {
+        let mut add = |token: Result<&'r [u8], Reason>, source| match token {
             Err(Reason::NoToken) => Ok(()),
             Err(reason) => Err(reason),
             Ok(_) if found.is_some() => Err(Reason::SeveralTokens),
             Ok(token) => {
-                found = Some((token, carrier));
+                found = Some((token, source));
                 Ok(())
             }
         };
-        add(bearer::token(headers, max_bytes), Carrier::Header)?;
+        add(bearer::token(headers, max_bytes), TokenSource::Header)?;
         if self.subprotocol == Subprotocol::Read {
-            add(subprotocol::token(headers, max_bytes), Carrier::Subprotocol)?;
+            add(subprotocol::token(headers, max_bytes), TokenSource::Subprotocol)?;
         }
         if let Some(name) = self.query.as_deref().filter(|_| is_read(request.method())) {
-            add(query::token(request.uri(), name, max_bytes), Carrier::Query)?;
+            add(query::token(request.uri(), name, max_bytes), TokenSource::Query)?;
         }
         let explicit = found;
         match &self.cookie {
@@ -152,7 +156,7 @@ impl Carriers {
                     (Some(explicit), Err(Reason::NoToken)) => Ok(explicit),
                     (None, Ok(token)) => {
                         origin::check(request, cookie.origins())?;
-                        Ok((token, Carrier::Cookie))
+                        Ok((token, TokenSource::Cookie))
                     }
                     (_, Err(reason)) => Err(reason),
                 }
@@ -163,22 +167,22 @@ impl Carriers {
 
     /// Sees to it that no layer or handler inside shows the token: headers are marked sensitive, so that their `Debug` does not; from
     /// where nothing can be marked it is taken out.
-    pub(crate) fn hide<B>(&self, request: &mut Request<B>, carrier: Option<Carrier>) {
+    pub(crate) fn hide<B>(&self, request: &mut Request<B>, source: Option<TokenSource>) {
         // Not by `entry`: it makes room for one more.
         for (name, value) in request.headers_mut() {
             if *name == header::AUTHORIZATION || *name == header::COOKIE {
                 value.set_sensitive(true);
             }
         }
-        match (carrier, &self.query) {
-            (Some(Carrier::Subprotocol), _) => subprotocol::remove(request.headers_mut()),
-            (Some(Carrier::Query), Some(name)) => query::remove(request.uri_mut(), name),
+        match (source, &self.query) {
+            (Some(TokenSource::Subprotocol), _) => subprotocol::remove(request.headers_mut()),
+            (Some(TokenSource::Query), Some(name)) => query::remove(request.uri_mut(), name),
             _ => {}
         }
     }
 
-    pub(crate) fn finish(&self, carrier: Option<Carrier>) -> Finish {
-        Finish { carrier, vary: self.cookie.is_some() }
+    pub(crate) fn finish(&self, source: Option<TokenSource>) -> ResponseHeaders {
+        ResponseHeaders { source, vary: self.cookie.is_some() }
     }
 }
 
@@ -187,20 +191,20 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-impl Finish {
+impl ResponseHeaders {
     pub(crate) fn apply<R>(self, response: &mut Response<R>) {
         let status = response.status();
         let headers: &mut HeaderMap = response.headers_mut();
         if self.vary {
             headers.append(header::VARY, HeaderValue::from_static("cookie"));
         }
-        match self.carrier {
-            Some(Carrier::Query) => {
+        match self.source {
+            Some(TokenSource::Query) => {
                 // RFC 6750 §2.3, whatever the inner service thinks of it.
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
             }
-            Some(Carrier::Subprotocol) => subprotocol::agree(status, headers),
-            Some(Carrier::Header | Carrier::Cookie) | None => {}
+            Some(TokenSource::Subprotocol) => subprotocol::agree(status, headers),
+            Some(TokenSource::Header | TokenSource::Cookie) | None => {}
         }
     }
 }

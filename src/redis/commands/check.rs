@@ -4,12 +4,12 @@ use redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use crate::{
-    blocklist::{CutOff, Outage, RevocationId, Scope, Status, TokenIds},
+    blocklist::{CutOff, Outage, RevocationId, RevocationScope, Status, TokenIds},
     clock::Timestamp,
     redis::{
         Failure, Shared,
         commands::batch::{Batch, Batcher},
-        schema::{entry, epoch::Epoch, key_names::Keys},
+        schema::{entry, epoch::Epoch, key_names::KeyNames},
     },
 };
 
@@ -39,7 +39,7 @@ impl Batch for Checks {
 /// All that is asked about some tokens at once: the epoch, each of their issuers once, and then token by token every other entry
 /// that there can be.
 pub(crate) struct Question<'a> {
-    keys: &'a Keys,
+    keys: &'a KeyNames,
     tokens: &'a [TokenIds],
     issuers: Vec<RevocationId>,
 }
@@ -52,7 +52,7 @@ pub(crate) struct Reply<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(crate) fn new(keys: &'a Keys, tokens: &'a [TokenIds]) -> Self {
+    pub(crate) fn new(keys: &'a KeyNames, tokens: &'a [TokenIds]) -> Self {
         let mut issuers = Vec::new();
         for token in tokens {
             if !issuers.contains(&token.issuer()) {
@@ -67,7 +67,7 @@ impl<'a> Question<'a> {
         command.arg(self.keys.epoch());
         let mut key = Vec::new();
         for issuer in &self.issuers {
-            self.keys.write_entry(Scope::Issuer, *issuer, &mut key);
+            self.keys.write_entry(RevocationScope::Issuer, *issuer, &mut key);
             command.arg(&key[..]);
         }
         for token in self.tokens {
@@ -111,10 +111,10 @@ impl<'a> Question<'a> {
 
     fn status(&self, token: &TokenIds, reply: &Reply<'_>, its_own: &[Value]) -> Result<Status, Outage> {
         if read_entry(self.issuer(token, reply)?)?.is_some_and(|entry| entry.refuses(token)) {
-            return Ok(Status::Revoked(Scope::Issuer));
+            return Ok(Status::Revoked(RevocationScope::Issuer));
         }
         // The last one is the token's bare entry, where those count.
-        let scopes = below_issuer(token).map(|(scope, _)| scope).chain([Scope::Token]);
+        let scopes = below_issuer(token).map(|(scope, _)| scope).chain([RevocationScope::Token]);
         for (scope, value) in scopes.zip(its_own) {
             if read_entry(value)?.is_some_and(|entry| entry.refuses(token)) {
                 return Ok(Status::Revoked(scope));
@@ -145,8 +145,8 @@ impl<'a> Question<'a> {
     }
 }
 
-fn below_issuer(token: &TokenIds) -> impl Iterator<Item = (Scope, RevocationId)> {
-    token.each().filter(|(scope, _)| *scope != Scope::Issuer)
+fn below_issuer(token: &TokenIds) -> impl Iterator<Item = (RevocationScope, RevocationId)> {
+    token.each().filter(|(scope, _)| *scope != RevocationScope::Issuer)
 }
 
 fn read_entry(value: &Value) -> Result<Option<CutOff>, Outage> {
@@ -160,7 +160,7 @@ fn read_entry(value: &Value) -> Result<Option<CutOff>, Outage> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::schema::key_names::TutorialEntries;
+    use crate::redis::schema::key_names::FastapiEntries;
 
     fn array(values: &[&Value]) -> Value {
         Value::Array(values.iter().map(|value| (*value).clone()).collect())
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn r60_a_reply_of_another_form_is_an_outage() {
-        let keys = Keys::new("jwt", TutorialEntries::Ignored);
+        let keys = KeyNames::new("jwt", FastapiEntries::Ignored);
         let epoch = Epoch::begin(Timestamp::from_millis(5), Timestamp::default()).unwrap();
         let (nil, entry) = (Value::Nil, Value::BulkString(b"7 0 ".to_vec()));
         let (epoch_text, other) = (Value::BulkString(epoch.to_text().into()), Value::BulkString(b"other".to_vec()));
@@ -177,8 +177,8 @@ mod tests {
         let unexpected = Err(Failure::Outage(Outage::UnexpectedReply));
         let rows = [
             (array(&[&epoch_text, &nil, &nil]), Ok(Ok(Status::NotRevoked))),
-            (array(&[&epoch_text, &entry, &nil]), Ok(Ok(Status::Revoked(Scope::Issuer)))),
-            (array(&[&epoch_text, &nil, &entry]), Ok(Ok(Status::Revoked(Scope::Token)))),
+            (array(&[&epoch_text, &entry, &nil]), Ok(Ok(Status::Revoked(RevocationScope::Issuer)))),
+            (array(&[&epoch_text, &nil, &entry]), Ok(Ok(Status::Revoked(RevocationScope::Token)))),
             (array(&[&epoch_text, &Value::Int(0), &nil]), Ok(Err(Outage::UnexpectedReply))),
             (array(&[&epoch_text, &nil, &Value::Int(0)]), Ok(Err(Outage::UnexpectedReply))),
             (array(&[&nil, &nil, &nil]), Err(Failure::Lost)),
@@ -201,7 +201,7 @@ mod tests {
     /// Tokens of two issuers, with and without subject, session and bare id, each revoked by each of its entries.
     #[test]
     fn r62_each_token_gets_the_answer_for_its_own_entries() {
-        let keys = Keys::new("jwt", TutorialEntries::Shared);
+        let keys = KeyNames::new("jwt", FastapiEntries::Shared);
         let epoch = Epoch::begin(Timestamp::from_millis(5), Timestamp::default()).unwrap();
         let token = |issuer, id, session| TokenIds::new(Some(issuer), id, session);
         let tokens = [
@@ -228,9 +228,9 @@ mod tests {
             let reply = Value::Array(values);
             let statuses = question.statuses(&question.read(&reply, epoch).unwrap());
             for (token, status) in tokens.iter().zip(statuses) {
-                let names = |name: &(Scope, RevocationId)| keys.entry(name.0, name.1) == *key;
+                let names = |name: &(RevocationScope, RevocationId)| keys.entry(name.0, name.1) == *key;
                 let own = token.each().find(names).map(|(scope, _)| scope);
-                let bare = keys.bare(token.bare()).filter(|bare| bare == key).map(|_| Scope::Token);
+                let bare = keys.bare(token.bare()).filter(|bare| bare == key).map(|_| RevocationScope::Token);
                 let expected = own.or(bare).map_or(Status::NotRevoked, Status::Revoked);
                 assert_eq!(status, Ok(expected), "{}", String::from_utf8_lossy(key));
             }

@@ -9,15 +9,15 @@ use redis::{Script, ScriptInvocation, Value};
 use tokio::time::Instant;
 
 use crate::{
-    blocklist::{CutOff, Generation, Outage, Redemption, RevokeError, Rotate, RotateFuture, Rotation, Scope},
+    blocklist::{CutOff, Generation, Outage, Redemption, RevocationScope, RevokeError, Rotate, RotateFuture, Rotation},
     clock::Timestamp,
     redis::{
-        Failure, Live, RedisBlocklist, Request, Shared, Told, millis,
+        AfterRestore, Failure, Live, RedisBlocklist, Request, Shared, millis,
         schema::{entry, log_entry},
     },
 };
 
-/// Keys: the prelude's; the session's newest token; the session's revocation; the entries of all of the token's names.
+/// KeyNames: the prelude's; the session's newest token; the session's revocation; the entries of all of the token's names.
 ///
 /// Nothing is done after `not_after`, by the server's clock: a stalled server, or a network that delivers late, must not redeem a
 /// token for somebody who was told long ago that it is still good.
@@ -73,13 +73,13 @@ impl Shared {
         // Sent again when the connection breaks under it, it proposes the same successor, and is the same use.
         let call = |live: &Live| Request::Script(self.redeem(redemption, live, not_after));
         let read = |live: &Live, reply: &Value| match live.connected.epoch.refuses(&redemption.ids) {
-            true => Ok(Rotation::Revoked(Scope::Issuer)),
+            true => Ok(Rotation::Revoked(RevocationScope::Issuer)),
             false => read_reply(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
         };
         let restorations = self.mirrors.restorations();
         let (rotation, _) = self.reader.insist(deadline, call, read).await?;
         let theft = redemption.theft();
-        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == Told::PerhapsLost {
+        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == AfterRestore::PerhapsLost {
             self.revoke_and_tell(&theft).await?;
         }
         Ok(rotation)
@@ -131,7 +131,7 @@ pub(crate) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Resul
         ("late", []) => return Some(Err(Outage::TimedOut.into())),
         ("revoked", [Value::Int(index)]) => {
             // The one after all names is the token's bare id.
-            let mut scopes = redemption.ids.each().map(|(scope, _)| scope).chain([Scope::Token]);
+            let mut scopes = redemption.ids.each().map(|(scope, _)| scope).chain([RevocationScope::Token]);
             Rotation::Revoked(scopes.nth(usize::try_from(*index).ok()?)?)
         }
         ("repeated", [Value::Int(number), minted_at, token_id]) => Rotation::Repeated(Generation {

@@ -15,8 +15,8 @@ use crate::{
         },
         loss::recover,
         schema::{
-            epoch::{self, Epoch, Holders, Loss, Promises, Seen},
-            key_names::Keys,
+            epoch::{self, ConfirmedWrites, Epoch, KnownMirrors, Loss, Seen},
+            key_names::KeyNames,
         },
         settings::{Eviction, OnLoss},
     },
@@ -30,12 +30,12 @@ pub(crate) const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 pub(crate) struct Dialler {
     pub(crate) route: Route,
     pub(crate) connector: Connector,
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeyNames,
     pub(crate) eviction: Eviction,
     pub(crate) on_loss: OnLoss,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) promises: Arc<Promises>,
-    pub(crate) holders: Arc<Holders>,
+    pub(crate) promises: Arc<ConfirmedWrites>,
+    pub(crate) holders: Arc<KnownMirrors>,
 }
 
 /// A connection to a master that holds the revocations of this epoch.
@@ -87,7 +87,7 @@ impl Dialler {
     }
 
     /// Begins an epoch, whatever is there.
-    pub(crate) async fn initialise(&self, floor: Timestamp) -> Result<(), DialError> {
+    pub(crate) async fn initialize(&self, floor: Timestamp) -> Result<(), DialError> {
         let writing = async {
             let (_, mut connection) = self.connect().await?;
             let begun = Epoch::begin(self.now(), floor)?;

@@ -113,7 +113,7 @@ impl Supervisor {
         request: impl Fn(&Live) -> Request<'a>,
         read: impl Fn(&Live, &Value) -> Result<T, Failure>,
     ) -> Result<(T, Live), Outage> {
-        let mut patience = Patience::new(deadline);
+        let mut patience = RetryBudget::new(deadline);
         loop {
             let mut live = self.live_by(deadline).await?;
             let request = request(&live);
@@ -130,12 +130,12 @@ impl Supervisor {
 }
 
 /// How often and how long something is tried again within its deadline.
-pub(crate) struct Patience {
+pub(crate) struct RetryBudget {
     deadline: Instant,
     may_dial: bool,
 }
 
-impl Patience {
+impl RetryBudget {
     /// Between two looks whether a slot has been moved.
     const PAUSE: Duration = Duration::from_millis(10);
 

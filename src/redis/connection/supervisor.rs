@@ -57,10 +57,10 @@ impl Live {
 }
 
 /// The live connection, or why there is none.
-type State = Result<Live, Absence>;
+type State = Result<Live, MissingToken>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Absence {
+enum MissingToken {
     /// It is being made.
     Dialling,
     /// The same, and it is known that revocations were lost.
@@ -69,11 +69,11 @@ enum Absence {
     Lost,
 }
 
-impl From<Absence> for Outage {
-    fn from(absence: Absence) -> Self {
+impl From<MissingToken> for Outage {
+    fn from(absence: MissingToken) -> Self {
         match absence {
-            Absence::Dialling => Self::NotConnected,
-            Absence::DiallingAfterLoss | Absence::Lost => Self::Lost,
+            MissingToken::Dialling => Self::NotConnected,
+            MissingToken::DiallingAfterLoss | MissingToken::Lost => Self::Lost,
         }
     }
 }
@@ -87,7 +87,7 @@ pub(crate) struct Supervisor {
 impl Supervisor {
     /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
     pub(crate) fn start(dialler: Dialler, seen: Seen, address: String, first: Option<Connected>) -> Self {
-        let first = first.map(|connected| Live::new(connected, 0)).ok_or(Absence::Dialling);
+        let first = first.map(|connected| Live::new(connected, 0)).ok_or(MissingToken::Dialling);
         let (state, _) = watch::channel(first);
         let task = tokio::spawn(supervise(dialler, seen, address, state.clone()));
         Self { state, task }
@@ -107,26 +107,26 @@ impl Supervisor {
     /// deadline around it.
     pub(crate) async fn wait_for_live(&self) -> Result<Live, Outage> {
         let mut changes = self.state.subscribe();
-        let settled = changes.wait_for(|state| matches!(state, Ok(_) | Err(Absence::Lost))).await;
+        let settled = changes.wait_for(|state| matches!(state, Ok(_) | Err(MissingToken::Lost))).await;
         settled.map_or(Err(Outage::NotConnected), |state| state.clone().map_err(Outage::from))
     }
 
     /// To be told that the store behind the connection has lost revocations.
     pub(crate) fn lost(&self, live: &Live) {
-        withdraw(&self.state, live.generation, Absence::DiallingAfterLoss);
+        withdraw(&self.state, live.generation, MissingToken::DiallingAfterLoss);
     }
 
     /// To be told of each command that got no answer in time on this connection.
     pub(crate) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
-            withdraw(&self.state, live.generation, Absence::Dialling);
+            withdraw(&self.state, live.generation, MissingToken::Dialling);
         }
     }
 
     /// To be told of each command's outcome: decides whether the connection is still good.
     pub(crate) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
         match outcome {
-            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation, Absence::Dialling),
+            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation, MissingToken::Dialling),
             _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
             _ => {}
         }
@@ -141,7 +141,7 @@ impl Drop for Supervisor {
 }
 
 /// Takes this connection away from everybody, unless it was replaced already; the task then dials again.
-fn withdraw(state: &watch::Sender<State>, generation: u64, absence: Absence) {
+fn withdraw(state: &watch::Sender<State>, generation: u64, absence: MissingToken) {
     state.send_if_modified(|state| {
         let is_current = state.as_ref().is_ok_and(|live| live.generation == generation);
         if is_current {
@@ -177,8 +177,8 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
                     }
                     // That something was lost is known until a store is whole.
                     state.send_modify(|state| match state {
-                        _ if is_lost => *state = Err(Absence::Lost),
-                        Err(absence @ Absence::Lost) => *absence = Absence::DiallingAfterLoss,
+                        _ if is_lost => *state = Err(MissingToken::Lost),
+                        Err(absence @ MissingToken::Lost) => *absence = MissingToken::DiallingAfterLoss,
                         _ => {}
                     });
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -209,7 +209,7 @@ async fn keep(dialler: &Dialler, mut current: Live, seen: &mut Seen, state: &wat
             Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),
         });
         if lost.await {
-            return withdraw(state, generation, Absence::Dialling);
+            return withdraw(state, generation, MissingToken::Dialling);
         }
     }
 }

@@ -10,8 +10,8 @@ use crate::{
     redis::{
         connection::dial::DialError,
         schema::{
-            epoch::{self, Epoch, Holders, STRANGERS_MAY_TAKE, Seen},
-            key_names::Keys,
+            epoch::{self, Epoch, KnownMirrors, STRANGERS_MAY_TAKE, Seen},
+            key_names::KeyNames,
         },
         settings::OnLoss,
     },
@@ -37,7 +37,7 @@ return ARGV[2]
 /// faster.
 async fn replace(
     connection: &mut MultiplexedConnection,
-    keys: &Keys,
+    keys: &KeyNames,
     expected: &[u8],
     text: &str,
     claim: Duration,
@@ -52,7 +52,7 @@ async fn replace(
 /// Begins an epoch in place of the one that is expected, and keeps it closed. Whether it was begun.
 pub(crate) async fn begin_closed(
     connection: &mut MultiplexedConnection,
-    keys: &Keys,
+    keys: &KeyNames,
     expected: &[u8],
     epoch: Epoch,
 ) -> Result<bool, DialError> {
@@ -61,18 +61,26 @@ pub(crate) async fn begin_closed(
 }
 
 /// Says that the revocations are still being put back.
-pub(crate) fn renew_claim(pipeline: &mut redis::Pipeline, keys: &Keys) {
+pub(crate) fn renew_claim(pipeline: &mut redis::Pipeline, keys: &KeyNames) {
     pipeline.cmd("SET").arg(keys.claim()).arg("").arg("PX").arg(crate::redis::millis(CLAIM)).ignore();
 }
 
 /// Opens an epoch that was kept closed. Whether it was still there.
-pub(crate) async fn open(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<bool, DialError> {
+pub(crate) async fn open(
+    connection: &mut MultiplexedConnection,
+    keys: &KeyNames,
+    epoch: Epoch,
+) -> Result<bool, DialError> {
     let (closed, text) = (epoch.to_closed_text(), epoch.to_text());
     Ok(replace(connection, keys, closed.as_bytes(), &text, Duration::ZERO).await? == text.as_bytes())
 }
 
 /// Begins a new epoch, whatever is there. A floor that is there already is not lowered.
-pub(crate) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, epoch: Epoch) -> Result<(), DialError> {
+pub(crate) async fn begin(
+    connection: &mut MultiplexedConnection,
+    keys: &KeyNames,
+    epoch: Epoch,
+) -> Result<(), DialError> {
     let mut there = Vec::new();
     for _ in 0..ATTEMPTS {
         let epoch = epoch.with_floor(Epoch::floor_of(&there).max(epoch.floor));
@@ -87,10 +95,10 @@ pub(crate) async fn begin(connection: &mut MultiplexedConnection, keys: &Keys, e
 /// Finds out whether the store is whole, and mends what a loss has left, as far as the policy lets it.
 pub(crate) async fn reconcile(
     connection: &mut MultiplexedConnection,
-    keys: &Keys,
+    keys: &KeyNames,
     seen: &mut Seen,
     on_loss: OnLoss,
-    holders: &Holders,
+    holders: &KnownMirrors,
     now: impl Fn() -> Timestamp,
 ) -> Result<Epoch, DialError> {
     // Twice when there is a loss; more often only while others mend it at the same time.

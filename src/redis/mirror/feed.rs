@@ -29,7 +29,7 @@ use crate::{
         mirror::{
             calendar::{Calendar, Clock},
             progress::{Page, Progress, StreamId},
-            replica::{Holding, Moment},
+            replica::{Moment, Replica},
             settings::Pace,
             state::MirrorPhase,
         },
@@ -56,7 +56,7 @@ const CANARY: Duration = Duration::from_secs(60);
 const CANARY_FIELD: &[u8] = b"c";
 
 pub(crate) struct Feed {
-    pub(crate) holding: Arc<Holding>,
+    pub(crate) holding: Arc<Replica>,
     pub(crate) shared: Arc<Shared>,
     pace: Pace,
     pub(crate) seen: Seen,
@@ -87,7 +87,7 @@ struct Canary {
 }
 
 impl Feed {
-    pub(crate) fn new(holding: Arc<Holding>, shared: Arc<Shared>, pace: Pace) -> Self {
+    pub(crate) fn new(holding: Arc<Replica>, shared: Arc<Shared>, pace: Pace) -> Self {
         let Moment { at, time } = holding.moment();
         Self {
             holding,

@@ -5,7 +5,7 @@
 use redis::Value;
 
 use crate::{
-    blocklist::{CutOff, Outage, Redemption, Revocation, Rotation, Scope, Status, TokenIds},
+    blocklist::{CutOff, Outage, Redemption, Revocation, RevocationScope, Rotation, Status, TokenIds},
     clock::Timestamp,
     redis::{
         commands::{check::Question, rotate},
@@ -14,7 +14,7 @@ use crate::{
         schema::{
             entry,
             epoch::{self, Epoch, Seen},
-            key_names::{Keys, TutorialEntries},
+            key_names::{FastapiEntries, KeyNames},
             log_entry,
         },
     },
@@ -74,7 +74,7 @@ impl Mirror {
         self.0.merge(revocation).is_ok()
     }
 
-    pub fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+    pub fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
         self.0.refused(ids)
     }
 
@@ -86,7 +86,7 @@ impl Mirror {
 
 /// What the reply to a check says of this token, in the epoch that is written so.
 pub fn status(reply: &Value, epoch: &str, ids: &TokenIds) -> Result<Status, Outage> {
-    let keys = Keys::new("jwt", TutorialEntries::Ignored);
+    let keys = KeyNames::new("jwt", FastapiEntries::Ignored);
     let epoch = Epoch::parse(epoch.as_bytes()).ok_or(Outage::Failed)?;
     let tokens = [*ids];
     let question = Question::new(&keys, &tokens);

@@ -33,8 +33,8 @@ use crate::{
     metrics,
     redis::{
         RedisBlocklist,
-        mirror::{feed::Feed, replica::Holding},
-        schema::key_names::TutorialEntries,
+        mirror::{feed::Feed, replica::Replica},
+        schema::key_names::FastapiEntries,
     },
 };
 
@@ -75,7 +75,7 @@ use crate::{
 pub struct MirrorBlocklist(Arc<Owner>);
 
 struct Owner {
-    holding: Arc<Holding>,
+    holding: Arc<Replica>,
     redis: RedisBlocklist,
     feed: JoinHandle<()>,
 }
@@ -93,15 +93,15 @@ impl MirrorBlocklist {
     /// # Errors
     ///
     /// When the settings cannot work, or the `RedisBlocklist` has
-    /// [`tutorial_entries`](crate::RedisSettings::tutorial_entries): the tutorial's application writes no log.
+    /// [`fastapi_entries`](crate::RedisSettings::fastapi_entries): the tutorial's application writes no log.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
-        if redis.0.keys.tutorial() == TutorialEntries::Shared {
+        if redis.0.keys.tutorial() == FastapiEntries::Shared {
             return Err(ConfigError::setting(
-                "a mirror cannot hold the tutorial's entries, which are in no log: use `RedisBlocklist` as long as `tutorial_entries` is set",
+                "a mirror cannot hold the tutorial's entries, which are in no log: use `RedisBlocklist` as long as `fastapi_entries` is set",
             ));
         }
-        let holding = Arc::new(Holding::new(&settings, Arc::clone(&redis.0.settings.clock)));
+        let holding = Arc::new(Replica::new(&settings, Arc::clone(&redis.0.settings.clock)));
         redis.0.mirrors.attach(&holding);
         let feed = Feed::new(Arc::clone(&holding), Arc::clone(&redis.0), settings.pace());
         let feed = redis.0.runtime.spawn(feed.run());
@@ -146,13 +146,13 @@ impl fmt::Debug for MirrorBlocklist {
 /// The mirrors of this process, which learn of its own revocations at once.
 #[derive(Default)]
 pub(crate) struct Mirrors {
-    all: RwLock<Vec<Weak<Holding>>>,
+    all: RwLock<Vec<Weak<Replica>>>,
     /// How often it was begun to put back what they hold.
     restorations: AtomicUsize,
 }
 
 impl Mirrors {
-    fn attach(&self, holding: &Arc<Holding>) {
+    fn attach(&self, holding: &Arc<Replica>) {
         let mut mirrors = self.all.write().unwrap_or_else(PoisonError::into_inner);
         mirrors.retain(|mirror| mirror.strong_count() > 0);
         mirrors.push(Arc::downgrade(holding));
@@ -170,16 +170,16 @@ impl Mirrors {
 
     /// Of what is stored now; whether it may have been stored where it is lost since. It was confirmed late then, and has to be stored
     /// again: it may have come too late to be put back with all the rest.
-    pub(crate) fn tell(&self, revocation: &Revocation, restorations_before: usize) -> Told {
+    pub(crate) fn tell(&self, revocation: &Revocation, restorations_before: usize) -> AfterRestore {
         let mirrors = self.all.read().unwrap_or_else(PoisonError::into_inner);
         mirrors.iter().filter_map(Weak::upgrade).for_each(|mirror| mirror.merge_own(revocation));
-        if self.restorations() == restorations_before { Told::Stored } else { Told::PerhapsLost }
+        if self.restorations() == restorations_before { AfterRestore::Stored } else { AfterRestore::PerhapsLost }
     }
 }
 
 /// What mirrors know of a revocation that was just confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum AfterRestore {
     Stored,
     PerhapsLost,
 }

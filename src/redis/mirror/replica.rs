@@ -26,7 +26,7 @@ use crate::{
 const RECENT: usize = 1024;
 
 /// Shared by the feed, which adds to it, and by the checks, which read.
-pub(crate) struct Holding {
+pub(crate) struct Replica {
     pub(crate) set: LiveSet,
     max_staleness: Duration,
     clock: Arc<dyn Clock>,
@@ -86,7 +86,7 @@ impl Moment {
     }
 }
 
-impl Holding {
+impl Replica {
     pub(crate) fn new(settings: &MirrorSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             set: LiveSet::new(settings.capacity),
@@ -256,7 +256,7 @@ mod tests {
     use testkit::ManualClock;
 
     use super::*;
-    use crate::blocklist::{RevocationId, Scope};
+    use crate::blocklist::{RevocationId, RevocationScope};
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -266,11 +266,11 @@ mod tests {
 
     fn revoked(name: &str) -> Revocation {
         let until = Timestamp::from(SystemTime::now()) + 10 * MINUTE;
-        Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, name), until)
+        Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, name), until)
     }
 
-    fn holding(clock: &ManualClock, capacity: usize) -> Holding {
-        Holding::new(&MirrorSettings::new().max_staleness(MINUTE).capacity(capacity), Arc::new(clock.as_fn()))
+    fn holding(clock: &ManualClock, capacity: usize) -> Replica {
+        Replica::new(&MirrorSettings::new().max_staleness(MINUTE).capacity(capacity), Arc::new(clock.as_fn()))
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         let holding = holding(&clock, 10);
         holding.merge(&revoked("out"));
         let known = |name| holding.status(&token(name), holding.time());
-        let refused = Some(Status::Revoked(Scope::Token));
+        let refused = Some(Status::Revoked(RevocationScope::Token));
         let phase = || holding.state().phase();
         assert_eq!((known("out"), known("in"), phase()), (refused, None, MirrorPhase::Loading));
         holding.prove(holding.moment());
@@ -297,7 +297,7 @@ mod tests {
         let clock = ManualClock::new(SystemTime::now());
         let holding = holding(&clock, 10);
         let Some(earlier) = Instant::now().checked_sub(2 * MINUTE) else { return };
-        let holding = Holding { started: earlier, ..holding };
+        let holding = Replica { started: earlier, ..holding };
         let fresh = || holding.status(&token("in"), holding.time()).is_some();
         let (now, long_ago) = (Instant::now(), earlier);
         let time = holding.time();
@@ -336,7 +336,7 @@ mod tests {
         for name in ["b", "c"] {
             assert_eq!(holding.status(&token(name), holding.time()), None, "{name}");
         }
-        assert_eq!(holding.status(&token("a"), holding.time()), Some(Status::Revoked(Scope::Token)));
+        assert_eq!(holding.status(&token("a"), holding.time()), Some(Status::Revoked(RevocationScope::Token)));
         let before = holding.age(holding.time());
         holding.prove(holding.moment());
         assert_eq!(holding.status(&token("b"), holding.time()), None, "no proof makes up for it");

@@ -2,7 +2,7 @@
 //!
 //! Whoever held everything when Redis was lost begins a new epoch with the floor of before, but keeps it closed: no check and no
 //! revocation works in it. Everybody who holds anything puts it in, the process's own revocations first, for those may be nowhere else.
-//! When nobody is at it any more, the epoch is opened. Nobody ever trusts an epoch before everything is in it.
+//! When nobody is at it any more, the epoch is opened. Anonymous ever trusts an epoch before everything is in it.
 
 use std::time::Duration;
 

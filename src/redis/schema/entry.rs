@@ -137,11 +137,11 @@ pub(crate) fn parse_time(millis: &str) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocklist::Scope;
+    use crate::blocklist::RevocationScope;
 
     #[test]
     fn what_is_written_is_read() {
-        let session = RevocationId::new(None, Scope::Session, "s");
+        let session = RevocationId::new(None, RevocationScope::Session, "s");
         let moment = Timestamp::from_millis(1_767_225_600_123);
         for cut_off in [CutOff::ALWAYS, CutOff::up_to(moment), CutOff::up_to(moment).but_for(session)] {
             assert_eq!(parse(arguments(&cut_off).join(" ").as_bytes()), cut_off);

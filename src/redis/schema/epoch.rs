@@ -24,7 +24,7 @@ use crate::{
     clock::Timestamp,
     redis::{
         connection::dial::DialError,
-        schema::{entry::parse_time, key_names::Keys},
+        schema::{entry::parse_time, key_names::KeyNames},
     },
 };
 
@@ -98,7 +98,7 @@ impl Epoch {
 /// The last entry of the log that this process was told is stored, over all its connections: it has to be there, also where the
 /// store was lost before the next heartbeat.
 #[derive(Debug, Default)]
-pub(crate) struct Promises(Mutex<Option<Promise>>);
+pub(crate) struct ConfirmedWrites(Mutex<Option<Promise>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Promise {
@@ -107,7 +107,7 @@ struct Promise {
     id: (u64, u64),
 }
 
-impl Promises {
+impl ConfirmedWrites {
     /// `id` as the script answered it; what is no id was in the log already.
     pub(crate) fn add(&self, epoch: Epoch, id: &[u8]) {
         let Some(id) = std::str::from_utf8(id).ok().and_then(parse_id) else { return };
@@ -158,9 +158,9 @@ pub(crate) struct Found {
 
 /// Whether there are processes that hold the revocations in memory, as far as this one knows.
 #[derive(Debug, Default)]
-pub(crate) struct Holders(AtomicBool);
+pub(crate) struct KnownMirrors(AtomicBool);
 
-impl Holders {
+impl KnownMirrors {
     pub(crate) fn exist(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -225,7 +225,7 @@ impl Seen {
     }
 
     /// What was promised since, in this epoch, counts as seen.
-    pub(crate) fn remember(&mut self, promises: &Promises) {
+    pub(crate) fn remember(&mut self, promises: &ConfirmedWrites) {
         let is_news = |promise: &Promise| {
             self.epoch.is_some_and(|epoch| epoch.id == promise.epoch)
                 && self.last_id.as_deref().and_then(parse_id) < Some(promise.id)
@@ -241,7 +241,7 @@ impl Seen {
         expected: Epoch,
         found: Found,
         asked_at: Timestamp,
-        holders: &Holders,
+        holders: &KnownMirrors,
     ) -> Result<(), Loss> {
         let epoch = self.judge(&found)?;
         if epoch != expected {
@@ -264,7 +264,7 @@ impl Seen {
 
 impl Found {
     /// To be called where nothing was lost.
-    pub(crate) fn tell(&self, holders: &Holders) {
+    pub(crate) fn tell(&self, holders: &KnownMirrors) {
         if self.is_mirrored {
             holders.exist();
         }
@@ -285,7 +285,7 @@ impl Found {
 pub(crate) const REPLIES: usize = 6;
 
 /// Asks for what [`Found`] holds: the epoch last, so that all before it is of that epoch, or of an earlier one.
-pub(crate) fn ask(pipeline: &mut redis::Pipeline, keys: &Keys, seen: &Seen) {
+pub(crate) fn ask(pipeline: &mut redis::Pipeline, keys: &KeyNames, seen: &Seen) {
     // An id that no entry has, for who has seen none.
     let last_seen = seen.last_id.as_deref().unwrap_or("0-1");
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-").arg("COUNT").arg(1);
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn g5_what_was_promised_in_this_epoch_counts_as_seen_and_no_other() {
-        let promises = Promises::default();
+        let promises = ConfirmedWrites::default();
         promises.add(epoch(1, 5000), b"5000-1");
         let remembered = |now, last: Option<&str>| {
             let mut seen = Seen { epoch: Some(now), last_id: last.map(str::to_owned), ..Seen::default() };

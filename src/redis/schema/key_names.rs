@@ -1,39 +1,39 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
 use crate::{
-    blocklist::{RevocationId, Scope},
-    compat::BareId,
+    blocklist::{RevocationId, RevocationScope},
+    compat::RawJti,
 };
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]
-pub(crate) struct Keys {
+pub(crate) struct KeyNames {
     /// `{jwt}:`
     prefix: String,
-    tutorial: TutorialEntries,
+    tutorial: FastapiEntries,
 }
 
 /// Whether the entries of the FastAPI tutorial's application count: the bare `jti`, outside of the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TutorialEntries {
+pub(crate) enum FastapiEntries {
     Ignored,
     Shared,
 }
 
-impl Keys {
-    pub(crate) fn new(namespace: &str, tutorial: TutorialEntries) -> Self {
+impl KeyNames {
+    pub(crate) fn new(namespace: &str, tutorial: FastapiEntries) -> Self {
         Self { prefix: format!("{{{namespace}}}:"), tutorial }
     }
 
-    pub(crate) fn tutorial(&self) -> TutorialEntries {
+    pub(crate) fn tutorial(&self) -> FastapiEntries {
         self.tutorial
     }
 
     /// The key of the tutorial's entry, where those count.
-    pub(crate) fn bare(&self, id: Option<BareId>) -> Option<Vec<u8>> {
+    pub(crate) fn bare(&self, id: Option<RawJti>) -> Option<Vec<u8>> {
         match self.tutorial {
-            TutorialEntries::Shared => id.map(|id| id.to_string().into_bytes()),
-            TutorialEntries::Ignored => None,
+            FastapiEntries::Shared => id.map(|id| id.to_string().into_bytes()),
+            FastapiEntries::Ignored => None,
         }
     }
 
@@ -78,14 +78,14 @@ impl Keys {
     }
 
     /// The entry of what was revoked.
-    pub(crate) fn entry(&self, scope: Scope, id: RevocationId) -> Vec<u8> {
+    pub(crate) fn entry(&self, scope: RevocationScope, id: RevocationId) -> Vec<u8> {
         let mut key = Vec::new();
         self.write_entry(scope, id, &mut key);
         key
     }
 
     /// [`entry`](Self::entry), in place of what was in `key`.
-    pub(crate) fn write_entry(&self, scope: Scope, id: RevocationId, key: &mut Vec<u8>) {
+    pub(crate) fn write_entry(&self, scope: RevocationScope, id: RevocationId, key: &mut Vec<u8>) {
         key.clear();
         key.extend_from_slice(self.prefix.as_bytes());
         key.extend_from_slice(&[scope.tag(), b':']);

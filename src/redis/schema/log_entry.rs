@@ -4,7 +4,7 @@
 //! session is spared. Times are milliseconds since the Unix epoch, big-endian.
 
 use crate::{
-    blocklist::{CutOff, Revocation, RevocationId, Scope},
+    blocklist::{CutOff, Revocation, RevocationId, RevocationScope},
     clock::Timestamp,
 };
 
@@ -28,7 +28,9 @@ pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
 /// Reads what [`pack`] wrote; `None` for anything else.
 pub(crate) fn unpack(packed: &[u8]) -> Option<Revocation> {
     let (tag, rest) = packed.split_first()?;
-    let scope = [Scope::Token, Scope::Session, Scope::Subject, Scope::Issuer].into_iter().find(|s| s.tag() == *tag)?;
+    let scope = [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer]
+        .into_iter()
+        .find(|s| s.tag() == *tag)?;
     let (id, rest) = take_id(rest)?;
     let (until, rest) = take_time(rest)?;
     let revocation = Revocation::new(scope, id, until);
@@ -64,14 +66,14 @@ mod tests {
     use super::*;
 
     fn all_forms() -> [Revocation; 4] {
-        let id = |name| RevocationId::new(Some("issuer"), Scope::Session, name);
+        let id = |name| RevocationId::new(Some("issuer"), RevocationScope::Session, name);
         let (until, moment) = (Timestamp::from_millis(1_767_225_600_123), Timestamp::from_millis(1_767_000_000_456));
         let revocation = |scope| Revocation::new(scope, id("a"), until);
         [
-            revocation(Scope::Token),
-            revocation(Scope::Session),
-            revocation(Scope::Issuer).issued_up_to(moment),
-            revocation(Scope::Subject).issued_up_to(moment).except_session(id("b")),
+            revocation(RevocationScope::Token),
+            revocation(RevocationScope::Session),
+            revocation(RevocationScope::Issuer).issued_up_to(moment),
+            revocation(RevocationScope::Subject).issued_up_to(moment).except_session(id("b")),
         ]
     }
 

@@ -19,7 +19,7 @@ use crate::{
             tls::Tls,
             topology::Route,
         },
-        schema::key_names::{Keys, TutorialEntries},
+        schema::key_names::{FastapiEntries, KeyNames},
         settings::url::{Security, Topology},
     },
 };
@@ -50,7 +50,7 @@ pub struct RedisSettings {
     pub(crate) max_checks: usize,
     pub(crate) audit_every: Duration,
     pub(crate) replicas: Option<Replicas>,
-    tutorial: TutorialEntries,
+    tutorial: FastapiEntries,
     eviction: Eviction,
     on_loss: OnLoss,
 }
@@ -123,7 +123,7 @@ impl RedisSettings {
             max_checks: 4096,
             audit_every: Duration::from_secs(60),
             replicas: None,
-            tutorial: TutorialEntries::Ignored,
+            tutorial: FastapiEntries::Ignored,
             eviction: Eviction::default(),
             on_loss: OnLoss::default(),
         }
@@ -239,8 +239,8 @@ impl RedisSettings {
     /// For a `jti` that is a UUID as Python writes it or of the form that [`Issuer`](crate::Issuer) makes. The keys are outside of the namespace: a user
     /// of the ACL needs `~*`. Only the token that was presented is written: not the other tokens of its session, nor a `logout_everywhere`.
     #[must_use]
-    pub fn tutorial_entries(mut self) -> Self {
-        self.tutorial = TutorialEntries::Shared;
+    pub fn fastapi_entries(mut self) -> Self {
+        self.tutorial = FastapiEntries::Shared;
         self
     }
 
@@ -296,8 +296,8 @@ impl RedisSettings {
         })
     }
 
-    pub(crate) fn keys(&self) -> Keys {
-        Keys::new(&self.namespace, self.tutorial)
+    pub(crate) fn keys(&self) -> KeyNames {
+        KeyNames::new(&self.namespace, self.tutorial)
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
@@ -330,9 +330,9 @@ impl RedisSettings {
         if matches!(self.route, Route::Cluster(_)) && login.db() != 0 {
             return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
         }
-        if matches!(self.route, Route::Cluster(_)) && self.tutorial == TutorialEntries::Shared {
+        if matches!(self.route, Route::Cluster(_)) && self.tutorial == FastapiEntries::Shared {
             return Err(ConfigError::setting(
-                "`tutorial_entries` cannot be shared in a Redis cluster: their keys are in other slots than ours",
+                "`fastapi_entries` cannot be shared in a Redis cluster: their keys are in other slots than ours",
             ));
         }
         Ok(())

@@ -13,7 +13,7 @@ pub(crate) struct Replicas {
 /// replica that was promoted before it had everything.
 ///
 /// The first start on an empty Redis looks the same, and is treated the same, unless
-/// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise) was called before.
+/// [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize) was called before.
 ///
 /// Where processes with a [`MirrorBlocklist`](crate::MirrorBlocklist) are alive, neither comes about: they put everything back. For up to two
 /// seconds they are waited for, where it is known that there are any.
@@ -24,7 +24,7 @@ pub enum OnLoss {
     #[default]
     Floor,
     /// Answer [`Outage::Lost`](crate::Outage::Lost) (503) until somebody has restored the data or called
-    /// [`RedisBlocklist::initialise`](crate::RedisBlocklist::initialise).
+    /// [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
     Deny,
 }
 

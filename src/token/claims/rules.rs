@@ -40,7 +40,7 @@ pub(crate) enum Issuers {
     /// Only tokens with one of these names.
     OneOf(Vec<Box<str>>),
     /// Only tokens without a name.
-    Nobody,
+    Anonymous,
 }
 
 impl Issuers {
@@ -49,14 +49,14 @@ impl Issuers {
         match self {
             Self::Any => true,
             Self::OneOf(names) => issuer.is_some_and(|issuer| names.iter().any(|ours| **ours == *issuer)),
-            Self::Nobody => issuer.is_none(),
+            Self::Anonymous => issuer.is_none(),
         }
     }
 
     pub(crate) fn names(&self) -> &[Box<str>] {
         match self {
             Self::OneOf(names) => names,
-            Self::Any | Self::Nobody => &[],
+            Self::Any | Self::Anonymous => &[],
         }
     }
 }

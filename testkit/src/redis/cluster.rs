@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{RedisOptions, RedisServer};
-use crate::patience::Patience;
+use crate::patience::RetryBudget;
 use crate::{port, random};
 
 /// The number of hash slots of every cluster.
@@ -170,7 +170,7 @@ impl RedisCluster {
 
     /// [`Self::owner`] of the keys in a slot.
     pub async fn owner_of_slot(&self, slot: u16) -> usize {
-        let patience = Patience::until("the nodes agree on the owner of a slot");
+        let patience = RetryBudget::until("the nodes agree on the owner of a slot");
         loop {
             let views = join_all(self.nodes.iter().map(|node| node.try_cli(&["CLUSTER", "NODES"]))).await;
             let mut owners: Vec<_> = views.iter().flatten().map(|view| owner_in(view, slot)).collect();
@@ -186,7 +186,7 @@ impl RedisCluster {
 
     /// The index of the node that owns a key after this one, which was killed for example.
     pub async fn new_owner(&self, key: &str, old: usize) -> usize {
-        let patience = Patience::until("a key belongs to another node");
+        let patience = RetryBudget::until("a key belongs to another node");
         loop {
             let owner = self.owner(key).await;
             if owner != old {
@@ -247,7 +247,7 @@ impl RedisCluster {
     /// Waits until every node reports that the cluster is fine, and every replica that it is
     /// online. All nodes must be running.
     pub async fn settled(&self) {
-        let patience = Patience::until("the cluster is fine");
+        let patience = RetryBudget::until("the cluster is fine");
         for node in &self.nodes {
             while let Err(state) = self.is_fine(node).await {
                 patience.wait(&state).await;

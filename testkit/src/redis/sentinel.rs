@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use super::{RedisOptions, RedisServer};
-use crate::patience::Patience;
+use crate::patience::RetryBudget;
 use crate::{port, random};
 
 const MASTER_NAME: &str = "testkit";
@@ -166,7 +166,7 @@ impl SentinelGroup {
 
     /// The master that the sentinels name. Waits until all that answer name the same.
     pub async fn master(&self) -> SocketAddr {
-        let patience = Patience::until("the sentinels agree on a master");
+        let patience = RetryBudget::until("the sentinels agree on a master");
         loop {
             let mut named = self.named_masters().await;
             named.dedup();
@@ -188,7 +188,7 @@ impl SentinelGroup {
     /// [`Self::settled`].
     pub async fn failover(&self) -> SocketAddr {
         let old = self.master().await;
-        let patience = Patience::until("the sentinels agree to a failover");
+        let patience = RetryBudget::until("the sentinels agree to a failover");
         let sentinel = self.first_that_answers().await;
         while let Err(refusal) = sentinel.try_cli(&["SENTINEL", "FAILOVER", MASTER_NAME]).await {
             // It has not yet queried the replica's state, or its last failover is still running.
@@ -202,7 +202,7 @@ impl SentinelGroup {
     /// The master after this one, which was killed or paused for example. Waits until the sentinels
     /// that answer name it, and it reports the role itself.
     pub async fn new_master(&self, old: SocketAddr) -> SocketAddr {
-        let patience = Patience::until("the sentinels name a new master");
+        let patience = RetryBudget::until("the sentinels name a new master");
         loop {
             let new = self.master().await;
             let role = self.server(new).try_cli(&["ROLE"]).await;
@@ -222,7 +222,7 @@ impl SentinelGroup {
         self.set_periods("100", "100").await;
         let master = self.server(self.master().await);
         all_replicas_online(&self.servers, master).await;
-        let patience = Patience::until("the sentinels see all servers and each other");
+        let patience = RetryBudget::until("the sentinels see all servers and each other");
         for sentinel in &self.sentinels {
             while let Err(state) = self.is_complete(sentinel).await {
                 patience.wait(&state).await;
@@ -281,7 +281,7 @@ fn fields<'a>(reply: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
 
 /// Waits until they report that their link to this master is up.
 pub(super) async fn all_replicas_online(servers: &[RedisServer], master: &RedisServer) {
-    let patience = Patience::until("every replica is online");
+    let patience = RetryBudget::until("every replica is online");
     let port = master.port().to_string();
     for replica in servers.iter().filter(|server| server.port() != master.port()) {
         loop {

@@ -80,7 +80,7 @@ async fn refresh_token(
     State(state): State<AppState>,
     token: Authenticated<AppClaims>,
 ) -> Result<Json<Refreshed>, ApiError> {
-    let tokens = state.issuer.refresh(&token, token.claims()).await?.pair()?;
+    let tokens = state.issuer.refresh(&token, token.claims()).await?.into_pair()?;
     Ok(Json(Refreshed { access_token: tokens.access.into_string(), refresh_token: tokens.refresh.into_string() }))
 }
 

@@ -127,12 +127,12 @@ impl Words {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::blocklist::Scope;
+    use crate::blocklist::RevocationScope;
 
     const SHARDS: usize = 16;
 
     fn ids(numbers: std::ops::Range<usize>) -> Vec<RevocationId> {
-        numbers.map(|number| RevocationId::new(None, Scope::Session, &number.to_string())).collect()
+        numbers.map(|number| RevocationId::new(None, RevocationScope::Session, &number.to_string())).collect()
     }
 
     fn of(ids: &[RevocationId], shard: usize) -> impl Iterator<Item = RevocationId> {

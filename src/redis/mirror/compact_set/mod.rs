@@ -14,7 +14,7 @@ use std::sync::{
 };
 
 use crate::{
-    blocklist::{CutOff, Revocation, RevocationId, Scope, TokenIds},
+    blocklist::{CutOff, Revocation, RevocationId, RevocationScope, TokenIds},
     clock::Timestamp,
     redis::mirror::compact_set::{
         filter::Filter,
@@ -43,7 +43,7 @@ pub(crate) struct LiveSet {
 /// What a shard has no room for.
 #[derive(Debug, Clone, Copy)]
 struct Wide {
-    scope: Scope,
+    scope: RevocationScope,
     cut_off: CutOff,
     until: Timestamp,
 }
@@ -118,16 +118,16 @@ impl LiveSet {
     }
 
     /// A scope at which a token with these ids is refused.
-    pub(crate) fn refused(&self, ids: &TokenIds) -> Option<Scope> {
+    pub(crate) fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
         if self.wide_len.load(Ordering::Acquire) > 0
             && let Some((scope, _)) = ids.each().find(|(_, id)| self.has_wide(*id, ids))
         {
             return Some(scope);
         }
         if ids.session().is_some_and(|session| self.has_narrow(session)) {
-            return Some(Scope::Session);
+            return Some(RevocationScope::Session);
         }
-        self.has_narrow(ids.token()).then_some(Scope::Token)
+        self.has_narrow(ids.token()).then_some(RevocationScope::Token)
     }
 
     fn has_narrow(&self, id: RevocationId) -> bool {
@@ -211,9 +211,9 @@ impl LiveSet {
 /// Scope and expiry of what refuses everything; `None` for what does not fit into a mark. The last second of a life counts whole.
 fn to_mark(revocation: &Revocation) -> Option<Mark> {
     let scope = match revocation.scope() {
-        Scope::Token => 0,
-        Scope::Session => 1,
-        Scope::Subject | Scope::Issuer => return None,
+        RevocationScope::Token => 0,
+        RevocationScope::Session => 1,
+        RevocationScope::Subject | RevocationScope::Issuer => return None,
     };
     if revocation.cut_off() != CutOff::ALWAYS {
         return None;
@@ -222,8 +222,8 @@ fn to_mark(revocation: &Revocation) -> Option<Mark> {
     Mark::new(u32::try_from(until).ok()?.checked_mul(2)? + scope)
 }
 
-fn from_mark(mark: Mark) -> (Scope, Timestamp) {
-    let scope = if mark.get().is_multiple_of(2) { Scope::Token } else { Scope::Session };
+fn from_mark(mark: Mark) -> (RevocationScope, Timestamp) {
+    let scope = if mark.get().is_multiple_of(2) { RevocationScope::Token } else { RevocationScope::Session };
     (scope, Timestamp::from_millis((BEGINNING + u64::from(mark.get() / 2)) * 1000))
 }
 
@@ -233,7 +233,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_500);
 
-    fn revocation(scope: Scope, name: &str, seconds: u64) -> Revocation {
+    fn revocation(scope: RevocationScope, name: &str, seconds: u64) -> Revocation {
         let until = NOW + std::time::Duration::from_secs(seconds);
         Revocation::new(scope, RevocationId::new(None, scope, name), until)
     }
@@ -251,14 +251,18 @@ mod tests {
         let far = Timestamp::from_millis(Timestamp::MAX_SECONDS * 1000);
         let id = |scope, name| RevocationId::new(None, scope, name);
         let rows = [
-            revocation(Scope::Token, "t", 10),
-            revocation(Scope::Session, "session", 10),
-            revocation(Scope::Subject, "ann", 10),
-            revocation(Scope::Subject, "ann", 10).issued_up_to(NOW),
-            revocation(Scope::Token, "t", 10).issued_up_to(NOW),
-            Revocation::new(Scope::Issuer, RevocationId::issuer(None), NOW + std::time::Duration::from_secs(10)),
-            Revocation::new(Scope::Token, id(Scope::Token, "t"), far),
-            Revocation::new(Scope::Token, id(Scope::Token, "t"), Timestamp::from_millis(5)),
+            revocation(RevocationScope::Token, "t", 10),
+            revocation(RevocationScope::Session, "session", 10),
+            revocation(RevocationScope::Subject, "ann", 10),
+            revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW),
+            revocation(RevocationScope::Token, "t", 10).issued_up_to(NOW),
+            Revocation::new(
+                RevocationScope::Issuer,
+                RevocationId::issuer(None),
+                NOW + std::time::Duration::from_secs(10),
+            ),
+            Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "t"), far),
+            Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "t"), Timestamp::from_millis(5)),
         ];
         for row in rows {
             let set = LiveSet::new(10);
@@ -280,32 +284,34 @@ mod tests {
     #[test]
     fn r50_a_name_that_is_revoked_at_two_scopes_hides_nothing_else() {
         let set = LiveSet::new(10);
-        let name = RevocationId::new(None, Scope::Token, "x");
+        let name = RevocationId::new(None, RevocationScope::Token, "x");
         let at = |scope, seconds| Revocation::new(scope, name, NOW + std::time::Duration::from_secs(seconds));
-        set.merge(&at(Scope::Token, 10)).unwrap();
-        set.merge(&at(Scope::Session, 20)).unwrap();
-        assert_eq!(set.refused(&ids("x")), Some(Scope::Token));
+        set.merge(&at(RevocationScope::Token, 10)).unwrap();
+        set.merge(&at(RevocationScope::Session, 20)).unwrap();
+        assert_eq!(set.refused(&ids("x")), Some(RevocationScope::Token));
         sweep(&set, NOW + std::time::Duration::from_secs(30));
-        set.merge(&revocation(Scope::Session, "session", 100)).unwrap();
-        assert_eq!((set.refused(&ids("x")), set.len()), (Some(Scope::Session), 1));
+        set.merge(&revocation(RevocationScope::Session, "session", 100)).unwrap();
+        assert_eq!((set.refused(&ids("x")), set.len()), (Some(RevocationScope::Session), 1));
     }
 
     #[test]
     fn r69_at_the_bound_nothing_is_dropped_and_what_is_there_can_still_be_raised() {
         let set = LiveSet::new(2);
-        set.merge(&revocation(Scope::Token, "a", 10)).unwrap();
-        set.merge(&revocation(Scope::Subject, "ann", 10).issued_up_to(NOW)).unwrap();
-        for scope in [Scope::Token, Scope::Session, Scope::Subject, Scope::Issuer] {
+        set.merge(&revocation(RevocationScope::Token, "a", 10)).unwrap();
+        set.merge(&revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW)).unwrap();
+        for scope in
+            [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer]
+        {
             assert_eq!(set.merge(&revocation(scope, "other", 10)), Err(Full));
         }
-        set.merge(&revocation(Scope::Token, "a", 20)).unwrap();
-        set.merge(&revocation(Scope::Subject, "ann", 20)).unwrap();
+        set.merge(&revocation(RevocationScope::Token, "a", 20)).unwrap();
+        set.merge(&revocation(RevocationScope::Subject, "ann", 20)).unwrap();
         sweep(&set, NOW + std::time::Duration::from_secs(15));
-        assert_eq!((set.len(), set.refused(&ids("a"))), (2, Some(Scope::Subject)));
+        assert_eq!((set.len(), set.refused(&ids("a"))), (2, Some(RevocationScope::Subject)));
         assert!(!set.has_room());
         sweep(&set, NOW + std::time::Duration::from_secs(25));
         assert_eq!(set.len(), 0);
-        set.merge(&revocation(Scope::Token, "other", 10)).unwrap();
+        set.merge(&revocation(RevocationScope::Token, "other", 10)).unwrap();
     }
 
     #[test]
@@ -315,11 +321,11 @@ mod tests {
         let set = LiveSet::new(2 * WRITERS * EACH);
         let (running, turn) = (AtomicUsize::new(WRITERS), AtomicUsize::new(0));
         let name = |writer: usize, number: usize| format!("{writer}-{number}");
-        let is_refused = |writer, number| set.refused(&ids(&name(writer, number))) == Some(Scope::Token);
+        let is_refused = |writer, number| set.refused(&ids(&name(writer, number))) == Some(RevocationScope::Token);
         let write = |writer| {
             for number in 0..EACH {
-                set.merge(&revocation(Scope::Token, &format!("over-{}", name(writer, number)), 10)).unwrap();
-                set.merge(&revocation(Scope::Token, &name(writer, number), 100)).unwrap();
+                set.merge(&revocation(RevocationScope::Token, &format!("over-{}", name(writer, number)), 10)).unwrap();
+                set.merge(&revocation(RevocationScope::Token, &name(writer, number), 100)).unwrap();
                 assert!(is_refused(writer, number), "just added: {number}");
                 assert!(is_refused(writer, number / 2), "added before: {}", number / 2);
             }
@@ -352,12 +358,12 @@ mod tests {
     fn pages_hold_everything_once() {
         let set = LiveSet::new(10_000);
         for number in 0..3000 {
-            set.merge(&revocation(Scope::Session, &number.to_string(), 10)).unwrap();
-            set.merge(&revocation(Scope::Token, "again", number)).unwrap();
+            set.merge(&revocation(RevocationScope::Session, &number.to_string(), 10)).unwrap();
+            set.merge(&revocation(RevocationScope::Token, "again", number)).unwrap();
         }
         // More of them than a page has.
         for number in 0..600 {
-            set.merge(&revocation(Scope::Subject, &number.to_string(), 10).issued_up_to(NOW)).unwrap();
+            set.merge(&revocation(RevocationScope::Subject, &number.to_string(), 10).issued_up_to(NOW)).unwrap();
         }
         let (mut page, mut all) = (Some(0), Vec::new());
         while let Some(next) = page {
