@@ -4,6 +4,7 @@
 pub mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod rotation;
 pub mod wait;
 
 use std::{
