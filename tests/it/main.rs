@@ -1,4 +1,5 @@
 //! The tests that need no server: verification, the layer, token sources, attacks, the cache, the issuer, the memory list.
+//! Three tests in `layer` (`leaks`, `metrics`, `outage`) put the same layer in front of a Redis and start one.
 //!
 //! None of them needs a process of its own. Signature checks and allocations are counted per thread. Metrics and logs are
 //! recorded per thread too; `support::log` installs one global subscriber, which keeps nothing. No test sets an environment

@@ -2,23 +2,19 @@
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 use std::{
-    convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, clock, good_token, header, payload, settings};
+use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, clock, good_token, header, http::inner, payload, settings};
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
-use http_body_util::Full;
+use http::{HeaderValue, Request, StatusCode, header::AUTHORIZATION};
+use http_body_util::Empty;
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 use testkit::tokens::{compact, sign_hs256, sign_raw};
 use tokio::runtime::Runtime;
-use tower::{ServiceExt, service_fn};
+use tower::ServiceExt;
 use tower_jwt_blocklist::{
     Authenticated, Guard, JwtBlocklistLayer, MemoryBlocklist, OptionalClaim, Rejection, TokenKind, VerifierBuilder,
 };
@@ -315,21 +311,16 @@ fn r7_no_single_character_of_a_good_token_can_be_changed() {
 
 /// Sends these `Authorization` lines through the layer: the status, and how often the inner service was called.
 fn send(lines: &[Vec<u8>]) -> Option<(StatusCode, usize)> {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counter = calls.clone();
-    let inner = service_fn(move |_: Request<()>| {
-        counter.fetch_add(1, Ordering::Relaxed);
-        std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
-    });
+    let inner = inner();
     let verifier = Arc::new(settings().clock(clock().as_fn()).build().unwrap());
-    let service = tower::Layer::layer(&JwtBlocklistLayer::access(verifier, MemoryBlocklist::new()), inner);
-    let mut request = Request::new(());
+    let service = tower::Layer::layer(&JwtBlocklistLayer::access(verifier, MemoryBlocklist::new()), inner.clone());
+    let mut request = Request::new(Empty::<Bytes>::new());
     for line in lines {
         request.headers_mut().append(AUTHORIZATION, HeaderValue::from_bytes(line).ok()?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let response = runtime.block_on(service.oneshot(request)).unwrap();
-    Some((response.status(), calls.load(Ordering::Relaxed)))
+    Some((response.status(), inner.calls()))
 }
 
 /// A good token's line with something done to it, and lines that are nothing of the kind.

@@ -9,18 +9,12 @@ mod lookup;
 mod nested;
 mod wycheproof;
 
-use std::{
-    cell::Cell,
-    convert::Infallible,
-    future::Future,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task,
-};
+use std::{cell::Cell, convert::Infallible, future::Future, pin::pin, sync::Arc, task};
 
+use crate::support::{
+    http::{Inner, inner},
+    stub::StubBlocklist,
+};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Empty};
@@ -33,15 +27,13 @@ use jsonwebtoken::{
     crypto::{CryptoProvider, JwtVerifier, KeyUtils},
     errors::Error,
 };
-use tower::{Layer, Service, service_fn, util::BoxCloneService};
+use tower::{Layer, Service, util::BoxCloneService};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, JwtBlocklistLayer, Lookup, Rejection, RenderRejection, Rfc6750, Status, TokenCache,
-    TokenIds, VerifierBuilder,
+    Authenticated, JwtBlocklistLayer, Rejection, RenderRejection, Rfc6750, TokenCache, VerifierBuilder,
 };
 
 thread_local! {
     static SIGNATURE_CHECKS: Cell<usize> = const { Cell::new(0) };
-    static CALLS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// The usual cryptography, with a count of the signatures that are checked.
@@ -54,17 +46,6 @@ static COUNTING: CryptoProvider = CryptoProvider {
 fn counted(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
     SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1);
     (compiled_in::DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
-}
-
-/// A store that has revoked nothing, and counts how often it is asked.
-#[derive(Clone, Default)]
-struct Store(Arc<AtomicUsize>);
-
-impl Blocklist for Store {
-    fn check(&self, _: &TokenIds) -> Lookup {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Lookup::known(Ok(Status::NotRevoked))
-    }
 }
 
 #[derive(Clone)]
@@ -83,7 +64,8 @@ struct Outcome {
 /// A layer in front of a service, and a token that it must let through at any time.
 struct Door {
     service: BoxCloneService<Request<Empty<Bytes>>, Response<()>, Infallible>,
-    store: Store,
+    store: StubBlocklist,
+    inner: Inner,
     good: String,
 }
 
@@ -99,33 +81,36 @@ impl Door {
 
     fn with_cache(settings: VerifierBuilder, good: String, token_cache: TokenCache) -> Self {
         crate::support::log::listen();
-        let store = Store::default();
+        let store = StubBlocklist::clear();
         let verifier = Arc::new(settings.crypto_provider(&COUNTING).build().unwrap());
         let told = |rejection: &Rejection| {
             let mut response = Rfc6750::new().render(rejection);
             response.extensions_mut().insert(Reason(rejection.reason()));
             response
         };
-        let inner = service_fn(async |request: Request<Empty<Bytes>>| {
-            assert!(request.extensions().get::<Authenticated>().is_some(), "called without proof");
-            CALLS.set(CALLS.get() + 1);
-            Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new()))
-        });
+        let inner = inner();
+        let behind = inner.clone();
         let layer = JwtBlocklistLayer::access(verifier, store.clone()).token_cache(token_cache).render_with(told);
-        let service = layer.layer(inner);
+        let service = layer.layer(behind);
         let service = tower::ServiceExt::map_response(service, |response| {
             let (parts, body) = response.into_parts();
             drop(BodyExt::boxed(body));
             Response::from_parts(parts, ())
         });
-        Self { service: BoxCloneService::new(service), store, good }
+        Self { service: BoxCloneService::new(service), store, inner, good }
+    }
+
+    fn counts(&self) -> [usize; 3] {
+        [SIGNATURE_CHECKS.get(), self.store.asked(), self.inner.calls()]
     }
 
     fn ask(&mut self, request: Request<Empty<Bytes>>) -> Outcome {
-        let counts = |store: &Store| [SIGNATURE_CHECKS.get(), store.0.load(Ordering::Relaxed), CALLS.get()];
-        let before = counts(&self.store);
+        let before = self.counts();
         let response = now(self.service.call(request)).unwrap();
-        let after = counts(&self.store);
+        if let Some(called) = self.inner.take() {
+            assert!(called.extensions.get::<Authenticated>().is_some(), "called without proof");
+        }
+        let after = self.counts();
         let [signature_checks, store_calls, inner_calls] = [0, 1, 2].map(|index| after[index] - before[index]);
         let reason = response.extensions().get::<Reason>().map(|reason| reason.0);
         Outcome { status: response.status().as_u16(), reason, signature_checks, store_calls, inner_calls }

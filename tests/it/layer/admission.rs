@@ -1,68 +1,24 @@
 //! What is answered to what: header x token x answer of the blocklist. The table in the README is this test's.
 
-use std::{
-    future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    task::Poll,
-    time::Duration,
-};
+use std::time::Duration;
 
-use crate::support::{AUDIENCE, NOW, SECRET, clock, good_token, header as token_header, payload, token, verifier};
+use crate::support::{
+    AUDIENCE, NOW, SECRET, clock, good_token, header as token_header,
+    http::inner,
+    payload,
+    stub::{Answer, CLEAR, Pace, REVOKED, StubBlocklist, TIMED_OUT},
+    token, verifier,
+};
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Empty, Full};
+use http_body_util::{BodyExt, Empty};
 use serde_json::{Value, json};
 use testkit::tokens;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Carriers, GrpcStatus, JwtBlocklistLayer, Lookup, NoClaims, Outage, RejectionKind,
-    Require, Rfc6750, Scope, Status, TokenCookie, TokenIds,
+    Authenticated, Carriers, GrpcStatus, JwtBlocklistLayer, NoClaims, Outage, RejectionKind, Require, Rfc6750, Scope,
+    Status, TokenCookie,
 };
-
-type Answer = Result<Status, Outage>;
-
-/// A blocklist with one answer, given at once or on the second look.
-#[derive(Clone)]
-struct Fixed {
-    answer: Answer,
-    pace: Pace,
-    asked: Arc<AtomicUsize>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    AtOnce,
-    Later,
-}
-
-impl Fixed {
-    fn new(answer: Answer, pace: Pace) -> Self {
-        Self { answer, pace, asked: Arc::default() }
-    }
-}
-
-impl Blocklist for Fixed {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let answer = self.answer;
-        match self.pace {
-            Pace::AtOnce => Lookup::known(answer),
-            Pace::Later => {
-                let mut looked = false;
-                Lookup::waiting(future::poll_fn(move |context| {
-                    if std::mem::replace(&mut looked, true) {
-                        return Poll::Ready(answer);
-                    }
-                    context.waker().wake_by_ref();
-                    Poll::Pending
-                }))
-            }
-        }
-    }
-}
 
 /// What came back, and whether the inner service was called.
 struct Outcome {
@@ -84,13 +40,7 @@ impl Outcome {
 }
 
 async fn ask(layer: JwtBlocklistLayer, method: Method, lines: &[String]) -> Outcome {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = calls.clone();
-    let inner = service_fn(move |request: Request<Empty<Bytes>>| {
-        counted.fetch_add(1, Ordering::Relaxed);
-        assert!(request.extensions().get::<Authenticated<NoClaims>>().is_some(), "called without proof");
-        async { Ok::<_, std::convert::Infallible>(Response::new(Full::new(Bytes::from("inner")))) }
-    });
+    let inner = inner();
     let mut request = Request::builder().method(method).uri("/");
     for line in lines {
         // A line of another header is written with its name.
@@ -98,32 +48,31 @@ async fn ask(layer: JwtBlocklistLayer, method: Method, lines: &[String]) -> Outc
             line.strip_prefix("Cookie: ").map_or((header::AUTHORIZATION, &**line), |cookie| (header::COOKIE, cookie));
         request = request.header(name, value);
     }
-    let response = layer.layer(inner).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
+    let response = layer.layer(inner.clone()).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
+    if let Some(called) = inner.take() {
+        assert!(called.extensions.get::<Authenticated<NoClaims>>().is_some(), "called without proof");
+    }
     let (parts, body) = response.into_parts();
     Outcome {
         status: parts.status,
         kind: parts.extensions.get().copied(),
         headers: parts.headers,
         body: body.collect().await.unwrap().to_bytes(),
-        inner_calls: calls.load(Ordering::Relaxed),
+        inner_calls: inner.calls(),
     }
 }
 
 fn access(answer: Answer) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::access(verifier(&clock()), Fixed::new(answer, Pace::AtOnce))
+    JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer))
 }
 
 fn refresh(answer: Answer) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::refresh(verifier(&clock()), Fixed::new(answer, Pace::AtOnce))
+    JwtBlocklistLayer::refresh(verifier(&clock()), StubBlocklist::new(answer))
 }
 
 fn bearer(token: &str) -> Vec<String> {
     vec![format!("Bearer {token}")]
 }
-
-const CLEAR: Answer = Ok(Status::NotRevoked);
-const REVOKED: Answer = Ok(Status::Revoked(Scope::Session));
-const DOWN: Answer = Err(Outage::TimedOut);
 
 fn forged() -> String {
     tokens::sign_hs256(b"another secret of the right length, 32 B", &token_header(json!({})), &payload(json!({})))
@@ -153,7 +102,7 @@ async fn the_table_in_the_readme_is_what_is_answered() {
         ("a refresh token where access is asked for", access(CLEAR), bearer(&refresh_token())),
         ("an access token where refresh is asked for", refresh(CLEAR), bearer(&good)),
         ("a token that was logged out", access(REVOKED), bearer(&good)),
-        ("a good token, and Redis cannot be asked", access(DOWN), bearer(&good)),
+        ("a good token, and Redis cannot be asked", access(TIMED_OUT), bearer(&good)),
         ("a good token without the scope that the route requires", access(CLEAR).require(scope), bearer(&good)),
         ("a good token of a login longer ago than the route requires", access(CLEAR).require(login), bearer(&good)),
         ("a good token for which a condition of yours does not hold", access(CLEAR).allow_if(|_| false), bearer(&good)),
@@ -203,7 +152,7 @@ async fn r35_to_r43_every_combination_is_answered_as_it_should_be() {
         (CLEAR, None),
         (REVOKED, Some(RejectionKind::Revoked)),
         (Ok(Status::Revoked(Scope::Token)), Some(RejectionKind::Revoked)),
-        (DOWN, Some(RejectionKind::Unavailable)),
+        (TIMED_OUT, Some(RejectionKind::Unavailable)),
         (Err(Outage::NotConnected), Some(RejectionKind::Unavailable)),
         (Err(Outage::Failed), Some(RejectionKind::Unavailable)),
         (Err(Outage::UnexpectedReply), Some(RejectionKind::Unavailable)),
@@ -211,14 +160,14 @@ async fn r35_to_r43_every_combination_is_answered_as_it_should_be() {
     for (case, lines, alone) in &requests {
         for (answer, by_store) in answers {
             for pace in [Pace::AtOnce, Pace::Later] {
-                let blocklist = Fixed::new(answer, pace);
+                let blocklist = StubBlocklist::new(answer).at_pace(pace);
                 let layer = JwtBlocklistLayer::access(verifier(&clock()), blocklist.clone());
                 let outcome = ask(layer, Method::GET, lines).await;
                 let expected = alone.or(by_store);
                 let case = format!("{case}, {answer:?} {pace:?}");
                 assert_eq!(outcome.kind, expected, "{case}");
                 assert_eq!(outcome.inner_calls, usize::from(expected.is_none()), "{case}");
-                assert_eq!(blocklist.asked.load(Ordering::Relaxed), usize::from(alone.is_none()), "r23, {case}");
+                assert_eq!(blocklist.asked(), usize::from(alone.is_none()), "r23, {case}");
                 check_form(&outcome, expected, &case);
             }
         }
@@ -307,7 +256,7 @@ async fn the_refresh_layer_says_the_same_of_refresh_tokens() {
         (bearer(&dead), CLEAR, Some(RejectionKind::Expired)),
         (bearer(&good_token()), CLEAR, Some(RejectionKind::WrongKind)),
         (bearer(&refresh_token()), REVOKED, Some(RejectionKind::Revoked)),
-        (bearer(&refresh_token()), DOWN, Some(RejectionKind::Unavailable)),
+        (bearer(&refresh_token()), TIMED_OUT, Some(RejectionKind::Unavailable)),
         (bearer(&refresh_token()), CLEAR, None),
     ];
     for (lines, answer, expected) in rows {
@@ -360,7 +309,7 @@ async fn the_realm_is_the_one_that_was_set() {
 #[tokio::test]
 async fn grpc_refusals_are_trailers_only_responses() {
     let layer = |answer| access(answer).render_with(GrpcStatus);
-    let rows = [(CLEAR, "bad".to_owned(), "16"), (REVOKED, good_token(), "16"), (DOWN, good_token(), "14")];
+    let rows = [(CLEAR, "bad".to_owned(), "16"), (REVOKED, good_token(), "16"), (TIMED_OUT, good_token(), "14")];
     for (answer, token, code) in rows {
         let outcome = ask(layer(answer), Method::POST, &bearer(&token)).await;
         assert_eq!((outcome.status, outcome.inner_calls, outcome.body.len()), (StatusCode::OK, 0, 0));

@@ -1,25 +1,22 @@
 //! Nothing secret reaches a log, at whatever level: one canary of each kind, and everything that is logged searched for it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use crate::support::{
     AUDIENCE, ISSUER, NOW, SECRET, clock,
+    http::{bearer, inner},
     log::{Log, record},
     settings, signing_key, token,
     wait::soon,
 };
 use bytes::Bytes;
-use http::{Request, Response, header};
-use http_body_util::{Empty, Full};
+use http::Request;
+use http_body_util::Empty;
 use serde_json::{Value, json};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
     Authenticated, Blocklist, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Rotate, TokenKind, Verifier,
 };
-
-fn request(token: &str) -> Request<Empty<Bytes>> {
-    Request::builder().header(header::AUTHORIZATION, format!("Bearer {token}")).body(Empty::new()).unwrap()
-}
 
 /// One request of every outcome, a login, a refresh and a logout, and what is logged meanwhile.
 async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> String {
@@ -49,21 +46,22 @@ async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> Strin
         "c4n4ry.c4n4ry.c4n4ry".into(),
         "c4n4ry, c4n4ry".into(),
     ];
-    let found = Arc::new(Mutex::new(None));
-    let keep = found.clone();
-    let inner = service_fn(move |request: Request<Empty<Bytes>>| {
-        // What a handler may well do.
-        tracing::trace!(?request, "handling");
-        *keep.lock().unwrap() = request.extensions().get::<Authenticated>().cloned();
-        async { Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default())) }
-    });
-    let service = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).layer(inner);
+    let inner = inner();
+    // What a handler may well do.
+    let handling = tower::ServiceBuilder::new()
+        .map_request(|request: Request<Empty<Bytes>>| {
+            tracing::trace!(?request, "handling");
+            request
+        })
+        .service(inner.clone());
+    let service = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).layer(handling);
     for token in &tokens {
-        soon(service.clone().oneshot(request(token))).await.unwrap();
+        soon(service.clone().oneshot(bearer(token))).await.unwrap();
     }
-    let user: Authenticated<NoClaims> = found.lock().unwrap().take().expect("one of them is let through");
+    let called = inner.take().expect("one of them is let through");
+    let user: Authenticated<NoClaims> = called.extensions.get().cloned().unwrap();
     let _ = soon(issuer.logout(&user)).await;
-    soon(service.oneshot(request(&tokens[1]))).await.unwrap();
+    soon(service.oneshot(bearer(&tokens[1]))).await.unwrap();
     tracing::trace!(?user, ?issuer, ?verifier, ?pair, "shown");
     for token in &tokens {
         // Neither a token nor one of its parts.
@@ -129,14 +127,11 @@ async fn r67_r75_no_token_id_or_secret_is_logged_with_redis_up_and_down() {
 async fn r77_a_refusal_is_one_event_and_an_admission_none() {
     let (log, _guard) = record();
     let verifier = Arc::new(settings().clock(clock().as_fn()).build().unwrap());
-    let inner = service_fn(|_: Request<Empty<Bytes>>| async {
-        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
-    });
-    let service = JwtBlocklistLayer::access(verifier, MemoryBlocklist::new()).layer(inner);
+    let service = JwtBlocklistLayer::access(verifier, MemoryBlocklist::new()).layer(inner());
     log.clear();
-    service.clone().oneshot(request(&crate::support::good_token())).await.unwrap();
+    service.clone().oneshot(bearer(&crate::support::good_token())).await.unwrap();
     assert_eq!(log.text(), "");
-    service.oneshot(request("bad")).await.unwrap();
+    service.oneshot(bearer("bad")).await.unwrap();
     assert_eq!(log.text().lines().count(), 1, "{}", log.text());
     assert!(log.text().contains("expected=\"access\" reason=\"shape\""), "{}", log.text());
 }

@@ -1,60 +1,25 @@
 //! r61, r77: what is counted: each request once, each outage, each revocation; and the names of the documentation.
 #![cfg(feature = "metrics")]
 
-use std::{collections::BTreeMap, future, task::Poll, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::support::{NOW, clock, good_token, metrics::count, token, verifier};
-use bytes::Bytes;
-use http::{Request, Response, header};
-use http_body_util::{Empty, Full};
+use crate::support::{
+    NOW, clock, good_token,
+    http::{inner, request},
+    metrics::count,
+    stub::{CLEAR, Pace, StubBlocklist, TIMED_OUT},
+    token, verifier,
+};
 use serde_json::json;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Blocklist, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
+    Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
     RevocationId, Revoke, Scope, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
 };
 
-type Answer = Result<Status, Outage>;
-
-const CLEAR: Answer = Ok(Status::NotRevoked);
-const OUT: Answer = Err(Outage::TimedOut);
-
-/// A blocklist with one answer.
-#[derive(Clone, Copy)]
-struct Fixed(Answer, Pace);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Pace {
-    AtOnce,
-    Later,
-}
-
-impl Blocklist for Fixed {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
-        let answer = self.0;
-        if self.1 == Pace::AtOnce {
-            return Lookup::known(answer);
-        }
-        let mut looked = false;
-        Lookup::waiting(future::poll_fn(move |context| {
-            if std::mem::replace(&mut looked, true) {
-                return Poll::Ready(answer);
-            }
-            context.waker().wake_by_ref();
-            Poll::Pending
-        }))
-    }
-}
-
 async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
-    let inner = service_fn(|_: Request<Empty<Bytes>>| async {
-        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
-    });
-    let mut request = Request::get("/");
-    for line in lines {
-        request = request.header(header::AUTHORIZATION, line);
-    }
-    layer.layer(inner).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
+    let lines = lines.iter().map(String::as_str);
+    layer.layer(inner()).oneshot(request(lines)).await.unwrap();
 }
 
 /// One of the counter with these labels, and nothing else.
@@ -88,17 +53,17 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
         (bearer(&good), deny, Some(by_store(Scope::Issuer)), "issuer_revoked"),
         (bearer(&good), deny, Some(CLEAR), "admitted"),
         (bearer(&good), allow, Some(CLEAR), "admitted"),
-        (bearer(&good), deny, Some(OUT), "timed_out"),
+        (bearer(&good), deny, Some(TIMED_OUT), "timed_out"),
         (bearer(&good), deny, Some(Err(Outage::NotConnected)), "not_connected"),
         (bearer(&good), deny, Some(Err(Outage::Failed)), "failed"),
         (bearer(&good), deny, Some(Err(Outage::UnexpectedReply)), "unexpected_reply"),
-        (bearer(&good), allow, Some(OUT), "admitted_unchecked"),
+        (bearer(&good), allow, Some(TIMED_OUT), "admitted_unchecked"),
         (bearer(&refresh), allow, None, "wrong_kind"),
     ];
     let (counted, _recording) = count();
     for (lines, policy, answer, outcome) in rows {
         for pace in [Pace::AtOnce, Pace::Later] {
-            let blocklist = Fixed(answer.unwrap_or(CLEAR), pace);
+            let blocklist = StubBlocklist::new(answer.unwrap_or(CLEAR)).at_pace(pace);
             let guard = Guard::new(TokenKind::Access, verifier(&clock()), blocklist).outage_policy(policy);
             let mut expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
             if let Some(Err(outage)) = answer {
@@ -126,7 +91,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
         }
     }
     ask(
-        JwtBlocklistLayer::refresh(verifier(&clock()), Fixed(OUT, Pace::AtOnce)).outage_policy(allow),
+        JwtBlocklistLayer::refresh(verifier(&clock()), StubBlocklist::new(TIMED_OUT)).outage_policy(allow),
         &bearer(&refresh),
     )
     .await;
@@ -140,7 +105,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
 #[tokio::test]
 async fn r77_what_a_route_asks_for_is_counted_once_too() {
     let layer = || {
-        let layer = JwtBlocklistLayer::access(verifier(&clock()), Fixed(CLEAR, Pace::AtOnce));
+        let layer = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::clear());
         layer.token_cache(TokenCache::Off)
     };
     let good = [format!("Bearer {}", good_token())];

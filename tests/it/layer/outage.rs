@@ -1,50 +1,28 @@
 //! r60, r61: what a check without an answer means, through the whole layer: policy x kind x age of the outage.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
-use crate::support::{NOW, at, clock, good_token, log::record, token, verifier};
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::{Empty, Full};
+use crate::support::{
+    NOW, at, clock, good_token,
+    http::{bearer, inner},
+    log::record,
+    stub::{Answer, CLEAR, Pace, REVOKED, StubBlocklist, TIMED_OUT},
+    token, verifier,
+};
+use http::{StatusCode, header};
 use serde_json::json;
 use testkit::ManualClock;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, ConfigErrorKind, Guard, JwtBlocklistLayer, Lookup, NoClaims, Outage, OutagePolicy,
-    RejectionKind, RevocationCheck, Scope, Status, TokenIds, TokenKind, danger,
+    Authenticated, ConfigErrorKind, Guard, JwtBlocklistLayer, NoClaims, Outage, OutagePolicy, RejectionKind,
+    RevocationCheck, TokenKind, danger,
 };
 
-type Answer = Result<Status, Outage>;
-
-const CLEAR: Answer = Ok(Status::NotRevoked);
-const REVOKED: Answer = Ok(Status::Revoked(Scope::Session));
-const OUT: Answer = Err(Outage::TimedOut);
 const OUTAGES: [Outage; 4] = [Outage::NotConnected, Outage::TimedOut, Outage::Failed, Outage::UnexpectedReply];
 
-/// A blocklist that answers what it was told to; every other answer has to be waited for.
-#[derive(Clone)]
-struct Told(Arc<Mutex<(Answer, u32)>>);
-
-impl Told {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new((CLEAR, 0))))
-    }
-
-    fn tell(&self, answer: Answer) {
-        self.0.lock().unwrap().0 = answer;
-    }
-}
-
-impl Blocklist for Told {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
-        let mut told = self.0.lock().unwrap();
-        told.1 += 1;
-        let answer = told.0;
-        if told.1.is_multiple_of(2) { Lookup::known(answer) } else { Lookup::waiting(std::future::ready(answer)) }
-    }
+/// Of each two answers, the first has to be waited for.
+fn stub() -> StubBlocklist {
+    StubBlocklist::clear().at_pace(Pace::InTurn)
 }
 
 fn allowed(seconds: u64) -> OutagePolicy {
@@ -57,15 +35,13 @@ fn refresh_token() -> String {
 
 /// What the layer made of a request: what the inner service found, or the refusal.
 async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, RejectionKind> {
-    let inner = service_fn(|request: Request<Empty<Bytes>>| async move {
-        let mut response = Response::new(Full::<Bytes>::default());
-        response.extensions_mut().insert(request.extensions().get::<Authenticated>().unwrap().revocation_check());
-        Ok::<_, std::convert::Infallible>(response)
-    });
-    let request = Request::get("/").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Empty::new());
-    let response = layer.layer(inner).oneshot(request.unwrap()).await.unwrap();
+    let inner = inner();
+    let response = layer.layer(inner.clone()).oneshot(bearer(token)).await.unwrap();
     match response.extensions().get::<RejectionKind>() {
-        None => Ok(*response.extensions().get().expect("the inner service was called")),
+        None => {
+            let called = inner.take().expect("the inner service was called");
+            Ok(called.extensions.get::<Authenticated>().unwrap().revocation_check())
+        }
         Some(kind) => {
             let unavailable = *kind == RejectionKind::Unavailable;
             assert_eq!(response.status() == StatusCode::SERVICE_UNAVAILABLE, unavailable);
@@ -76,7 +52,7 @@ async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, 
     }
 }
 
-fn layer(kind: TokenKind, policy: OutagePolicy, clock: &ManualClock, blocklist: &Told) -> JwtBlocklistLayer {
+fn layer(kind: TokenKind, policy: OutagePolicy, clock: &ManualClock, blocklist: &StubBlocklist) -> JwtBlocklistLayer {
     JwtBlocklistLayer::new(Guard::new(kind, verifier(clock), blocklist.clone())).outage_policy(policy)
 }
 
@@ -103,7 +79,7 @@ async fn r61_only_access_tokens_only_when_asked_for_and_only_for_the_first_part_
     ];
     for (name, kind, policy, age, expected) in rows {
         for outage in OUTAGES {
-            let (clock, blocklist) = (clock(), Told::new());
+            let (clock, blocklist) = (clock(), stub());
             let layer = layer(kind, policy, &clock, &blocklist);
             let good = token(
                 json!({ "typ": if kind == Access { "at+jwt" } else { "rt+jwt" } }),
@@ -123,9 +99,9 @@ async fn r61_only_access_tokens_only_when_asked_for_and_only_for_the_first_part_
 
 #[tokio::test]
 async fn r61_whatever_else_is_wrong_is_refused_as_ever() {
-    let (clock, blocklist) = (clock(), Told::new());
+    let (clock, blocklist) = (clock(), stub());
     let layer = layer(TokenKind::Access, allowed(30), &clock, &blocklist);
-    blocklist.tell(OUT);
+    blocklist.tell(TIMED_OUT);
     let expired = token(json!({}), json!({ "iat": NOW - 7200, "exp": NOW - 3600 }));
     let rows = [
         ("a forgery", format!("{}x", good_token()), RejectionKind::Invalid),
@@ -152,19 +128,48 @@ async fn r61_an_outage_begins_after_an_answer_and_no_step_of_the_clock_prolongs_
     let rows: [(&str, &[Step]); 6] = [
         (
             "an answer ends it",
-            &[(OUT, 1000, ADMITTED), (CLEAR, 1010, PASSED), (OUT, 1035, ADMITTED), (OUT, 1064, ADMITTED)],
+            &[
+                (TIMED_OUT, 1000, ADMITTED),
+                (CLEAR, 1010, PASSED),
+                (TIMED_OUT, 1035, ADMITTED),
+                (TIMED_OUT, 1064, ADMITTED),
+            ],
         ),
-        ("so does one that refuses", &[(OUT, 1000, ADMITTED), (REVOKED, 1020, GONE), (OUT, 1040, ADMITTED)]),
+        (
+            "so does one that refuses",
+            &[(TIMED_OUT, 1000, ADMITTED), (REVOKED, 1020, GONE), (TIMED_OUT, 1040, ADMITTED)],
+        ),
         (
             "and after the end of the limit",
-            &[(OUT, 1000, ADMITTED), (OUT, 1030, DENIED), (CLEAR, 1031, PASSED), (OUT, 1032, ADMITTED)],
+            &[
+                (TIMED_OUT, 1000, ADMITTED),
+                (TIMED_OUT, 1030, DENIED),
+                (CLEAR, 1031, PASSED),
+                (TIMED_OUT, 1032, ADMITTED),
+            ],
         ),
-        ("back a little", &[(OUT, 1000, ADMITTED), (OUT, 995, ADMITTED), (OUT, 1029, ADMITTED), (OUT, 1030, DENIED)]),
-        ("back a lot", &[(OUT, 1000, ADMITTED), (OUT, 970, DENIED), (OUT, 1001, DENIED)]),
-        ("back after the end", &[(OUT, 1000, ADMITTED), (OUT, 1030, DENIED), (OUT, 1001, DENIED), (OUT, 1000, DENIED)]),
+        (
+            "back a little",
+            &[
+                (TIMED_OUT, 1000, ADMITTED),
+                (TIMED_OUT, 995, ADMITTED),
+                (TIMED_OUT, 1029, ADMITTED),
+                (TIMED_OUT, 1030, DENIED),
+            ],
+        ),
+        ("back a lot", &[(TIMED_OUT, 1000, ADMITTED), (TIMED_OUT, 970, DENIED), (TIMED_OUT, 1001, DENIED)]),
+        (
+            "back after the end",
+            &[
+                (TIMED_OUT, 1000, ADMITTED),
+                (TIMED_OUT, 1030, DENIED),
+                (TIMED_OUT, 1001, DENIED),
+                (TIMED_OUT, 1000, DENIED),
+            ],
+        ),
     ];
     for (name, steps) in rows {
-        let (clock, blocklist) = (clock(), Told::new());
+        let (clock, blocklist) = (clock(), stub());
         let layer = layer(TokenKind::Access, allowed(30), &clock, &blocklist);
         for (index, (answer, seconds, expected)) in steps.iter().enumerate() {
             blocklist.tell(*answer);
@@ -177,9 +182,9 @@ async fn r61_an_outage_begins_after_an_answer_and_no_step_of_the_clock_prolongs_
 
 #[tokio::test]
 async fn r61_a_guard_alone_keeps_to_the_policy_too() {
-    let (clock, blocklist) = (clock(), Told::new());
+    let (clock, blocklist) = (clock(), stub());
     let guard = Guard::new(TokenKind::Access, verifier(&clock), blocklist.clone()).outage_policy(allowed(30));
-    blocklist.tell(OUT);
+    blocklist.tell(TIMED_OUT);
     let user = guard.authenticate::<NoClaims>(&good_token()).await.unwrap();
     assert_eq!(user.revocation_check(), RevocationCheck::Unanswered);
     clock.advance(Duration::from_secs(30));
@@ -196,13 +201,13 @@ fn r61_more_than_an_hour_is_an_error() {
 #[tokio::test]
 async fn r61_the_beginning_is_one_warning_and_the_end_one_notice() {
     let (log, _recording) = record();
-    let (clock, blocklist) = (clock(), Told::new());
+    let (clock, blocklist) = (clock(), stub());
     let layer = layer(TokenKind::Access, allowed(30), &clock, &blocklist);
     let lines = || log.text().lines().map(str::to_owned).collect::<Vec<_>>();
 
     ask(&layer, &good_token()).await.unwrap();
     assert_eq!(lines(), Vec::<String>::new(), "nothing happens");
-    blocklist.tell(OUT);
+    blocklist.tell(TIMED_OUT);
     for _ in 0..3 {
         ask(&layer, &good_token()).await.unwrap();
     }

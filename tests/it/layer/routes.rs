@@ -1,57 +1,43 @@
 //! What a route can ask for beyond a good token, and which answer wins.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use crate::support::{NOW, clock, good_token, token, verifier};
+use crate::support::{
+    NOW, clock, good_token,
+    http::{bearer, inner, request},
+    stub::StubBlocklist,
+    token, verifier,
+};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Empty};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, ClaimList, GrpcStatus, Guard, JwtBlocklistLayer, Lookup, MemoryBlocklist, NoClaims,
-    Outage, RejectionKind, Require, Rfc6750, Scope, Status, TokenIds, TokenKind,
+    Authenticated, ClaimList, GrpcStatus, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, RejectionKind,
+    Require, Rfc6750, Scope, Status, TokenKind,
 };
-
-/// A blocklist with one answer.
-#[derive(Clone, Copy)]
-struct Fixed(Result<Status, Outage>);
-
-impl Blocklist for Fixed {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
-        Lookup::known(self.0)
-    }
-}
 
 fn layer() -> JwtBlocklistLayer {
     JwtBlocklistLayer::access(verifier(&clock()), MemoryBlocklist::new())
 }
-
-/// Who the inner service was called for, and what it saw.
-type Seen = Arc<std::sync::Mutex<Option<(Option<String>, HeaderMap)>>>;
 
 struct Answer {
     status: StatusCode,
     challenge: String,
     kind: Option<RejectionKind>,
     body: Value,
+    /// Who the inner service was called for, and what it saw.
     seen: Option<(Option<String>, HeaderMap)>,
 }
 
 async fn ask<X: serde::de::DeserializeOwned + Send + Sync + 'static>(
     layer: &JwtBlocklistLayer<X>,
-    request: Request<Full<Bytes>>,
+    request: Request<Empty<Bytes>>,
 ) -> Answer {
-    let seen = Seen::default();
-    let keep = seen.clone();
-    let inner = service_fn(move |request: Request<Full<Bytes>>| {
-        let user = request.extensions().get::<Authenticated<X>>();
-        let subject = user.map(|user| user.subject().unwrap().to_owned());
-        *keep.lock().unwrap() = Some((subject, request.headers().clone()));
-        async { Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("{}")))) }
-    });
-    let (parts, body) = layer.layer(inner).oneshot(request).await.unwrap().into_parts();
+    let inner = inner();
+    let (parts, body) = layer.layer(inner.clone()).oneshot(request).await.unwrap().into_parts();
     let body = body.collect().await.unwrap().to_bytes();
     let challenge = parts.headers.get(header::WWW_AUTHENTICATE);
     Answer {
@@ -59,16 +45,15 @@ async fn ask<X: serde::de::DeserializeOwned + Send + Sync + 'static>(
         challenge: challenge.map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default(),
         kind: parts.extensions.get().copied(),
         body: serde_json::from_slice(&body).unwrap_or_default(),
-        seen: seen.lock().unwrap().take(),
+        seen: inner.take().map(|called| {
+            let user = called.extensions.get::<Authenticated<X>>();
+            (user.map(|user| user.subject().unwrap().to_owned()), called.headers)
+        }),
     }
 }
 
-fn bearer(token: &str) -> Request<Full<Bytes>> {
-    Request::get("/").header(header::AUTHORIZATION, format!("Bearer {token}")).body(Full::default()).unwrap()
-}
-
-fn nothing() -> Request<Full<Bytes>> {
-    Request::get("/").body(Full::default()).unwrap()
+fn nothing() -> Request<Empty<Bytes>> {
+    request([])
 }
 
 /// The kind of refusal of a good token with these claims; `None` when it is let through.
@@ -260,8 +245,11 @@ async fn which_answer_wins_is_that_of_the_first_fault_in_order() {
         .unwrap()
         .max_login_age(Duration::from_secs(60))
         .max_token_age(Duration::from_secs(60));
-    let layer =
-        |answer| JwtBlocklistLayer::access(verifier(&clock()), Fixed(answer)).require(full.clone()).allow_if(|_| false);
+    let layer = |answer| {
+        JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer))
+            .require(full.clone())
+            .allow_if(|_| false)
+    };
     let (clear, revoked) = (Ok(Status::NotRevoked), Ok(Status::Revoked(Scope::Session)));
     // Every row mends the fault that the row before was refused for.
     let old = json!({ "iat": NOW - 100 });
@@ -296,9 +284,7 @@ async fn requirements_add_up_and_never_replace_one_another() {
 #[tokio::test]
 async fn grpc_and_terse_say_403_in_their_own_way() {
     let require = || layer().require(Require::new().scopes(["a"]).unwrap());
-    let inner =
-        service_fn(|_: Request<Full<Bytes>>| async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) });
-    let response = require().render_with(GrpcStatus).layer(inner).oneshot(bearer(&good_token())).await.unwrap();
+    let response = require().render_with(GrpcStatus).layer(inner()).oneshot(bearer(&good_token())).await.unwrap();
     assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"7".parse().unwrap()));
     let answer = ask(&require().render_with(Rfc6750::new().terse()), bearer(&good_token())).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
@@ -312,10 +298,8 @@ async fn grpc_and_terse_say_403_in_their_own_way() {
 async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
     let optional = layer().optional();
     let expired = token(json!({}), json!({ "iat": NOW - 7200, "exp": NOW - 3600 }));
-    let two = Request::get("/")
-        .header(header::AUTHORIZATION, format!("Bearer {}", good_token()))
-        .header(header::AUTHORIZATION, format!("Bearer {}", good_token()));
-    let basic = Request::get("/").header(header::AUTHORIZATION, "Basic eDp5").body(Full::default()).unwrap();
+    let good = format!("Bearer {}", good_token());
+    let (two, basic) = (request([&*good, &good]), request(["Basic eDp5"]));
     let rows = [
         ("nothing", nothing(), Ok(None)),
         ("another scheme", basic, Ok(None)),
@@ -323,7 +307,7 @@ async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
         ("forged", bearer(&format!("{}x", good_token())), Err(RejectionKind::Invalid)),
         ("expired", bearer(&expired), Err(RejectionKind::Expired)),
         ("no token", bearer(""), Err(RejectionKind::Malformed)),
-        ("two", two.body(Full::default()).unwrap(), Err(RejectionKind::Malformed)),
+        ("two", two, Err(RejectionKind::Malformed)),
         ("refresh", bearer(&token(json!({ "typ": "rt+jwt" }), json!({}))), Err(RejectionKind::WrongKind)),
     ];
     for (name, request, expected) in rows {
@@ -335,7 +319,7 @@ async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
         (Ok(Status::Revoked(Scope::Token)), RejectionKind::Revoked),
         (Err(Outage::NotConnected), RejectionKind::Unavailable),
     ] {
-        let optional = JwtBlocklistLayer::access(verifier(&clock()), Fixed(answer)).optional();
+        let optional = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer)).optional();
         assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "no guest instead");
         assert!(ask(&optional, nothing()).await.seen.is_some());
     }
@@ -354,7 +338,7 @@ fn preflight() -> http::request::Builder {
 
 #[tokio::test]
 async fn r46_only_true_preflights_are_exempt_and_only_when_asked_for() {
-    let preflight = || preflight().body(Full::default()).unwrap();
+    let preflight = || preflight().body(Empty::new()).unwrap();
     assert_eq!(ask(&layer(), preflight()).await.kind, Some(RejectionKind::Missing), "not by default");
     let exempt = layer().exempt_preflights();
     assert_eq!(ask(&exempt, preflight()).await.seen.map(|(user, _)| user), Some(None));
@@ -399,7 +383,7 @@ async fn r47_an_identity_of_before_is_gone_on_every_path() {
     let keeping = layer.clone().keep_identity_headers();
     let rows = [
         ("nobody", nothing(), None),
-        ("preflight", preflight().body(Full::default()).unwrap(), None),
+        ("preflight", preflight().body(Empty::new()).unwrap(), None),
         ("somebody", bearer(&good_token()), Some("user-1")),
     ];
     for (name, mut request, expected) in rows {

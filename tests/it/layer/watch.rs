@@ -8,11 +8,16 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{NOW, at, clock, good_token, verifier, wait::soon};
+use crate::support::{
+    NOW, at, clock, good_token,
+    stub::{StubBlocklist, TIMED_OUT},
+    verifier,
+    wait::soon,
+};
 use tokio::sync::Notify;
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Guard, Lookup, MemoryBlocklist, NoClaims, Outage, OutagePolicy, RejectionKind, Revoke,
-    Scope, Status, TokenIds, TokenKind, danger,
+    Authenticated, Guard, MemoryBlocklist, NoClaims, OutagePolicy, RejectionKind, Revoke, Scope, TokenIds, TokenKind,
+    danger,
 };
 
 async fn login(guard: &Guard) -> Authenticated<NoClaims> {
@@ -75,25 +80,14 @@ async fn r47_the_signal_fires_at_the_pause_after_the_logout_and_not_before() {
     assert_eq!(pauses.load(Ordering::Relaxed), 4);
 }
 
-/// Answers as long as the gate is open.
-#[derive(Clone, Default)]
-struct Gate(Arc<std::sync::atomic::AtomicBool>);
-
-impl Blocklist for Gate {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
-        let shut = self.0.load(Ordering::Relaxed);
-        Lookup::known(if shut { Err(Outage::TimedOut) } else { Ok(Status::NotRevoked) })
-    }
-}
-
 #[tokio::test]
 async fn r47_an_outage_ends_the_stream_unless_the_policy_covers_it() {
     let allowed = danger::allow_unchecked_for(Duration::from_secs(30)).unwrap();
     for (policy, expected) in [(OutagePolicy::deny(), Err(RejectionKind::Unavailable)), (allowed, Ok(()))] {
-        let gate = Gate::default();
-        let guard = Guard::new(TokenKind::Access, verifier(&clock()), gate.clone()).outage_policy(policy);
+        let stub = StubBlocklist::clear();
+        let guard = Guard::new(TokenKind::Access, verifier(&clock()), stub.clone()).outage_policy(policy);
         let user = login(&guard).await;
-        gate.0.store(true, Ordering::Relaxed);
+        stub.tell(TIMED_OUT);
         assert_eq!(guard.recheck(&user).await.map_err(|rejection| rejection.kind()), expected);
     }
 }

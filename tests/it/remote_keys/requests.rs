@@ -1,18 +1,18 @@
 //! r5, r30, r72: what requests meet while the keys are somebody else's.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
-use http_body_util::Empty;
+use http::StatusCode;
 use serde_json::json;
 use testkit::tokens::KeyPair;
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{Guard, JwtBlocklistLayer, KeySet, MemoryBlocklist, RsaMinimum, TokenKind, Verifier};
 
 use super::{Answer, KEYS, Server, document, guard, refused, token};
 use crate::support::{
-    AUDIENCE, clock, header, payload,
+    AUDIENCE, clock, header,
+    http::{bearer, inner},
+    payload,
     wait::{eventually, soon},
 };
 
@@ -63,12 +63,8 @@ async fn r72_a_key_that_is_published_no_more_ends_the_tokens_that_a_layer_has_se
     let keys = soon(server.keys_at(KEYS).load()).await.unwrap();
     let verifier = verifier(&server.origin, keys, RsaMinimum::default());
     let layer = JwtBlocklistLayer::access(verifier.clone(), MemoryBlocklist::new());
-    let inner = service_fn(async |_: Request<Empty<Bytes>>| Ok::<_, Infallible>(Response::new(Empty::<Bytes>::new())));
-    let service = layer.layer(inner);
-    let ask = async |token: &str| {
-        let request = Request::builder().header(header::AUTHORIZATION, format!("Bearer {token}"));
-        service.clone().oneshot(request.body(Empty::new()).unwrap()).await.unwrap().status()
-    };
+    let service = layer.layer(inner());
+    let ask = async |token: &str| service.clone().oneshot(bearer(token)).await.unwrap().status();
     let (old, new) = (token(KeyPair::es256(), "old", &server.origin), token(KeyPair::eddsa(), "new", &server.origin));
     for _ in 0..2 {
         assert_eq!((ask(&old).await, ask(&new).await), (StatusCode::OK, StatusCode::OK));

@@ -10,7 +10,11 @@ use tower_jwt_blocklist::{
 };
 
 use super::{COUNTING, built, counting, layer, now, service, signature_checks};
-use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, at, clock, good_token, header, payload, token};
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, SECRET, at, clock, good_token, header, payload,
+    stub::{Pace, REVOKED, StubBlocklist},
+    token,
+};
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// The default.
@@ -77,28 +81,11 @@ fn r54_r71_every_scope_of_revocation_is_asked_again() {
 
 #[test]
 fn r71_a_check_that_has_to_be_waited_for_is_made_again() {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-    use tower_jwt_blocklist::{Blocklist, Lookup, Status, TokenIds};
-
-    /// Clear at first, revoked from then on, and never known at once.
-    #[derive(Default)]
-    struct Slow(AtomicUsize);
-
-    impl Blocklist for Slow {
-        fn check(&self, _: &TokenIds) -> Lookup {
-            let asked = self.0.fetch_add(1, Ordering::Relaxed);
-            let answer = if asked == 0 { Status::NotRevoked } else { Status::Revoked(Scope::Session) };
-            Lookup::waiting(std::future::ready(Ok(answer)))
-        }
-    }
-
-    let slow: Arc<dyn Blocklist> = Arc::new(Slow::default());
-    let mut service = service(&layer(&clock(), slow));
+    let slow = StubBlocklist::clear().at_pace(Pace::Soon);
+    let mut service = service(&layer(&clock(), slow.clone()));
     service.ask(&good_token()).unwrap();
     let once = signature_checks();
+    slow.tell(REVOKED);
     assert_eq!(service.ask(&good_token()).unwrap_err(), "session_revoked");
     assert_eq!(signature_checks(), once);
 }

@@ -6,36 +6,22 @@ mod form;
 mod kind;
 mod order;
 mod times;
+mod tutorial;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use crate::support::{SECRET, clock, good_token, header, payload, settings, token};
+use crate::support::{SECRET, clock, good_token, header, payload, settings, stub::StubBlocklist, token};
 use jsonwebtoken::{EncodingKey, crypto::aws_lc};
 use serde_json::{Value, json};
 use testkit::tokens::{encode, sign_raw};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Guard, Lookup, NoClaims, OptionalClaim, RejectionKind, Status, TokenIdSource, TokenIds,
-    TokenKind, Verifier, VerifierBuilder,
+    Authenticated, Guard, NoClaims, OptionalClaim, RejectionKind, TokenIdSource, TokenKind, Verifier, VerifierBuilder,
 };
-
-/// A store that has revoked nothing, and counts how often it is asked.
-#[derive(Clone, Default)]
-struct Counting(Arc<AtomicUsize>);
-
-impl Blocklist for Counting {
-    fn check(&self, _: &TokenIds) -> Lookup {
-        self.0.fetch_add(1, Ordering::Relaxed);
-        Lookup::known(Ok(Status::NotRevoked))
-    }
-}
 
 /// A guard, and a token that it must accept at any time.
 struct Stand {
     guard: Guard,
-    store: Counting,
+    store: StubBlocklist,
     good: String,
 }
 
@@ -49,12 +35,12 @@ impl Stand {
     }
 
     fn of(kind: TokenKind, settings: VerifierBuilder, good: String) -> Self {
-        let store = Counting::default();
+        let store = StubBlocklist::clear();
         Self { guard: Guard::new(kind, Arc::new(settings.build().unwrap()), store.clone()), store, good }
     }
 
     fn asked(&self) -> usize {
-        self.store.0.load(Ordering::Relaxed)
+        self.store.asked()
     }
 
     async fn accepts(&self, name: &str, token: &str) -> Authenticated {

@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use crate::support::{NOW, SECRET, clock, settings, signing_key, token, verifying_key};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use crate::support::{NOW, SECRET, clock, settings, signing_key, token, verifying_key};
 use testkit::tokens;
 use tower_jwt_blocklist::{
     Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, KindSource, MemoryBlocklist, NoClaims, Rejection,
@@ -160,7 +160,7 @@ async fn r12_to_r16_beside_the_tutorials_ours_are_held_to_all_that_is_set() {
         ("theirs in our header", theirs(json!({ "typ": "at+jwt" }), json!({})), ["iss"; 2]),
         ("theirs with our iss", theirs(json!({}), json!({ "iss": crate::support::ISSUER })), ["iss"; 2]),
         ("theirs with another iss", theirs(json!({}), json!({ "iss": "x" })), ["iss"; 2]),
-        ("theirs with our aud", theirs(json!({}), json!({ "aud": support::AUDIENCE })), access),
+        ("theirs with our aud", theirs(json!({}), json!({ "aud": crate::support::AUDIENCE })), access),
         ("theirs with another aud", theirs(json!({}), json!({ "aud": "x" })), ["aud"; 2]),
         ("theirs with sub and iat", theirs(json!({}), json!({ "sub": "u", "iat": NOW })), access),
         ("theirs with sub of a kind", theirs(json!({}), json!({ "sub": 7 })), ["sub"; 2]),
