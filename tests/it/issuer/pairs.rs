@@ -6,68 +6,27 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::support::{AUDIENCE, ISSUER, NOW, clock, good_token, settings, signing_key, token};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, clock, good_token,
+    rotation::piece,
+    settings, signing_key,
+    stub::{StubBlocklist, TIMED_OUT},
+    token,
+    world::World,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use testkit::ManualClock;
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, CutOffFuture, Guard, IssueError, Issuer, IssuerBuilder, KindSource,
-    MemoryBlocklist, NoClaims, OptionalClaim, Outage, Redemption, Rejection, RejectionKind, Revocation, RevocationId,
-    Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture, Scope, Timestamp, TokenIdSource, TokenIds, TokenKind,
+    Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, KindSource, MemoryBlocklist, NoClaims, OptionalClaim,
+    Outage, RejectionKind, Revocation, RevocationId, Revoke, RevokeError, Scope, Timestamp, TokenIdSource, TokenKind,
     TokenPair, Verifier, VerifierBuilder,
 };
 
-/// A service: its clock, its blocklist, and who mints and checks its tokens.
-struct House {
-    clock: ManualClock,
-    blocklist: MemoryBlocklist,
-    verifier: Arc<Verifier>,
-}
-
-impl House {
-    fn new() -> Self {
-        Self::with(settings())
-    }
-
-    fn with(settings: VerifierBuilder) -> Self {
-        let clock = clock();
-        let blocklist = MemoryBlocklist::with_capacity_and_clock(1000, clock.as_fn());
-        Self { verifier: Arc::new(settings.clock(clock.as_fn()).build().unwrap()), clock, blocklist }
-    }
-
-    /// Another service with the same clock and blocklist.
-    fn beside(&self, settings: VerifierBuilder) -> Self {
-        let (clock, blocklist) = (self.clock.clone(), self.blocklist.clone());
-        Self { verifier: Arc::new(settings.clock(clock.as_fn()).build().unwrap()), clock, blocklist }
-    }
-
-    fn issuer_settings(&self) -> IssuerBuilder {
-        Issuer::builder(self.verifier.clone(), signing_key(), self.blocklist.clone())
-    }
-
-    fn issuer(&self) -> Issuer {
-        self.issuer_settings().build().unwrap()
-    }
-
-    async fn ask<X: DeserializeOwned>(&self, kind: TokenKind, token: &str) -> Result<Authenticated<X>, Rejection> {
-        Guard::new(kind, self.verifier.clone(), self.blocklist.clone()).authenticate(token).await
-    }
-
-    async fn access(&self, token: &str) -> Result<Authenticated, Rejection> {
-        self.ask(TokenKind::Access, token).await
-    }
-
-    async fn refresh(&self, token: &str) -> Result<Authenticated, Rejection> {
-        self.ask(TokenKind::Refresh, token).await
-    }
-
-    /// Revokes something else, which makes the blocklist forget whatever is over.
-    async fn revoke_something_else(&self) {
-        let until = Timestamp::from(self.clock.now()) + Duration::from_secs(1);
-        let id = RevocationId::new(None, Scope::Token, &format!("{until:?}"));
-        self.blocklist.revoke(&Revocation::new(Scope::Token, id, until)).await.unwrap();
-    }
+/// Revokes something else, which makes the list forget what has expired.
+async fn revoke_something_else(world: &World) {
+    let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1);
+    let id = RevocationId::new(None, Scope::Token, &format!("{until:?}"));
+    world.store.revoke(&Revocation::new(Scope::Token, id, until)).await.unwrap();
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -83,10 +42,6 @@ fn payload(token: &str) -> Value {
     piece(token, 1)
 }
 
-fn piece(token: &str, index: usize) -> Value {
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
-}
-
 async fn login(issuer: &Issuer) -> TokenPair {
     issuer.login("user-1", &NoClaims {}).await.unwrap()
 }
@@ -98,25 +53,25 @@ async fn renew<X: Serialize + Send + Sync>(issuer: &Issuer, refresh: &Authentica
 
 #[tokio::test]
 async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
-    let house = House::new();
-    let issuer = house.issuer();
-    let pair = login(&issuer).await;
-    let access = house.access(pair.access.as_str()).await.unwrap();
-    let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
+    let world = World::new();
+    let issuer = world.issuer();
+    let pair = login(issuer).await;
+    let access = world.access(pair.access.as_str()).await.unwrap();
+    let refresh = world.refresh(pair.refresh.as_str()).await.unwrap();
 
     for user in [&access, &refresh] {
         assert_eq!((user.subject(), user.issuer()), (Some("user-1"), Some(ISSUER)));
-        assert_eq!(user.issued_at(), Some(house.clock.now()));
+        assert_eq!(user.issued_at(), Some(world.clock.now()));
         assert!(user.token_id().len() >= 22, "128 bits at the least");
     }
     assert_eq!(access.session_id(), refresh.session_id());
     assert!(access.session_id().is_some_and(|id| id.len() >= 22));
     assert_ne!(access.token_id(), refresh.token_id());
-    assert_eq!(access.expires_at(), house.clock.now() + seconds(3600));
-    assert_eq!(refresh.expires_at(), house.clock.now() + seconds(2 * 24 * 3600));
+    assert_eq!(access.expires_at(), world.clock.now() + seconds(3600));
+    assert_eq!(refresh.expires_at(), world.clock.now() + seconds(2 * 24 * 3600));
     assert_eq!((access.expires_at(), refresh.expires_at()), (pair.access.expires_at(), pair.refresh.expires_at()));
 
-    let other = house.access(login(&issuer).await.access.as_str()).await.unwrap();
+    let other = world.access(login(issuer).await.access.as_str()).await.unwrap();
     assert_ne!(other.session_id(), access.session_id());
     assert_ne!(other.token_id(), access.token_id());
 
@@ -131,11 +86,11 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
 #[tokio::test]
 async fn r13_a_refresh_token_is_no_access_token_and_the_reverse() {
     for source in [KindSource::TypHeader, KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
-        let house = House::with(settings().kind_source(source.clone()));
-        let pair = login(&house.issuer()).await;
-        house.access(pair.access.as_str()).await.unwrap();
-        house.refresh(pair.refresh.as_str()).await.unwrap();
-        for wrong in [house.access(pair.refresh.as_str()).await, house.refresh(pair.access.as_str()).await] {
+        let world = World::with(settings().kind_source(source.clone()));
+        let pair = login(world.issuer()).await;
+        world.access(pair.access.as_str()).await.unwrap();
+        world.refresh(pair.refresh.as_str()).await.unwrap();
+        for wrong in [world.access(pair.refresh.as_str()).await, world.refresh(pair.access.as_str()).await] {
             assert_eq!(wrong.unwrap_err().kind(), RejectionKind::WrongKind, "{source:?}");
         }
     }
@@ -174,89 +129,89 @@ fn profile() -> Profile {
 #[tokio::test]
 async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
     for source in [KindSource::TypHeader, KindSource::flag("refresh")] {
-        let house = House::with(settings().kind_source(source));
-        let issuer = house.issuer();
+        let world = World::with(settings().kind_source(source));
+        let issuer = world.issuer();
         let pair = issuer.login("user-1", &profile()).await.unwrap();
-        let access = house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap();
-        let refresh = house.ask::<Profile>(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-        let next = renew(&issuer, &refresh).await;
-        let next_access = house.ask::<Profile>(TokenKind::Access, next.access.as_str()).await.unwrap();
-        let next_refresh = house.ask::<Profile>(TokenKind::Refresh, next.refresh.as_str()).await.unwrap();
+        let access = world.ask_with::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap();
+        let refresh = world.ask_with::<Profile>(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
+        let next = renew(issuer, &refresh).await;
+        let next_access = world.ask_with::<Profile>(TokenKind::Access, next.access.as_str()).await.unwrap();
+        let next_refresh = world.ask_with::<Profile>(TokenKind::Refresh, next.refresh.as_str()).await.unwrap();
         for user in [access, refresh, next_access, next_refresh] {
             assert_eq!(user.claims(), &profile());
         }
     }
     let guest = Profile { role: Role::Guest, ..profile() };
-    let house = House::new();
-    let pair = house.issuer().login("user-1", &guest).await.unwrap();
-    assert_eq!(house.ask::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap().claims(), &guest);
+    let world = World::new();
+    let pair = world.issuer().login("user-1", &guest).await.unwrap();
+    assert_eq!(world.ask_with::<Profile>(TokenKind::Access, pair.access.as_str()).await.unwrap().claims(), &guest);
 }
 
 #[tokio::test]
 async fn logout_ends_every_token_of_the_session_and_of_no_other() {
-    let house = House::new();
-    let issuer = house.issuer();
-    let (pair, other) = (login(&issuer).await, login(&issuer).await);
+    let world = World::new();
+    let issuer = world.issuer();
+    let (pair, other) = (login(issuer).await, login(issuer).await);
     let mut pairs = vec![pair];
     for number in 0..3 {
-        house.clock.advance(seconds(60));
-        let refresh = house.refresh(pairs[number].refresh.as_str()).await.unwrap();
-        pairs.push(renew(&issuer, &refresh).await);
+        world.clock.advance(seconds(60));
+        let refresh = world.refresh(pairs[number].refresh.as_str()).await.unwrap();
+        pairs.push(renew(issuer, &refresh).await);
     }
-    let refresh = house.refresh(pairs[3].refresh.as_str()).await.unwrap();
+    let refresh = world.refresh(pairs[3].refresh.as_str()).await.unwrap();
 
-    let by_access = house.access(pairs[1].access.as_str()).await.unwrap();
+    let by_access = world.access(pairs[1].access.as_str()).await.unwrap();
     for (name, by) in [("any access token", by_access), ("refresh", refresh.clone())] {
         issuer.logout(&by).await.unwrap();
         let mut answers = Vec::new();
         for pair in &pairs {
-            answers.push(house.refresh(pair.refresh.as_str()).await);
-            answers.push(house.access(pair.access.as_str()).await);
+            answers.push(world.refresh(pair.refresh.as_str()).await);
+            answers.push(world.access(pair.access.as_str()).await);
         }
         for answer in answers {
             assert_eq!(answer.unwrap_err().reason(), "session_revoked", "{name}");
         }
-        house.access(other.access.as_str()).await.expect("the user's other session goes on");
-        house.refresh(other.refresh.as_str()).await.expect("the user's other session goes on");
-        assert_eq!(house.blocklist.len(), 2, "the session's newest token, and its end: doing it twice is one entry");
+        world.access(other.access.as_str()).await.expect("the user's other session goes on");
+        world.refresh(other.refresh.as_str()).await.expect("the user's other session goes on");
+        assert_eq!(world.store.len(), 2, "the session's newest token, and its end: doing it twice is one entry");
     }
 
     // A proof from before the logout mints nothing.
     let late = issuer.refresh(&refresh, refresh.claims()).await.unwrap();
     assert_eq!(late.pair().unwrap_err().reason(), "session_revoked");
-    house.access(login(&issuer).await.access.as_str()).await.expect("the user can log in again");
+    world.access(login(issuer).await.access.as_str()).await.expect("the user can log in again");
 }
 
 #[tokio::test]
 async fn a_token_without_sid_dies_alone() {
-    let house = House::new();
-    let issuer = house.issuer();
+    let world = World::new();
+    let issuer = world.issuer();
     let [one, two] = ["a", "b"].map(|jti| token(json!({}), json!({ "sid": null, "jti": jti })));
-    let user = house.access(&one).await.unwrap();
+    let user = world.access(&one).await.unwrap();
     issuer.logout(&user).await.unwrap();
     issuer.logout(&user).await.unwrap();
-    assert_eq!(house.access(&one).await.unwrap_err().reason(), "token_revoked");
-    house.access(&two).await.unwrap();
-    house.access(&good_token()).await.unwrap();
+    assert_eq!(world.access(&one).await.unwrap_err().reason(), "token_revoked");
+    world.access(&two).await.unwrap();
+    world.access(&good_token()).await.unwrap();
 }
 
 #[tokio::test]
 async fn r51_a_session_named_like_a_token_is_another_thing() {
-    let house = House::with(settings().issuer("other"));
+    let world = World::with(settings().issuer("other"));
     let same = |iss: &str, sid: Value| token(json!({}), json!({ "iss": iss, "jti": "x", "sid": sid }));
     let [by_token, by_session, elsewhere] =
         [same(ISSUER, Value::Null), same(ISSUER, json!("x")), same("other", json!("x"))];
-    let user = house.access(&by_session).await.unwrap();
-    house.issuer().logout(&user).await.unwrap();
-    house.access(&by_token).await.expect("a token named like the session");
-    house.access(&elsewhere).await.expect("the same names of another issuer");
-    assert_eq!(house.access(&by_session).await.unwrap_err().reason(), "session_revoked");
+    let user = world.access(&by_session).await.unwrap();
+    world.issuer().logout(&user).await.unwrap();
+    world.access(&by_token).await.expect("a token named like the session");
+    world.access(&elsewhere).await.expect("the same names of another issuer");
+    assert_eq!(world.access(&by_session).await.unwrap_err().reason(), "session_revoked");
 
-    let house = House::with(settings().issuer("other"));
-    let user = house.access(&elsewhere).await.unwrap();
-    house.blocklist.revoke(&user.token_revocation()).await.unwrap();
-    house.access(&by_session).await.expect("the same names of another issuer");
-    assert_eq!(house.access(&elsewhere).await.unwrap_err().reason(), "token_revoked");
+    let world = World::with(settings().issuer("other"));
+    let user = world.access(&elsewhere).await.unwrap();
+    world.store.revoke(&user.token_revocation()).await.unwrap();
+    world.access(&by_session).await.expect("the same names of another issuer");
+    assert_eq!(world.access(&elsewhere).await.unwrap_err().reason(), "token_revoked");
 }
 
 /// While an issuer is renamed, tokens of both names are accepted: one session is still one session.
@@ -269,15 +224,15 @@ async fn a_refreshed_token_belongs_to_the_session_also_where_the_issuer_was_rena
         ("no issuer at all", settings().any_issuer(), json!({ "iss": null })),
     ];
     for (name, settings, changes) in rows {
-        let house = House::with(settings);
-        let issuer = house.issuer();
+        let world = World::with(settings);
+        let issuer = world.issuer();
         let old = token(typ.clone(), changes);
-        let session = house.refresh(&old).await.unwrap();
-        let renewed = renew(&issuer, &session).await;
-        let user = house.access(renewed.access.as_str()).await.unwrap();
+        let session = world.refresh(&old).await.unwrap();
+        let renewed = renew(issuer, &session).await;
+        let user = world.access(renewed.access.as_str()).await.unwrap();
         issuer.logout(&user).await.unwrap();
         assert_eq!(
-            house.refresh(&old).await.map_err(|rejection| rejection.reason()).err(),
+            world.refresh(&old).await.map_err(|rejection| rejection.reason()).err(),
             Some("session_revoked"),
             "{name}"
         );
@@ -290,23 +245,9 @@ fn settings_of(issuer: &str) -> VerifierBuilder {
 
 #[tokio::test]
 async fn r59_a_logout_that_was_not_stored_is_an_error() {
-    struct Down;
-    impl Revoke for Down {
-        fn revoke<'a>(&'a self, _: &'a Revocation) -> RevokeFuture<'a> {
-            Box::pin(async { Err(RevokeError::Outage(Outage::TimedOut)) })
-        }
-        fn cut_off<'a>(&'a self, _: &'a TokenIds) -> CutOffFuture<'a> {
-            Box::pin(async { Err(Outage::TimedOut) })
-        }
-    }
-    impl Rotate for Down {
-        fn rotate<'a>(&'a self, _: &'a Redemption) -> RotateFuture<'a> {
-            Box::pin(async { Err(RevokeError::Outage(Outage::TimedOut)) })
-        }
-    }
-    let house = House::new();
-    let user = house.access(&good_token()).await.unwrap();
-    let down = Issuer::builder(house.verifier.clone(), signing_key(), Down).build().unwrap();
+    let world = World::new();
+    let user = world.access(&good_token()).await.unwrap();
+    let down = Issuer::builder(world.verifier.clone(), signing_key(), StubBlocklist::new(TIMED_OUT)).build().unwrap();
     let timed_out = Err(RevokeError::Outage(Outage::TimedOut));
     assert_eq!(down.logout(&user).await, timed_out);
     assert_eq!(down.logout_others(&user).await, timed_out);
@@ -317,14 +258,15 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
     let login = down.login("user-1", &NoClaims {}).await;
     assert_eq!(login.unwrap_err(), IssueError::Outage(Outage::TimedOut), "no token that may be dead already");
 
-    let full = MemoryBlocklist::with_capacity_and_clock(0, house.clock.as_fn());
-    let full = Issuer::builder(house.verifier.clone(), signing_key(), full).build().unwrap();
+    let full = MemoryBlocklist::with_capacity_and_clock(0, world.clock.as_fn());
+    let full = Issuer::builder(world.verifier.clone(), signing_key(), full).build().unwrap();
     assert_eq!(full.logout(&user).await, Err(RevokeError::Full));
 }
 
 #[tokio::test]
 async fn claims_that_cannot_be_members_are_refused() {
-    let issuer = House::with(settings().kind_source(KindSource::flag("refresh"))).issuer();
+    let world = World::with(settings().kind_source(KindSource::flag("refresh")));
+    let issuer = world.issuer();
     let ours = ["session_ms", "refresh_generation"];
     for name in ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "cnf", "refresh"].into_iter().chain(ours) {
         for value in [json!("x"), Value::Null] {
@@ -350,14 +292,14 @@ async fn claims_that_cannot_be_members_are_refused() {
 
 #[tokio::test]
 async fn r10_r15_what_the_verifier_would_refuse_is_not_minted() {
-    let house = House::new();
-    let issuer = house.issuer();
+    let world = World::new();
+    let issuer = world.issuer();
     for (name, subject) in
         [("empty", String::new()), ("1025 bytes", "u".repeat(1025)), ("in letters", "\u{e9}".repeat(513))]
     {
         assert_eq!(issuer.login(&subject, &NoClaims {}).await.unwrap_err(), IssueError::Subject, "{name}");
     }
-    house.access(issuer.login(&"u".repeat(1024), &NoClaims {}).await.unwrap().access.as_str()).await.unwrap();
+    world.access(issuer.login(&"u".repeat(1024), &NoClaims {}).await.unwrap().access.as_str()).await.unwrap();
 
     // Each length is either minted and accepted, or not minted.
     let mut minted = 0;
@@ -365,8 +307,8 @@ async fn r10_r15_what_the_verifier_would_refuse_is_not_minted() {
         match issuer.login("user-1", &json!({ "x": "x".repeat(filler) })).await {
             Ok(pair) => {
                 minted += 1;
-                house.access(pair.access.as_str()).await.unwrap();
-                house.refresh(pair.refresh.as_str()).await.unwrap();
+                world.access(pair.access.as_str()).await.unwrap();
+                world.refresh(pair.refresh.as_str()).await.unwrap();
             }
             Err(error) => assert_eq!(error, IssueError::TooLong),
         }
@@ -376,14 +318,14 @@ async fn r10_r15_what_the_verifier_would_refuse_is_not_minted() {
 
 #[tokio::test]
 async fn r9_claims_too_deep_to_be_read_again_are_not_minted() {
-    let house = House::new();
-    let issuer = house.issuer();
+    let world = World::new();
+    let issuer = world.issuer();
     let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!([inner]));
     let mut minted = 0;
     for depth in [1, 100, 120, 124, 125, 126, 127, 128, 129, 130, 200] {
         if let Ok(pair) = issuer.login("user-1", &json!({ "deep": nested(depth) })).await {
             minted += 1;
-            let answer = house.ask::<Value>(TokenKind::Access, pair.access.as_str()).await;
+            let answer = world.ask_with::<Value>(TokenKind::Access, pair.access.as_str()).await;
             assert!(answer.is_ok(), "minted and refused at depth {depth}: {answer:?}");
         }
     }
@@ -392,8 +334,8 @@ async fn r9_claims_too_deep_to_be_read_again_are_not_minted() {
 
 #[test]
 fn r20_lifetimes_are_those_that_the_verifier_accepts() {
-    let house = House::with(settings().max_lifetime(seconds(7200)));
-    let lifetimes = |access, refresh| house.issuer_settings().access_lifetime(access).refresh_lifetime(refresh).build();
+    let world = World::with(settings().max_lifetime(seconds(7200)));
+    let lifetimes = |access, refresh| world.issuer_settings().access_lifetime(access).refresh_lifetime(refresh).build();
     let (second, nano) = (seconds(1), Duration::from_nanos(1));
     for (name, access, refresh) in [
         ("access too short", second - nano, second),
@@ -412,8 +354,8 @@ fn r20_lifetimes_are_those_that_the_verifier_accepts() {
     lifetimes(second, second).unwrap();
     lifetimes(seconds(7200), seconds(7200)).unwrap();
     // The defaults are of one piece with the verifier's, not with a shorter bound.
-    assert!(house.issuer_settings().build().is_err());
-    House::new().issuer_settings().build().unwrap();
+    assert!(world.issuer_settings().build().is_err());
+    World::new().issuer_settings().build().unwrap();
 }
 
 /// `iat` and `exp` are whole seconds, the clock is not: whatever its fraction, what is minted is accepted and ends as told.
@@ -425,34 +367,34 @@ async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
         ("a second and a half", Duration::from_millis(1500), Duration::from_millis(1500)),
         ("nearly two", Duration::from_millis(60_999), Duration::from_millis(60_999)),
     ] {
-        let house = House::with(settings().max_lifetime(max).leeway(Duration::ZERO));
-        let issuer = house.issuer_settings().access_lifetime(lifetime).refresh_lifetime(lifetime).build().unwrap();
+        let world = World::with(settings().max_lifetime(max).leeway(Duration::ZERO));
+        let issuer = world.issuer_settings().access_lifetime(lifetime).refresh_lifetime(lifetime).build().unwrap();
         for fraction in [0, 1, 499, 500, 501, 999] {
-            house.clock.set(at_millis(NOW * 1000 + fraction));
+            world.clock.set(at_millis(NOW * 1000 + fraction));
             let pair = login(&issuer).await;
             let user =
-                house.access(pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
+                world.access(pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
             assert_eq!(user.expires_at(), pair.access.expires_at(), "{name}");
-            house.refresh(pair.refresh.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
-            assert!(user.expires_at() <= house.clock.now() + lifetime, "{name}: lives longer than told");
+            world.refresh(pair.refresh.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
+            assert!(user.expires_at() <= world.clock.now() + lifetime, "{name}: lives longer than told");
 
-            house.clock.set(pair.access.expires_at() - Duration::from_millis(1));
-            house.access(pair.access.as_str()).await.unwrap();
-            house.clock.set(pair.access.expires_at());
-            assert_eq!(house.access(pair.access.as_str()).await.unwrap_err().kind(), RejectionKind::Expired, "{name}");
+            world.clock.set(pair.access.expires_at() - Duration::from_millis(1));
+            world.access(pair.access.as_str()).await.unwrap();
+            world.clock.set(pair.access.expires_at());
+            assert_eq!(world.access(pair.access.as_str()).await.unwrap_err().kind(), RejectionKind::Expired, "{name}");
         }
     }
 }
 
 #[tokio::test]
 async fn r24_minting_never_panics_whatever_the_clock() {
-    let house = House::new();
-    let issuer = house.issuer();
+    let world = World::new();
+    let issuer = world.issuer();
     for now in [0, 1, 253_402_300_799_999, u64::MAX / 1000, u64::MAX - 1, u64::MAX].map(Duration::from_millis) {
         let Some(now) = UNIX_EPOCH.checked_add(now) else { continue };
-        house.clock.set(now);
+        world.clock.set(now);
         let now = Timestamp::from(now);
-        let pair = login(&issuer).await;
+        let pair = login(issuer).await;
         assert_eq!(payload(pair.refresh.as_str())["iat"], json!(now.as_seconds()));
     }
 }
@@ -476,26 +418,26 @@ fn an_issuer_whose_tokens_its_verifier_refuses_is_not_built() {
 
 /// Asks about a revoked token at every moment from its revocation to long after its end, in steps of some seconds and by the
 /// millisecond around each end. Whatever else is revoked in the meantime, it stays refused.
-async fn stays_refused(name: &str, houses: &[&House], kind: TokenKind, token: &str, from: u64, end: u64) {
+async fn stays_refused(name: &str, worlds: &[&World], kind: TokenKind, token: &str, from: u64, end: u64) {
     let around = [0, 30_000, 300_000, 301_000, 360_000, 361_000, 362_000].map(|leeway| end + leeway);
     let around = around.into_iter().flat_map(|moment| moment.saturating_sub(2)..=moment + 2);
     let mut moments: Vec<_> =
         (from..end + 1_000_000).step_by(1700).chain(around).filter(|moment| *moment >= from).collect();
     moments.sort_unstable();
     for moment in moments {
-        houses[0].clock.set(at_millis(moment));
-        houses[0].revoke_something_else().await;
-        for house in houses {
-            let answer = house.ask::<NoClaims>(kind, token).await;
+        worlds[0].clock.set(at_millis(moment));
+        revoke_something_else(worlds[0]).await;
+        for world in worlds {
+            let answer = world.ask(kind, token).await;
             let after = (moment - from) as f64 / 1000.0;
             assert!(answer.is_err(), "{name}: lives again {after} s after it was revoked");
         }
     }
-    assert!(houses[0].blocklist.len() <= 3, "the blocklist forgets: {:?}", houses[0].blocklist);
+    assert!(worlds[0].store.len() <= 3, "the blocklist forgets: {:?}", worlds[0].store);
 }
 
-fn houses(revoking: VerifierBuilder, asking: impl Fn() -> VerifierBuilder) -> [House; 4] {
-    let first = House::with(revoking);
+fn worlds(revoking: VerifierBuilder, asking: impl Fn() -> VerifierBuilder) -> [World; 4] {
+    let first = World::with(revoking);
     let [none, some, most] = [0, 30, 300].map(|leeway| first.beside(asking().leeway(seconds(leeway))));
     [first, none, some, most]
 }
@@ -510,8 +452,8 @@ async fn g3_a_revoked_token_never_lives_again() {
         ] {
             // Revoked at once, in the last moment, and in the leeway.
             for from in [NOW * 1000, end - 1, (end + revoking_leeway * 1000) - 1] {
-                let houses = houses(settings().leeway(seconds(revoking_leeway)), settings);
-                let [revoking, .., most] = &houses;
+                let worlds = worlds(settings().leeway(seconds(revoking_leeway)), settings);
+                let [revoking, .., most] = &worlds;
                 let name = format!("exp {exp}, leeway {revoking_leeway}, revoked at {from}");
                 let [revoked, control] =
                     ["a", "b"].map(|jti| token(json!({}), json!({ "jti": jti, "sid": null, "exp": exp })));
@@ -519,7 +461,7 @@ async fn g3_a_revoked_token_never_lives_again() {
                 let user = revoking.access(&revoked).await.unwrap();
                 revoking.issuer().logout(&user).await.unwrap();
 
-                stays_refused(&name, &houses.each_ref(), TokenKind::Access, &revoked, from, end).await;
+                stays_refused(&name, &worlds.each_ref(), TokenKind::Access, &revoked, from, end).await;
                 // The same token, not revoked, lives as long as the sweep assumes.
                 revoking.clock.set(at_millis(end + 300_000 - 1));
                 most.access(&control).await.unwrap_or_else(|why| panic!("{name}: the control: {why}"));
@@ -539,8 +481,8 @@ async fn g3_a_revoked_session_never_lives_again() {
         ("from a fast clock", TokenKind::Refresh, NOW + 300),
     ] {
         for revoking_leeway in [0, 300] {
-            let houses = houses(settings().leeway(seconds(revoking_leeway)), settings);
-            let [revoking, .., most] = &houses;
+            let worlds = worlds(settings().leeway(seconds(revoking_leeway)), settings);
+            let [revoking, .., most] = &worlds;
             let header = if kind == TokenKind::Access { json!({}) } else { json!({ "typ": "rt+jwt" }) };
             let [victim, control] = ["s", "other"]
                 .map(|sid| token(header.clone(), json!({ "jti": "v", "sid": sid, "iat": iat, "exp": iat + max })));
@@ -557,9 +499,9 @@ async fn g3_a_revoked_session_never_lives_again() {
                 .unwrap();
 
             let end = (iat + max) * 1000;
-            stays_refused(name, &houses.each_ref(), kind, &victim, NOW * 1000, end).await;
+            stays_refused(name, &worlds.each_ref(), kind, &victim, NOW * 1000, end).await;
             revoking.clock.set(at_millis(end + 300_000 - 1));
-            most.ask::<NoClaims>(kind, &control).await.unwrap_or_else(|why| panic!("{name}: the control: {why}"));
+            most.ask(kind, &control).await.unwrap_or_else(|why| panic!("{name}: the control: {why}"));
         }
     }
 }
@@ -569,20 +511,20 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
     let names = ["first access", "second access", "first refresh", "second refresh"];
     for (fraction, which) in [0, 1, 999].into_iter().flat_map(|fraction| (0..4).map(move |which| (fraction, which))) {
         let max = seconds(900);
-        let houses = houses(settings().max_lifetime(max), || settings().max_lifetime(max));
-        let [house, ..] = &houses;
-        house.clock.set(at_millis(NOW * 1000 + fraction));
-        let issuer = house.issuer_settings().access_lifetime(seconds(300)).refresh_lifetime(max).build().unwrap();
+        let worlds = worlds(settings().max_lifetime(max), || settings().max_lifetime(max));
+        let [world, ..] = &worlds;
+        world.clock.set(at_millis(NOW * 1000 + fraction));
+        let issuer = world.issuer_settings().access_lifetime(seconds(300)).refresh_lifetime(max).build().unwrap();
         let pair = login(&issuer).await;
-        house.clock.advance(seconds(200));
-        let refresh = house.refresh(pair.refresh.as_str()).await.unwrap();
+        world.clock.advance(seconds(200));
+        let refresh = world.refresh(pair.refresh.as_str()).await.unwrap();
         let renewed = renew(&issuer, &refresh).await;
-        issuer.logout(&house.access(pair.access.as_str()).await.unwrap()).await.unwrap();
-        let from = Timestamp::from(house.clock.now()).as_millis();
+        issuer.logout(&world.access(pair.access.as_str()).await.unwrap()).await.unwrap();
+        let from = Timestamp::from(world.clock.now()).as_millis();
         let token = [&pair.access, &renewed.access, &pair.refresh, &renewed.refresh][which];
         let kind = if which < 2 { TokenKind::Access } else { TokenKind::Refresh };
         let end = Timestamp::from(token.expires_at()).as_millis();
-        stays_refused(names[which], &houses.each_ref(), kind, token.as_str(), from, end).await;
+        stays_refused(names[which], &worlds.each_ref(), kind, token.as_str(), from, end).await;
     }
 }
 
@@ -592,35 +534,35 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
 async fn g3_a_session_of_tokens_without_iat_never_lives_again() {
     let max = 600;
     let settings = || settings().max_lifetime(seconds(max)).optional(OptionalClaim::Iat);
-    let houses = houses(settings(), settings);
-    let [house, ..] = &houses;
+    let worlds = worlds(settings(), settings);
+    let [world, ..] = &worlds;
     let of_session = |header, jti, exp: u64| token(header, json!({ "sid": "s", "jti": jti, "iat": null, "exp": exp }));
     let access = of_session(json!({}), "a", NOW + 60);
     let refresh = of_session(json!({ "typ": "rt+jwt" }), "r", NOW + 5000);
-    match house.access(&access).await {
+    match world.access(&access).await {
         Ok(user) => {
-            let logout = user.revocation(house.clock.now());
-            house.blocklist.revoke(&logout).await.unwrap();
+            let logout = user.revocation(world.clock.now());
+            world.store.revoke(&logout).await.unwrap();
             let end = (NOW + 5000) * 1000;
-            stays_refused("refresh", &houses.each_ref(), TokenKind::Refresh, &refresh, NOW * 1000, end).await;
+            stays_refused("refresh", &worlds.each_ref(), TokenKind::Refresh, &refresh, NOW * 1000, end).await;
         }
         // Just as good: then there is no session to log out of.
         Err(rejection) => assert_eq!(rejection.reason(), "iat"),
     }
     let alone = token(json!({}), json!({ "sid": null, "iat": null, "exp": NOW + 60 }));
-    house.clock.set(at_millis(NOW * 1000));
-    house.access(&alone).await.expect("without a session there is nothing to forget too early");
+    world.clock.set(at_millis(NOW * 1000));
+    world.access(&alone).await.expect("without a session there is nothing to forget too early");
 }
 
 #[tokio::test]
 async fn g3_a_token_named_by_its_hash_never_lives_again() {
     let settings = || settings().token_id_source(TokenIdSource::JtiOrHash);
-    let houses = houses(settings(), settings);
-    let [house, ..] = &houses;
+    let worlds = worlds(settings(), settings);
+    let [world, ..] = &worlds;
     let nameless = token(json!({}), json!({ "jti": null, "sid": null, "exp": NOW + 60 }));
-    let user = house.access(&nameless).await.unwrap();
-    house.issuer().logout(&user).await.unwrap();
-    stays_refused("by hash", &houses.each_ref(), TokenKind::Access, &nameless, NOW * 1000, (NOW + 60) * 1000).await;
+    let user = world.access(&nameless).await.unwrap();
+    world.issuer().logout(&user).await.unwrap();
+    stays_refused("by hash", &worlds.each_ref(), TokenKind::Access, &nameless, NOW * 1000, (NOW + 60) * 1000).await;
 }
 
 #[tokio::test]

@@ -11,10 +11,11 @@ use tower_jwt_blocklist::{
     RevokeError, RevokeFuture, Rotate, RotateFuture, TokenIds,
 };
 
-use super::House;
+use super::MILLISECOND;
 use crate::support::{
-    rotation::{repeated, rotated},
+    rotation::{GRACE, repeated, rotated},
     signing_key,
+    world::World,
 };
 
 /// A store behind a line that breaks.
@@ -34,9 +35,9 @@ enum State {
 }
 
 impl Line {
-    fn to(house: &House, grace: Duration) -> (Self, Issuer) {
-        let line = Self { store: house.store.clone(), state: Arc::new(Mutex::new(State::Good)) };
-        let issuer = Issuer::builder(house.verifier.clone(), signing_key(), line.clone());
+    fn to(world: &World, grace: Duration) -> (Self, Issuer) {
+        let line = Self { store: world.store.clone(), state: Arc::new(Mutex::new(State::Good)) };
+        let issuer = Issuer::builder(world.verifier.clone(), signing_key(), line.clone());
         (line, issuer.rotation_grace(grace).build().unwrap())
     }
 
@@ -71,9 +72,9 @@ impl Rotate for Line {
 
 #[tokio::test]
 async fn g6_an_outage_consumes_nothing() {
-    let house = House::new();
-    let (line, issuer) = Line::to(&house, Duration::ZERO);
-    let proof = house.proof(&house.login().await).await;
+    let world = World::new();
+    let (line, issuer) = Line::to(&world, Duration::ZERO);
+    let proof = world.proof(&world.login("ann").await).await;
     for _ in 0..3 {
         line.becomes(State::Cut);
         for _ in 0..5 {
@@ -83,27 +84,25 @@ async fn g6_an_outage_consumes_nothing() {
     }
     line.becomes(State::Good);
     let next = rotated(issuer.refresh(&proof, &NoClaims {}).await.unwrap());
-    assert_eq!(house.refused(&next).await, None);
+    assert_eq!(world.refused(&next).await, None);
 }
 
 /// Nobody can tell a lost answer from a theft but by the time between the two uses.
 #[tokio::test]
 async fn r56_an_answer_that_was_lost_is_what_the_grace_is_for() {
-    for (grace, passed, goes_on) in [
-        (super::GRACE, super::GRACE - super::MILLISECOND, true),
-        (super::GRACE, super::GRACE, false),
-        (Duration::ZERO, Duration::ZERO, false),
-    ] {
-        let house = House::new();
-        let (line, issuer) = Line::to(&house, grace);
-        let proof = house.proof(&house.login().await).await;
+    for (grace, passed, goes_on) in
+        [(GRACE, GRACE - MILLISECOND, true), (GRACE, GRACE, false), (Duration::ZERO, Duration::ZERO, false)]
+    {
+        let world = World::new();
+        let (line, issuer) = Line::to(&world, grace);
+        let proof = world.proof(&world.login("ann").await).await;
         line.becomes(State::Mute);
         assert!(issuer.refresh(&proof, &NoClaims {}).await.is_err());
         line.becomes(State::Good);
-        house.clock.advance(passed);
+        world.clock.advance(passed);
         let again = issuer.refresh(&proof, &NoClaims {}).await.unwrap();
         if goes_on {
-            assert_eq!(house.refused(&repeated(again)).await, None);
+            assert_eq!(world.refused(&repeated(again)).await, None);
         } else {
             assert!(matches!(again, Refreshed::Replayed), "{again:?}");
         }
@@ -112,41 +111,41 @@ async fn r56_an_answer_that_was_lost_is_what_the_grace_is_for() {
 
 #[tokio::test]
 async fn g6_claims_that_cannot_be_minted_consume_nothing() {
-    let house = House::without_grace();
-    let proof = house.proof(&house.login().await).await;
+    let world = World::without_grace();
+    let proof = world.proof(&world.login("ann").await).await;
     for (claims, error) in [
         (json!({ "sub": "bob" }), IssueError::ReservedClaim),
         (json!({ "refresh_generation": 0 }), IssueError::ReservedClaim),
         (json!([]), IssueError::ClaimsNotAnObject),
         (json!({ "x": "x".repeat(10_000) }), IssueError::TooLong),
     ] {
-        assert_eq!(house.issuer.refresh(&proof, &claims).await.unwrap_err(), error);
+        assert_eq!(world.issuer().refresh(&proof, &claims).await.unwrap_err(), error);
     }
-    assert!(house.store.is_empty());
-    rotated(house.refresh(&proof).await);
+    assert!(world.store.is_empty());
+    rotated(world.redeem(&proof).await);
 }
 
 #[tokio::test]
 async fn g7_a_full_store_consumes_nothing() {
-    let house = House::new();
-    let full = MemoryBlocklist::with_capacity_and_clock(0, house.clock.as_fn());
-    let issuer = Issuer::builder(house.verifier.clone(), signing_key(), full).build().unwrap();
-    let proof = house.proof(&house.login().await).await;
+    let world = World::new();
+    let full = MemoryBlocklist::with_capacity_and_clock(0, world.clock.as_fn());
+    let issuer = Issuer::builder(world.verifier.clone(), signing_key(), full).build().unwrap();
+    let proof = world.proof(&world.login("ann").await).await;
     assert_eq!(issuer.refresh(&proof, &NoClaims {}).await.unwrap_err(), IssueError::Full);
-    rotated(house.refresh(&proof).await);
+    rotated(world.redeem(&proof).await);
 }
 
 /// Between any two steps of the call the process may end: a future that is dropped is just that.
 #[tokio::test]
 async fn g6_a_use_that_is_given_up_half_way_leaves_no_half_of_it() {
-    let house = House::new();
-    let proof = house.proof(&house.login().await).await;
-    drop(house.issuer.refresh(&proof, &NoClaims {}));
-    assert!(house.store.is_empty(), "it had not begun");
-    let (line, issuer) = Line::to(&house, super::GRACE);
+    let world = World::new();
+    let proof = world.proof(&world.login("ann").await).await;
+    drop(world.issuer().refresh(&proof, &NoClaims {}));
+    assert!(world.store.is_empty(), "it had not begun");
+    let (line, issuer) = Line::to(&world, GRACE);
     line.becomes(State::Mute);
     assert!(issuer.refresh(&proof, &NoClaims {}).await.is_err());
-    assert_eq!(house.store.len(), 1, "the whole of it is there: whoever asks again gets the successor");
-    let again = repeated(house.refresh(&proof).await);
-    house.renew(&again).await;
+    assert_eq!(world.store.len(), 1, "the whole of it is there: whoever asks again gets the successor");
+    let again = repeated(world.redeem(&proof).await);
+    world.renew(&again).await;
 }

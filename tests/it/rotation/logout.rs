@@ -2,10 +2,6 @@
 
 use std::{
     convert::Infallible,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, UNIX_EPOCH},
 };
 
@@ -16,12 +12,12 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_jwt_blocklist::{Authenticated, LoggingOut, LogoutLayer, Rejection, RejectionKind, Revocable, TokenKind};
 
-use super::{DAY, House, MILLISECOND};
-use crate::support::{NOW, header as token_header, payload, token};
+use super::MILLISECOND;
+use crate::support::{NOW, header as token_header, http::inner, payload, rotation::DAY, token, world::World};
 
 /// What a logout route answers to this token.
-async fn log_out(house: &House, authorization: Option<&str>) -> Response<Bytes> {
-    let issuer = house.issuer.clone();
+async fn log_out(world: &World, authorization: Option<&str>) -> Response<Bytes> {
+    let issuer = world.issuer().clone();
     let inner = service_fn(move |request: Request<Empty<Bytes>>| {
         let issuer = issuer.clone();
         async move {
@@ -35,7 +31,7 @@ async fn log_out(house: &House, authorization: Option<&str>) -> Response<Bytes> 
     if let Some(line) = authorization {
         request = request.header(header::AUTHORIZATION, line);
     }
-    let layer = LogoutLayer::new(house.verifier.clone());
+    let layer = LogoutLayer::new(world.verifier.clone());
     let response = layer.layer(inner).oneshot(request.body(Empty::new()).unwrap()).await.unwrap();
     let (parts, body) = response.into_parts();
     Response::from_parts(parts, body.collect().await.unwrap().to_bytes())
@@ -47,61 +43,61 @@ fn bearer(token: &str) -> String {
 
 #[tokio::test]
 async fn r57_logging_out_again_and_again_is_200_with_either_token() {
-    let house = House::new();
-    let first = house.login().await;
-    let second = house.renew(&first).await;
+    let world = World::new();
+    let first = world.login("ann").await;
+    let second = world.renew(&first).await;
     for token in [&first.access, &first.refresh, &second.access, &second.refresh] {
         for _ in 0..2 {
-            assert_eq!(log_out(&house, Some(&bearer(token.as_str()))).await.status(), StatusCode::OK);
+            assert_eq!(log_out(&world, Some(&bearer(token.as_str()))).await.status(), StatusCode::OK);
         }
     }
     for pair in [&first, &second] {
-        assert_eq!(house.refused(pair).await, Some("session_revoked"));
+        assert_eq!(world.refused(pair).await, Some("session_revoked"));
     }
-    assert_eq!(house.refused(&house.login().await).await, None);
+    assert_eq!(world.refused(&world.login("ann").await).await, None);
 }
 
 #[tokio::test]
 async fn r57_an_expired_access_token_ends_the_session_that_lives_on() {
-    let house = House::new();
-    let pair = house.login().await;
-    let proof = house.proof(&pair).await;
-    house.clock.advance(Duration::from_secs(3600 + 31));
-    let expired = house.ask(TokenKind::Access, pair.access.as_str()).await.unwrap_err();
+    let world = World::new();
+    let pair = world.login("ann").await;
+    let proof = world.proof(&pair).await;
+    world.clock.advance(Duration::from_secs(3600 + 31));
+    let expired = world.ask(TokenKind::Access, pair.access.as_str()).await.unwrap_err();
     assert_eq!(expired.kind(), RejectionKind::Expired);
-    house.proof(&pair).await;
+    world.proof(&pair).await;
 
-    assert_eq!(log_out(&house, Some(&bearer(pair.access.as_str()))).await.status(), StatusCode::OK);
-    let refresh = house.ask(TokenKind::Refresh, pair.refresh.as_str()).await;
+    assert_eq!(log_out(&world, Some(&bearer(pair.access.as_str()))).await.status(), StatusCode::OK);
+    let refresh = world.ask(TokenKind::Refresh, pair.refresh.as_str()).await;
     assert_eq!(refresh.unwrap_err().reason(), "session_revoked");
-    assert_eq!(house.refresh(&proof).await.pair().unwrap_err().reason(), "session_revoked");
+    assert_eq!(world.redeem(&proof).await.pair().unwrap_err().reason(), "session_revoked");
 }
 
 /// Logged out with an access token that is over, while the session has just been refreshed: those tokens never live again.
 #[tokio::test]
 async fn g3_a_late_logout_is_remembered_as_long_as_any_token_of_the_session_could_live() {
-    let house = House::new();
-    let first = house.login().await;
-    house.clock.advance(2 * DAY - Duration::from_secs(1));
-    let second = house.renew(&first).await;
-    assert_eq!(log_out(&house, Some(&bearer(first.access.as_str()))).await.status(), StatusCode::OK);
+    let world = World::new();
+    let first = world.login("ann").await;
+    world.clock.advance(2 * DAY - Duration::from_secs(1));
+    let second = world.renew(&first).await;
+    assert_eq!(log_out(&world, Some(&bearer(first.access.as_str()))).await.status(), StatusCode::OK);
     for _ in 0..400 {
-        assert!(house.ask(TokenKind::Access, second.access.as_str()).await.is_err());
-        assert!(house.ask(TokenKind::Refresh, second.refresh.as_str()).await.is_err(), "{:?}", house.clock.now());
-        house.clock.advance(Duration::from_secs(500));
-        house.issuer.revoke_token("another", house.clock.now()).await.unwrap();
+        assert!(world.ask(TokenKind::Access, second.access.as_str()).await.is_err());
+        assert!(world.ask(TokenKind::Refresh, second.refresh.as_str()).await.is_err(), "{:?}", world.clock.now());
+        world.clock.advance(Duration::from_secs(500));
+        world.issuer().revoke_token("another", world.clock.now()).await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn r57_a_token_counts_for_as_long_after_its_end_as_any_may_live() {
-    let house = House::new();
-    let pair = house.login().await;
+    let world = World::new();
+    let pair = world.login("ann").await;
     let end = pair.access.expires_at() + Duration::from_secs(30) + 2 * DAY;
-    house.clock.set(end - MILLISECOND);
-    assert_eq!(log_out(&house, Some(&bearer(pair.access.as_str()))).await.status(), StatusCode::OK);
-    house.clock.set(end);
-    let refused = log_out(&house, Some(&bearer(pair.access.as_str()))).await;
+    world.clock.set(end - MILLISECOND);
+    assert_eq!(log_out(&world, Some(&bearer(pair.access.as_str()))).await.status(), StatusCode::OK);
+    world.clock.set(end);
+    let refused = log_out(&world, Some(&bearer(pair.access.as_str()))).await;
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     assert_eq!(refused.extensions().get(), Some(&RejectionKind::Expired));
 }
@@ -109,21 +105,21 @@ async fn r57_a_token_counts_for_as_long_after_its_end_as_any_may_live() {
 /// Of a token without `sid` that is over, there is nothing left to log out of.
 #[tokio::test]
 async fn r57_a_token_without_a_session_dies_alone() {
-    let house = House::new();
+    let world = World::new();
     let [one, other] = ["a", "b"].map(|jti| token(json!({}), json!({ "sid": null, "jti": jti })));
-    assert_eq!(log_out(&house, Some(&bearer(&one))).await.status(), StatusCode::OK);
-    assert_eq!(house.ask(TokenKind::Access, &one).await.unwrap_err().reason(), "token_revoked");
-    house.ask(TokenKind::Access, &other).await.unwrap();
-    house.clock.advance(DAY);
-    let entries = house.store.len();
-    assert_eq!(log_out(&house, Some(&bearer(&other))).await.status(), StatusCode::OK);
-    assert!(house.store.len() <= entries);
+    assert_eq!(log_out(&world, Some(&bearer(&one))).await.status(), StatusCode::OK);
+    assert_eq!(world.ask(TokenKind::Access, &one).await.unwrap_err().reason(), "token_revoked");
+    world.ask(TokenKind::Access, &other).await.unwrap();
+    world.clock.advance(DAY);
+    let entries = world.store.len();
+    assert_eq!(log_out(&world, Some(&bearer(&other))).await.status(), StatusCode::OK);
+    assert!(world.store.len() <= entries);
 }
 
 #[tokio::test]
 async fn r57_what_is_not_genuine_logs_nobody_out() {
-    let house = House::new();
-    let pair = house.login().await;
+    let world = World::new();
+    let pair = world.login("ann").await;
     let forged = testkit::tokens::sign_hs256(
         b"another secret of the right length, 32 B",
         &token_header(json!({})),
@@ -140,23 +136,23 @@ async fn r57_what_is_not_genuine_logs_nobody_out() {
         ("no token at all", Some(bearer("abc")), RejectionKind::Invalid, 401),
     ];
     for (name, line, kind, status) in rows {
-        let answer = log_out(&house, line.as_deref()).await;
+        let answer = log_out(&world, line.as_deref()).await;
         assert_eq!((answer.status().as_u16(), answer.extensions().get()), (status, Some(&kind)), "{name}");
         assert_eq!(answer.headers()[header::CACHE_CONTROL], "no-store", "{name}");
         let body: Value = serde_json::from_slice(answer.body()).unwrap();
         assert!(body["resolution"].is_string(), "{name}");
     }
-    assert!(house.store.is_empty());
-    assert_eq!(house.refused(&pair).await, None);
+    assert!(world.store.is_empty());
+    assert_eq!(world.refused(&pair).await, None);
 }
 
 #[tokio::test]
 async fn r57_both_proofs_end_the_same_login() {
-    let house = House::new();
-    let pair = house.login().await;
+    let world = World::new();
+    let pair = world.login("ann").await;
     let now = UNIX_EPOCH + Duration::from_secs(NOW);
-    let authenticated = house.ask(TokenKind::Access, pair.access.as_str()).await.unwrap();
-    let logging_out = LoggingOut::verify(&house.verifier, pair.access.as_str()).unwrap();
+    let authenticated = world.ask(TokenKind::Access, pair.access.as_str()).await.unwrap();
+    let logging_out = LoggingOut::verify(&world.verifier, pair.access.as_str()).unwrap();
     assert_eq!(Revocable::revocation(&authenticated, now), logging_out.revocation(now));
     let shown = format!("{logging_out:?}");
     assert!(!shown.contains(authenticated.session_id().unwrap()) && !shown.contains("ann"), "{shown}");
@@ -164,22 +160,17 @@ async fn r57_both_proofs_end_the_same_login() {
 
 #[tokio::test]
 async fn r57_the_renderer_is_the_one_that_was_set() {
-    let house = House::new();
-    let layer = LogoutLayer::new(house.verifier.clone()).render_with(|rejection: &Rejection| {
+    let world = World::new();
+    let layer = LogoutLayer::new(world.verifier.clone()).render_with(|rejection: &Rejection| {
         let mut response = Response::new(Bytes::from(rejection.reason()));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     });
-    let called = Arc::new(AtomicBool::new(false));
-    let called_too = called.clone();
-    let inner = service_fn(move |_: Request<()>| {
-        called_too.store(true, Ordering::SeqCst);
-        async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
-    });
-    let response = layer.layer(inner).oneshot(Request::new(())).await.unwrap();
+    let inner = inner();
+    let response = layer.layer(inner.clone()).oneshot(Request::new(Empty::<Bytes>::new())).await.unwrap();
     assert_eq!(response.status(), StatusCode::IM_A_TEAPOT);
     assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "no_token");
-    assert!(!called.load(Ordering::SeqCst));
+    assert_eq!(inner.calls(), 0);
 }
 
 #[cfg(feature = "axum")]
@@ -192,19 +183,19 @@ async fn a_logout_handler_behind_the_wrong_layer_is_a_500_that_names_the_right_o
         issuer.logout(&session).await.unwrap();
         "logged out"
     }
-    let house = House::new();
-    let pair = house.login().await;
-    let routes = || Router::new().route("/logout", post(logout)).with_state(house.issuer.clone());
+    let world = World::new();
+    let pair = world.login("ann").await;
+    let routes = || Router::new().route("/logout", post(logout)).with_state(world.issuer().clone());
     let request = || {
         let request = Request::post("/logout").header(header::AUTHORIZATION, bearer(pair.access.as_str()));
         request.body(Body::empty()).unwrap()
     };
-    let wrong = routes().layer(JwtBlocklistLayer::access(house.verifier.clone(), house.store.clone()));
+    let wrong = routes().layer(JwtBlocklistLayer::access(world.verifier.clone(), world.store.clone()));
     let response = wrong.oneshot(request()).await.unwrap();
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(String::from_utf8_lossy(&body).contains("`LogoutLayer`"), "{body:?}");
-    let right = routes().layer(LogoutLayer::new(house.verifier.clone()));
+    let right = routes().layer(LogoutLayer::new(world.verifier.clone()));
     for _ in 0..2 {
         assert_eq!(right.clone().oneshot(request()).await.unwrap().status(), StatusCode::OK);
     }
