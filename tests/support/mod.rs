@@ -1,10 +1,14 @@
 //! What the integration tests share: one set of settings, and short ways to mint and to ask.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod http;
 pub mod log;
 #[cfg(feature = "metrics")]
 pub mod metrics;
+pub mod rotation;
+pub mod stub;
 pub mod wait;
+pub mod world;
 
 use std::{
     sync::Arc,

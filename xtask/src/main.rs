@@ -107,8 +107,8 @@ mod tests {
 
     #[test]
     fn arguments_for_cargo_and_for_the_tests_come_through() {
-        let cli = Cli::parse_from(["xtask", "test", "--", "--test", "redis", "--", "--nocapture"]);
+        let cli = Cli::parse_from(["xtask", "test", "--", "--test", "servers", "--", "--nocapture"]);
         let Chore::Test { arguments, .. } = cli.chore else { panic!("not the test chore") };
-        assert_eq!(arguments, ["--test", "redis", "--", "--nocapture"]);
+        assert_eq!(arguments, ["--test", "servers", "--", "--nocapture"]);
     }
 }

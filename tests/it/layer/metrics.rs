@@ -1,0 +1,294 @@
+//! r61, r77: what is counted: each request once, each outage, each revocation; and the names of the documentation.
+#![cfg(feature = "metrics")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use std::{collections::{BTreeMap, BTreeSet}, time::Duration};
+
+use crate::support::{
+    NOW, clock, good_token,
+    http::{inner, request},
+    metrics::count,
+    stub::{CLEAR, Pace, StubBlocklist, TIMED_OUT},
+    token, verifier,
+};
+use serde_json::json;
+use tower::{Layer, ServiceExt};
+use tower_jwt_blocklist::{
+    Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
+    RevocationId, Revoke, Scope, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
+};
+
+async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
+    let lines = lines.iter().map(String::as_str);
+    layer.layer(inner()).oneshot(request(lines)).await.unwrap();
+}
+
+/// One of the counter with these labels, and nothing else.
+fn once(counted: impl IntoIterator<Item = String>) -> BTreeMap<String, u64> {
+    counted.into_iter().map(|name| (name, 1)).collect()
+}
+
+#[tokio::test]
+async fn r77_each_request_is_counted_once_by_what_became_of_it() {
+    let bearer = |token: &str| vec![format!("Bearer {token}")];
+    let good = good_token();
+    let expired = token(json!({}), json!({ "iat": NOW - 7200, "exp": NOW - 3600 }));
+    let refresh = token(json!({ "typ": "rt+jwt" }), json!({}));
+    let deny = OutagePolicy::deny();
+    let allow = danger::allow_unchecked_for(Duration::from_secs(30)).unwrap();
+    let by_store = |scope| Ok(Status::Revoked(scope));
+    // What the request carries, the policy, the blocklist's answer if it is asked, and what is counted.
+    let rows = [
+        (vec![], deny, None, "no_token"),
+        (vec!["Basic eDp5".into()], deny, None, "no_token"),
+        ([bearer(&good), bearer(&good)].concat(), deny, None, "several_tokens"),
+        (bearer("a b"), deny, None, "not_one_token"),
+        (bearer("abc"), deny, None, "shape"),
+        (bearer(&format!("{good}x")), deny, None, "signature"),
+        (bearer(&"a".repeat(9000)), deny, None, "too_long"),
+        (bearer(&expired), deny, None, "expired"),
+        (bearer(&refresh), deny, None, "wrong_kind"),
+        (bearer(&good), deny, Some(by_store(Scope::Token)), "token_revoked"),
+        (bearer(&good), deny, Some(by_store(Scope::Session)), "session_revoked"),
+        (bearer(&good), deny, Some(by_store(Scope::Subject)), "subject_revoked"),
+        (bearer(&good), deny, Some(by_store(Scope::Issuer)), "issuer_revoked"),
+        (bearer(&good), deny, Some(CLEAR), "admitted"),
+        (bearer(&good), allow, Some(CLEAR), "admitted"),
+        (bearer(&good), deny, Some(TIMED_OUT), "timed_out"),
+        (bearer(&good), deny, Some(Err(Outage::NotConnected)), "not_connected"),
+        (bearer(&good), deny, Some(Err(Outage::Failed)), "failed"),
+        (bearer(&good), deny, Some(Err(Outage::UnexpectedReply)), "unexpected_reply"),
+        (bearer(&good), allow, Some(TIMED_OUT), "admitted_unchecked"),
+        (bearer(&refresh), allow, None, "wrong_kind"),
+    ];
+    let (counted, _recording) = count();
+    for (lines, policy, answer, outcome) in rows {
+        for pace in [Pace::AtOnce, Pace::Later] {
+            let blocklist = StubBlocklist::new(answer.unwrap_or(CLEAR)).at_pace(pace);
+            let guard = Guard::new(TokenKind::Access, verifier(&clock()), blocklist).outage_policy(policy);
+            let mut expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
+            if let Some(Err(outage)) = answer {
+                expected.extend(once([format!("jwt_blocklist_outages_total{{reason={}}}", outage.as_str())]));
+            }
+            if answer.is_some() && pace == Pace::Later {
+                expected.extend(once(["jwt_blocklist_store_seconds{}".into()]));
+            }
+            let layer = JwtBlocklistLayer::new(guard.clone());
+            for seen in ["miss", "hit"] {
+                let mut expected = expected.clone();
+                if answer.is_some() {
+                    expected.extend(once([format!("jwt_blocklist_token_cache_total{{outcome={seen}}}")]));
+                }
+                ask(layer.clone(), &lines).await;
+                assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, layer, {seen}");
+            }
+            if let [line] = &*lines
+                && let Some(token) = line.strip_prefix("Bearer ")
+                && !token.contains(' ')
+            {
+                let _ = guard.authenticate::<NoClaims>(token).await;
+                assert_eq!(counted.take(), expected, "{outcome}, {pace:?}, guard");
+            }
+        }
+    }
+    ask(
+        JwtBlocklistLayer::refresh(verifier(&clock()), StubBlocklist::new(TIMED_OUT)).outage_policy(allow),
+        &bearer(&refresh),
+    )
+    .await;
+    let expected = [
+        "jwt_blocklist_checks_total{expected=refresh,outcome=timed_out}",
+        "jwt_blocklist_outages_total{reason=timed_out}",
+    ];
+    assert_eq!(counted.take(), once(expected.map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn r77_what_a_route_asks_for_is_counted_once_too() {
+    let layer = || {
+        let layer = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::clear());
+        layer.token_cache(TokenCache::Off)
+    };
+    let good = [format!("Bearer {}", good_token())];
+    let scope = Require::new().scopes(["a"]).unwrap();
+    let rows = [
+        (layer().optional(), &[][..], "anonymous"),
+        (layer().optional(), &good[..], "admitted"),
+        (layer().require(scope), &good[..], "scope"),
+        (layer().require(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
+        (layer().allow_if(|_| false), &good[..], "condition"),
+    ];
+    let (counted, _recording) = count();
+    for (layer, lines, outcome) in rows {
+        ask(layer, lines).await;
+        let expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
+        assert_eq!(counted.take(), expected);
+    }
+}
+
+#[tokio::test]
+async fn revocations_are_counted_by_scope_and_by_what_became_of_them() {
+    let (counted, _recording) = count();
+    let until = Timestamp::from(clock().now()) + Duration::from_secs(60);
+    let list = MemoryBlocklist::with_capacity_and_clock(2, clock().as_fn());
+    let rows = [
+        (Scope::Token, "a", "stored"),
+        (Scope::Session, "b", "stored"),
+        (Scope::Token, "a", "stored"),
+        (Scope::Subject, "c", "full"),
+        (Scope::Issuer, "d", "full"),
+    ];
+    for (scope, id, outcome) in rows {
+        let _ = list.revoke(&Revocation::new(scope, RevocationId::new(None, scope, id), until)).await;
+        let name = format!("jwt_blocklist_revocations_total{{scope={},outcome={outcome}}}", scope.as_str());
+        assert_eq!(counted.take(), once([name]));
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_documented() {
+    use crate::support::wait::{eventually, soon};
+    use std::{num::NonZeroU8, time::UNIX_EPOCH};
+    use testkit::RedisServer;
+    use tower_jwt_blocklist::{Clock, RedisBlocklist, RedisSettings, Rejection, RejectionKind, SystemClock};
+
+    let (counted, _recording) = count();
+    let mut seen = BTreeMap::new();
+    let mut server = RedisServer::start().await;
+    let settings = RedisSettings::from_url(&server.url()).unwrap();
+    let settings = settings.replica_acks(NonZeroU8::MIN, Duration::from_millis(10));
+    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    let list = RedisBlocklist::connect(settings).await.unwrap();
+    let guard = Guard::new(TokenKind::Access, verifier(&clock()), list.clone());
+    let asked = async || guard.authenticate::<NoClaims>(&good_token()).await.map(drop);
+    let session = RevocationId::new(None, Scope::Session, "another");
+    let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
+    let revocation = Revocation::new(Scope::Session, session, until);
+    eventually("it works", async || asked().await.is_ok()).await;
+    ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
+    seen.extend(counted.take());
+    assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
+
+    server.kill();
+    eventually("it is out", async || soon(asked()).await.is_err()).await;
+    soon(list.revoke(&revocation)).await.unwrap_err();
+    server.restart().await;
+    // It came back empty, so what was issued before is refused.
+    let is_revoked = |answer: Result<(), Rejection>| answer.is_err_and(|error| error.kind() == RejectionKind::Revoked);
+    eventually("it works again", async || is_revoked(asked().await)).await;
+    soon(list.revoke(&revocation)).await.unwrap_err();
+    replay(&list).await;
+    let again = counted.take();
+    seen.extend(mirrored(&counted).await);
+    for name in [
+        "jwt_blocklist_redials_total{}",
+        "jwt_blocklist_checks_total{expected=access,outcome=not_connected}",
+        "jwt_blocklist_outages_total{reason=not_connected}",
+        "jwt_blocklist_revocations_total{scope=session,outcome=not_connected}",
+        "jwt_blocklist_revocations_total{scope=session,outcome=not_replicated}",
+        "jwt_blocklist_acks_missed_total{}",
+        "jwt_blocklist_losses_total{}",
+        "jwt_blocklist_replays_total{}",
+    ] {
+        assert!(again.contains_key(name), "{name}: {again:?}");
+    }
+
+    seen.extend(again);
+    let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<BTreeSet<_>>();
+    // Fetches of keys are counted in `tests/it/remote_keys`.
+    let elsewhere = |name: &&str| *name != "jwt_blocklist_key_fetches_total";
+    let rows = documented();
+    let documented = names(&mut rows.iter().map(|[name, ..]| &**name).filter(elsewhere));
+    assert_eq!(names(&mut seen.keys().map(|name| name.split('{').next().unwrap())), documented);
+    for key in seen.keys() {
+        let (name, labels) = key.trim_end_matches('}').split_once('{').unwrap();
+        let labels: Vec<_> = labels.split(',').map(|label| label.split('=').next().unwrap()).collect();
+        let row = rows.iter().find(|[documented, ..]| documented == name).unwrap();
+        assert_eq!(labels.join(","), row[2], "the labels of {name}");
+    }
+}
+
+/// All that is counted of a mirror: it loads, follows, and puts back what Redis has lost.
+#[cfg(feature = "redis")]
+async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String, u64> {
+    use crate::support::wait::{eventually, soon};
+    use std::time::UNIX_EPOCH;
+    use testkit::RedisServer;
+    use tower_jwt_blocklist::{
+        Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, RedisBlocklist, RedisSettings, SystemClock,
+    };
+
+    let server = RedisServer::start().await;
+    let settings = RedisSettings::from_url(&server.url()).unwrap();
+    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    let redis = RedisBlocklist::connect(settings).await.unwrap();
+    let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
+    redis.revoke(&Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "a"), until)).await.unwrap();
+    let mirror = MirrorBlocklist::start(redis, MirrorSettings::new()).unwrap();
+    assert_eq!(mirror.check(&TokenIds::new(None, "b", None)).await, Ok(Status::NotRevoked), "asked of Redis");
+    soon(mirror.ready()).await;
+    eventually("a test entry comes back", async || mirror.state().propagation().is_some()).await;
+    server.cli(&["FLUSHALL"]).await;
+    eventually("the loss is noticed", async || mirror.state().phase() == MirrorPhase::Lost).await;
+    eventually("it is mended", async || mirror.state().phase() == MirrorPhase::Fresh).await;
+    let seen = counted.take();
+    assert_eq!(seen["jwt_blocklist_mirror_bypassed_total{}"], 1, "{seen:?}");
+    assert_eq!(seen["jwt_blocklist_mirror_put_back_total{}"], 1, "{seen:?}");
+    assert_eq!(seen["jwt_blocklist_mirror_propagation_seconds{}"], 1, "{seen:?}");
+    seen
+}
+
+/// A refresh token is used a second time.
+#[cfg(feature = "redis")]
+async fn replay(list: &tower_jwt_blocklist::RedisBlocklist) {
+    use std::sync::Arc;
+    use tower_jwt_blocklist::{Issuer, Refreshed};
+
+    let verifier = Arc::new(crate::support::settings().build().unwrap());
+    let issuer = Issuer::builder(verifier.clone(), crate::support::signing_key(), list.clone());
+    let issuer = issuer.rotation_grace(Duration::ZERO).build().unwrap();
+    let pair = issuer.login("user", &NoClaims {}).await.unwrap();
+    let guard = Guard::new(TokenKind::Refresh, verifier, list.clone());
+    let session = guard.authenticate::<NoClaims>(pair.refresh.as_str()).await.unwrap();
+    assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Rotated(_))));
+    assert!(matches!(issuer.refresh(&session, &NoClaims {}).await, Ok(Refreshed::Replayed)));
+}
+
+/// The rows of the table of metrics in `docs/observability.md`: name, kind and labels.
+fn documented() -> Vec<[String; 3]> {
+    let document = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/observability.md")).unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| `jwt_blocklist_"));
+    // A row of another table has fewer cells.
+    let rows = rows.map(|row| row.split('|').map(|cell| cell.trim().replace('`', "")).collect::<Vec<_>>());
+    let rows = rows.filter_map(|row| match &*row {
+        [_, name, kind, labels, _, _] => Some([name.clone(), kind.clone(), labels.replace(", ", ",")]),
+        _ => None,
+    });
+    rows.collect()
+}
+
+fn sources(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| match path.extension() {
+        None => sources(&path),
+        Some(extension) if extension == "rs" => std::fs::read_to_string(path).unwrap(),
+        Some(_) => String::new(),
+    };
+    entries.map(text).collect()
+}
+
+#[test]
+fn the_documented_metrics_are_those_of_the_code() {
+    let code = sources(std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")));
+    let is_name = |text: &&str| text.starts_with("jwt_blocklist_");
+    let named: BTreeSet<&str> = code.split('"').skip(1).filter(is_name).collect();
+    let documented = documented();
+    let names: BTreeSet<&str> = documented.iter().map(|[name, ..]| &**name).collect();
+    assert!(names.len() > 10 && names.len() == documented.len(), "{documented:?}");
+    assert_eq!(names, named);
+    for [name, kind, _] in &documented {
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name} is a {kind}");
+    }
+}

@@ -1,0 +1,122 @@
+//! r71, r72: what is asked again of a token that was seen before.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::tokens::sign_hs256;
+use tower_jwt_blocklist::{
+    Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, Revoke, Scope,
+    Timestamp, Verifier, VerifyingKey,
+};
+
+use super::{COUNTING, built, counting, layer, now, service, signature_checks};
+use crate::support::{
+    AUDIENCE, ISSUER, NOW, SECRET, at, clock, good_token, header, payload,
+    stub::{Pace, REVOKED, StubBlocklist},
+    token,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// The default.
+const LEEWAY: u64 = 30;
+
+#[test]
+fn r71_the_clock_is_asked_again() {
+    let clock = clock();
+    let verifier = built(counting(&clock).optional(OptionalClaim::Iat));
+    // What the token says, and the last or first moment at which it holds. All of them hold now.
+    let ends = [("expired", json!({}), at(NOW + 3600 + LEEWAY) - MILLISECOND, MILLISECOND)];
+    let begins = [
+        ("nbf", json!({ "iat": NOW - 600, "nbf": NOW }), NOW),
+        ("iat", json!({ "iat": NOW }), NOW),
+        // Without `iat` the longest lifetime is counted from now.
+        ("lifetime", json!({ "iat": null, "sid": null, "exp": NOW + 2 * 24 * 3600 }), NOW),
+    ];
+    let begins = begins.map(|(reason, claims, first)| (reason, claims, at(first - LEEWAY), MILLISECOND));
+    let check = |reason: &str, claims: &Value, holds, does_not| {
+        let token = token(json!({}), claims.clone());
+        let mut service = service(&JwtBlocklistLayer::access(verifier.clone(), MemoryBlocklist::new()));
+        clock.set(at(NOW));
+        service.ask(&token).unwrap();
+        let once = signature_checks();
+        clock.set(holds);
+        service.ask(&token).unwrap_or_else(|other| panic!("{reason}: {other} too early"));
+        clock.set(does_not);
+        assert_eq!(service.ask(&token).unwrap_err(), reason);
+        assert_eq!(signature_checks(), once, "{reason}: it was still known");
+
+        // It is not kept any longer, and a clock that was wrong does no lasting harm.
+        clock.set(at(NOW));
+        service.ask(&token).unwrap();
+        assert_eq!(signature_checks(), once + 1, "{reason}: it was forgotten");
+    };
+    for (reason, claims, last, step) in ends {
+        check(reason, &claims, last, last + step);
+    }
+    for (reason, claims, first, step) in begins {
+        check(reason, &claims, first, first - step);
+    }
+}
+
+#[test]
+fn r54_r71_every_scope_of_revocation_is_asked_again() {
+    let clock = clock();
+    let until = Timestamp::from(clock.now()) + Duration::from_secs(7200);
+    let id = |scope, name| RevocationId::new(Some(ISSUER), scope, name);
+    for (reason, revocation) in [
+        ("token_revoked", Revocation::new(Scope::Token, id(Scope::Token, "token-1"), until)),
+        ("session_revoked", Revocation::new(Scope::Session, id(Scope::Session, "session-1"), until)),
+        ("subject_revoked", Revocation::new(Scope::Subject, id(Scope::Subject, "user-1"), until)),
+        ("issuer_revoked", Revocation::new(Scope::Issuer, RevocationId::issuer(Some(ISSUER)), until)),
+    ] {
+        let list = MemoryBlocklist::with_capacity_and_clock(10, clock.as_fn());
+        let mut service = service(&layer(&clock, list.clone()));
+        service.ask(&good_token()).unwrap();
+        let once = signature_checks();
+        now(list.revoke(&revocation)).unwrap();
+        assert_eq!(service.ask(&good_token()).unwrap_err(), reason);
+        assert_eq!(signature_checks(), once, "{reason}: the token was known");
+    }
+}
+
+#[test]
+fn r71_a_check_that_has_to_be_waited_for_is_made_again() {
+    let slow = StubBlocklist::clear().at_pace(Pace::Soon);
+    let mut service = service(&layer(&clock(), slow.clone()));
+    service.ask(&good_token()).unwrap();
+    let once = signature_checks();
+    slow.tell(REVOKED);
+    assert_eq!(service.ask(&good_token()).unwrap_err(), "session_revoked");
+    assert_eq!(signature_checks(), once);
+}
+
+/// A service of the layer's, which has seen both tokens, refuses the one whose key was removed with its next request, and looks at the
+/// signature of the other once more.
+#[test]
+fn r72_a_removed_key_ends_the_tokens_that_were_seen_before_the_next_request() {
+    let secret = |id: &str, secret: &str| VerifyingKey::from_secret(Algorithm::HS256, secret).unwrap().with_id(id);
+    let other = "another secret that is long enough.";
+    let (old, new) = (secret("old", SECRET), secret("new", other));
+    let keys = KeySet::new([old.clone(), new.clone()]).unwrap();
+    let settings = Verifier::builder().keys(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn());
+    let layer = JwtBlocklistLayer::access(built(settings.crypto_provider(&COUNTING)), MemoryBlocklist::new());
+    let mut service = service(&layer);
+    let of_old = token(json!({ "kid": "old" }), json!({}));
+    let of_new = sign_hs256(other.as_bytes(), &header(json!({ "kid": "new" })), &payload(json!({})));
+    let mut asked = |token: &str| {
+        let before = signature_checks();
+        (service.ask(token).map(drop), signature_checks() - before)
+    };
+    for checks in [1, 0, 0] {
+        assert_eq!((asked(&of_old), asked(&of_new)), ((Ok(()), checks), (Ok(()), checks)));
+    }
+    keys.replace([new.clone()]).unwrap();
+    assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
+    assert_eq!([asked(&of_new), asked(&of_new)], [(Ok(()), 1), (Ok(()), 0)]);
+    assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
+    // The key's name with other bytes is another key, and the key itself, back again, works again.
+    keys.replace([new.clone(), secret("old", "a third secret that is long enough..")]).unwrap();
+    assert_eq!(asked(&of_old), (Err("signature"), 1));
+    keys.replace([old, new]).unwrap();
+    assert_eq!([asked(&of_old), asked(&of_old)], [(Ok(()), 1), (Ok(()), 0)]);
+}

@@ -1,0 +1,5 @@
+//! The tests of the repository itself: its architecture, its documents, its dependencies.
+
+mod architecture;
+mod documents;
+mod supply_chain;

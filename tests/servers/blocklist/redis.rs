@@ -1,0 +1,60 @@
+//! A real Redis with two processes' views of it, under the suite. What only Redis does is in `tests/servers/redis`.
+
+use std::time::{Duration, SystemTime};
+
+use testkit::{RedisBinary, RedisServer};
+use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Rotate, SystemClock, Timestamp};
+
+use super::conformance::Backend;
+use crate::support::wait::eventually;
+
+pub(crate) struct Redis {
+    server: RedisServer,
+    pub(crate) nodes: [RedisBlocklist; 2],
+}
+
+impl Redis {
+    pub(crate) async fn start(binary: &RedisBinary) -> Self {
+        let server = RedisServer::options().binary(binary).start().await;
+        let settings = RedisSettings::from_url(&server.url()).unwrap();
+        // The suite's tokens are of 1970.
+        RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+        let nodes = [
+            RedisBlocklist::connect(settings.clone()).await.unwrap(),
+            RedisBlocklist::connect(settings).await.unwrap(),
+        ];
+        Self { server, nodes }
+    }
+}
+
+impl Redis {
+    /// What is stored, but for the newest refresh tokens.
+    pub(crate) async fn revocations(&self) -> usize {
+        self.server.cli(&["KEYS", "{jwt}:[tsui]:*"]).await.lines().count()
+    }
+}
+
+impl Backend for Redis {
+    fn node(&self) -> impl Blocklist + Rotate + Clone {
+        self.nodes[0].clone()
+    }
+
+    fn other_node(&self) -> impl Blocklist + Rotate + Clone {
+        self.nodes[1].clone()
+    }
+
+    fn after(&self, duration: Duration) -> Timestamp {
+        Timestamp::from(SystemClock.now()) + duration
+    }
+
+    async fn let_pass(&self, duration: Duration) {
+        let millis = duration.as_millis().to_string();
+        self.server.cli(&["SET", "hourglass", "", "PX", &millis]).await;
+        eventually("the hourglass runs out", async || self.server.cli(&["EXISTS", "hourglass"]).await == "0").await;
+    }
+
+    async fn stored(&self) -> usize {
+        // Unlike DBSIZE, KEYS leaves out what has expired and is not yet cleared away.
+        self.server.cli(&["KEYS", "{jwt}:?:*"]).await.lines().count()
+    }
+}

@@ -1,0 +1,148 @@
+//! What becomes of a mirror's word when the feed fails.
+
+use testkit::ManualClock;
+
+use super::*;
+
+/// A node behind a proxy, and one that is not.
+async fn two_nodes(settings: MirrorSettings) -> (RedisServer, FaultProxy, Node, Node) {
+    let server = redis().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let far = Node::start(through(&proxy), settings).await;
+    let near = Node::start(to(&server), usual()).await;
+    near.revoke("before").await;
+    far.catches_up().await;
+    (server, proxy, near, far)
+}
+
+/// It trusts itself for a while, and then it is an outage; what is known to be revoked is refused all the time.
+async fn stops_trusting_itself(node: &Node, unknown: &[&str]) {
+    eventually("it does not say so any more", async || {
+        assert_eq!(node.says("before"), Some(REVOKED));
+        node.says("in") != Some(NOT_REVOKED)
+    })
+    .await;
+    assert_eq!(node.phase(), MirrorPhase::Stale);
+    for session in unknown {
+        let answer = node.check(session).await;
+        assert!(matches!(answer, Err(Outage::NotConnected | Outage::TimedOut)), "{answer:?}");
+    }
+    assert_eq!(node.check("before").await, REVOKED);
+}
+
+async fn is_well_again(node: &Node) {
+    node.catches_up().await;
+    for (session, expected) in [("before", REVOKED), ("after", REVOKED), ("in", NOT_REVOKED)] {
+        assert_eq!(node.says(session), Some(expected), "{session}");
+    }
+}
+
+#[tokio::test]
+async fn r68_g2_half_open_sockets_end_the_trust() {
+    for settings in [usual(), strict()] {
+        let (_server, proxy, near, far) = two_nodes(settings).await;
+        proxy.black_hole(true);
+        near.revoke("after").await;
+        proxy.wait_until(|traffic| traffic.bytes_swallowed > 0).await;
+        stops_trusting_itself(&far, &["in", "after"]).await;
+        proxy.heal();
+        is_well_again(&far).await;
+    }
+}
+
+#[tokio::test]
+async fn r68_g2_a_server_that_is_stopped_ends_the_trust() {
+    let (server, _proxy, near, far) = two_nodes(usual()).await;
+    server.pause();
+    for node in [&near, &far] {
+        stops_trusting_itself(node, &["in"]).await;
+    }
+    server.resume();
+    near.catches_up().await;
+    near.revoke("after").await;
+    is_well_again(&far).await;
+}
+
+#[tokio::test]
+async fn r68_g2_a_server_that_is_gone_ends_the_trust() {
+    let (server, proxy, near, far) = two_nodes(usual()).await;
+    proxy.refuse(true);
+    proxy.cut();
+    near.revoke("after").await;
+    proxy.wait_until(|traffic| traffic.refused > 0).await;
+    stops_trusting_itself(&far, &["in", "after"]).await;
+    drop(server);
+    stops_trusting_itself(&near, &["in"]).await;
+    assert_eq!(near.says("after"), Some(REVOKED), "it has revoked that itself");
+}
+
+/// The connection that checks would go over is well: then they do.
+#[tokio::test]
+async fn r68_a_feed_that_is_not_permitted_leaves_direct_checks() {
+    let server = redis().await;
+    let rule = ["ACL", "SETUSER", "reader", "on", ">s3cret", "~{jwt}:*", "+@all"];
+    server.cli(&rule).await;
+    let node = Node::start(to(&server).username("reader").password("s3cret"), strict()).await;
+    let (log, _recording) = crate::support::log::record();
+    server.cli(&["ACL", "SETUSER", "reader", "-xread"]).await;
+    let writer = RedisBlocklist::connect(to(&server)).await.unwrap();
+    writer.revoke(&logout("out")).await.unwrap();
+    node.comes_to_be(MirrorPhase::Stale).await;
+    assert_eq!((node.says("out"), node.says("in")), (None, None));
+    assert_eq!((node.check("out").await, node.check("in").await), (REVOKED, NOT_REVOKED));
+    eventually("it is said", async || log.text().contains("+xread")).await;
+    server.cli(&["ACL", "SETUSER", "reader", "+xread"]).await;
+    node.catches_up().await;
+    assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
+}
+
+/// What was read last was trimmed by age meanwhile. That is no loss: nobody is logged out.
+#[tokio::test]
+async fn r68_a_log_that_was_trimmed_meanwhile_is_not_taken_for_a_loss() {
+    let (server, proxy, near, far) = two_nodes(usual()).await;
+    eventually("the feed listens", async || far.phase() == MirrorPhase::Fresh).await;
+    proxy.refuse(true);
+    proxy.cut();
+    near.revoke("after").await;
+    let trimmed = server.cli(&["XTRIM", "{jwt}:log", "MAXLEN", "1"]).await;
+    assert!(trimmed.parse::<u32>().unwrap() >= 2, "{trimmed}");
+    stops_trusting_itself(&far, &["in", "after"]).await;
+    proxy.heal();
+    is_well_again(&far).await;
+    assert!(server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "the epoch of before, without a floor");
+}
+
+#[tokio::test]
+async fn r68_a_clock_that_jumps_forgets_nothing_and_lengthens_no_trust() {
+    let server = redis().await;
+    let clock = ManualClock::new(SystemTime::now());
+    let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
+    node.revoke("out").await;
+    for hours in [24, 0, 48] {
+        let (before, time) = (node.mirror.state().entries(), SystemTime::now() + hours * 60 * MINUTE);
+        clock.set(time);
+        node.catches_up().await;
+        assert_eq!(node.says("out"), Some(REVOKED), "{hours}");
+        assert_eq!(node.mirror.state().entries(), before, "{hours}");
+    }
+    clock.set(SystemTime::now() - 48 * 60 * MINUTE);
+    node.catches_up().await;
+    assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
+}
+
+/// What was over by a clock that was ahead was never held. From the moment on at which it is right, nothing of it is let in.
+#[tokio::test]
+async fn r68_a_clock_that_is_set_right_ends_the_trust_at_once() {
+    let server = redis().await;
+    RedisBlocklist::connect(to(&server)).await.unwrap().revoke(&logout("out")).await.unwrap();
+    let clock = ManualClock::new(SystemTime::now() + 24 * 60 * MINUTE);
+    let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
+    assert_eq!((node.says("out"), node.mirror.state().entries()), (Some(NOT_REVOKED), 0), "it is over by that clock");
+    clock.set(SystemTime::now());
+    eventually("it is read again", async || {
+        let said = node.says("out");
+        assert_ne!(said, Some(NOT_REVOKED));
+        said == Some(REVOKED)
+    })
+    .await;
+}

@@ -1,0 +1,190 @@
+//! What a mirror knows, and when.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tower_jwt_blocklist::{Guard, NoClaims, TokenKind};
+
+use super::*;
+
+#[tokio::test]
+async fn r48_g2_a_mirror_knows_what_was_revoked_before_it_and_after_it_and_asks_nobody() {
+    let server = redis().await;
+    let one = Node::start(to(&server), usual()).await;
+    one.revoke("before").await;
+    let other = Node::start(to(&server), usual()).await;
+    assert_eq!(other.says("before"), Some(REVOKED));
+    one.revoke("after").await;
+    other.catches_up().await;
+    let asked = server.calls("mget").await;
+    for node in [&one, &other] {
+        for (session, expected) in [("before", REVOKED), ("after", REVOKED), ("in", NOT_REVOKED)] {
+            assert_eq!(node.says(session), Some(expected), "{session}");
+        }
+    }
+    assert_eq!(server.calls("mget").await, asked);
+    assert_eq!(other.mirror.state().entries(), 2);
+}
+
+#[tokio::test]
+async fn g2_what_a_process_has_revoked_itself_it_knows_at_once() {
+    let server = redis().await;
+    let node = Node::start(to(&server), usual()).await;
+    for number in 0..200 {
+        let session = number.to_string();
+        assert_eq!(node.says(&session), Some(NOT_REVOKED));
+        node.revoke(&session).await;
+        assert_eq!(node.says(&session), Some(REVOKED), "{session}");
+    }
+}
+
+/// A guard hands on the time by which it has judged the token, whatever stands between the two.
+#[tokio::test]
+async fn a_check_for_a_guard_reads_no_clock_of_its_own() {
+    let server = redis().await;
+    let (clock, readings) = (crate::support::clock(), Arc::new(AtomicUsize::new(0)));
+    let counted = {
+        let (clock, readings) = (clock.clone(), Arc::clone(&readings));
+        move || {
+            readings.fetch_add(1, Ordering::Relaxed);
+            clock.now()
+        }
+    };
+    let node = Node::start(to(&server).clock(counted), usual()).await;
+    let list: Arc<dyn Blocklist> = Arc::new(node.mirror.clone());
+    let guard = Guard::new(TokenKind::Access, crate::support::verifier(&clock), list);
+    let token = crate::support::good_token();
+    // Polled once, so that the feed, on this same thread, does nothing meanwhile.
+    let once = |guard: &Guard| {
+        let mut answer = pin!(guard.authenticate::<NoClaims>(&token));
+        answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).map(|answer| answer.is_ok())
+    };
+    let before = readings.load(Ordering::Relaxed);
+    assert_eq!(once(&guard), Poll::Ready(true));
+    assert_eq!(readings.load(Ordering::Relaxed), before);
+    assert_eq!(node.says("in"), Some(NOT_REVOKED));
+    assert_eq!(readings.load(Ordering::Relaxed), before + 1, "asked without a time, it reads one");
+}
+
+#[tokio::test]
+async fn r48_every_scope_and_cut_off_is_mirrored() {
+    let server = redis().await;
+    let node = Node::start(to(&server), usual()).await;
+    let writer = RedisBlocklist::connect(to(&server)).await.unwrap();
+    let until = now() + 10 * MINUTE;
+    let subject = RevocationId::new(None, Scope::Subject, "ann");
+    let others = Revocation::new(Scope::Subject, subject, until).issued_up_to(now()).except_session(id("kept"));
+    writer.revoke(&others).await.unwrap();
+    writer.revoke(&Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "lost"), until)).await.unwrap();
+    let issuer = Revocation::new(Scope::Issuer, RevocationId::issuer(Some("theirs")), until);
+    writer.revoke(&issuer).await.unwrap();
+    node.catches_up().await;
+    let later = token("other").with_issued_at(now() + MINUTE);
+    let rows = [
+        ("an earlier session", token("other"), Ok(Status::Revoked(Scope::Subject))),
+        ("the session that is spared", token("kept"), NOT_REVOKED),
+        ("a later one", later, NOT_REVOKED),
+        ("a token", TokenIds::new(None, "lost", None), Ok(Status::Revoked(Scope::Token))),
+        ("an issuer", TokenIds::new(Some("theirs"), "t", None), Ok(Status::Revoked(Scope::Issuer))),
+    ];
+    for (name, ids, expected) in rows {
+        assert_eq!(soon(node.mirror.check(&ids)).await, expected, "{name}");
+        assert_eq!(soon(writer.check(&ids)).await, expected, "{name}");
+    }
+}
+
+/// While there are more of them than one page holds, and more come all the time.
+#[tokio::test]
+async fn r68_what_is_revoked_while_all_is_read_is_not_missed() {
+    let server = redis().await;
+    let patient = to(&server).revoke_deadline(10 * MINUTE);
+    let writer = Arc::new(RedisBlocklist::connect(patient).await.unwrap());
+    let write = async |numbers: std::ops::Range<u32>| {
+        let tasks = numbers.map(|number| {
+            let writer = Arc::clone(&writer);
+            tokio::spawn(async move { writer.revoke(&logout(&number.to_string())).await.unwrap() })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    };
+    write(0..5000).await;
+    let mirror = MirrorBlocklist::start((*writer).clone(), usual()).unwrap();
+    // Its own writes would be seen anyhow: this one sees them through Redis alone.
+    let stranger = RedisBlocklist::connect(to(&server)).await.unwrap();
+    let stranger = Node { mirror: MirrorBlocklist::start(stranger.clone(), usual()).unwrap(), redis: stranger };
+    let mut next = 5000;
+    while next < 6000 || stranger.mirror.state().age().is_none() {
+        write(next..next + 100).await;
+        next += 100;
+    }
+    soon(mirror.ready()).await;
+    stranger.catches_up().await;
+    assert!(next > 5000, "something was revoked meanwhile");
+    for number in 0..next {
+        assert_eq!(stranger.says(&number.to_string()), Some(REVOKED), "{number}");
+    }
+    assert_eq!(stranger.mirror.state().entries(), usize::try_from(next).unwrap());
+}
+
+#[tokio::test]
+async fn r68_until_all_is_read_checks_go_to_redis() {
+    let server = redis().await;
+    let proxy = FaultProxy::start(server.addr()).await;
+    let node = Node::start(to(&server), usual()).await;
+    node.revoke("out").await;
+    proxy.refuse(true);
+    let redis = RedisBlocklist::connect_lazy(through(&proxy)).unwrap();
+    let late = Node { mirror: MirrorBlocklist::start(redis.clone(), usual()).unwrap(), redis };
+    assert_eq!(late.phase(), MirrorPhase::Loading);
+    assert_eq!(late.says("in"), Some(Err(Outage::NotConnected)));
+    proxy.wait_until(|traffic| traffic.refused > 1).await;
+    proxy.heal();
+    soon(late.mirror.ready()).await;
+    assert_eq!(late.says("out"), Some(REVOKED));
+}
+
+#[tokio::test]
+async fn r69_at_its_bound_a_mirror_asks_redis_and_goes_on_when_there_is_room() {
+    let server = redis().await;
+    let node = Node::start(to(&server), strict().capacity(8)).await;
+    let writer = RedisBlocklist::connect(to(&server)).await.unwrap();
+    let short = |session: &str| Revocation::new(Scope::Session, id(session), now() + Duration::from_secs(3));
+    for number in 0..20 {
+        writer.revoke(&short(&number.to_string())).await.unwrap();
+    }
+    writer.revoke(&logout("long")).await.unwrap();
+    node.comes_to_be(MirrorPhase::Full).await;
+    assert_eq!(node.mirror.state().entries(), 8);
+    assert_eq!(node.says("in"), None, "Redis is asked");
+    assert_eq!(node.check("in").await, NOT_REVOKED);
+    assert_eq!(node.check("long").await, REVOKED);
+    // What there was no room for is known again without having been written again.
+    node.comes_to_be(MirrorPhase::Fresh).await;
+    assert_eq!((node.says("in"), node.says("long")), (Some(NOT_REVOKED), Some(REVOKED)));
+}
+
+#[tokio::test]
+async fn the_background_task_ends_with_the_last_clone() {
+    let server = redis().await;
+    let clients =
+        async || server.cli(&["CLIENT", "LIST"]).await.lines().filter(|line| line.contains("cmd=xread")).count();
+    let node = Node::start(to(&server), usual()).await;
+    let clone = node.mirror.clone();
+    drop(node);
+    eventually("it listens", async || clients().await == 1).await;
+    drop(clone);
+    eventually("its connection is closed", async || clients().await == 0).await;
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_an_error() {
+    let server = redis().await;
+    let redis = RedisBlocklist::connect(to(&server)).await.unwrap();
+    let millis = Duration::from_millis;
+    for settings in [usual().max_staleness(millis(199)), usual().max_staleness(millis(60_001)), usual().capacity(0)] {
+        assert!(MirrorBlocklist::start(redis.clone(), settings).is_err());
+    }
+    let shared = RedisBlocklist::connect(to(&server).tutorial_entries()).await.unwrap();
+    let error = MirrorBlocklist::start(shared, usual()).unwrap_err();
+    assert!(error.to_string().contains("tutorial"), "{error}");
+}

@@ -1,0 +1,119 @@
+//! `MirrorBlocklist` over a real Redis: what it knows, for how long it trusts it, and what it does when Redis fails (guarantees G2
+//! and G5).
+
+mod failover;
+mod faults;
+mod history;
+mod knows;
+mod loss;
+
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::{Duration, SystemTime},
+};
+
+use crate::support::wait::{eventually, soon};
+use testkit::{FaultProxy, RedisServer};
+use tower_jwt_blocklist::{
+    Blocklist, Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, Outage, RedisBlocklist, RedisSettings, Revocation,
+    RevocationId, Revoke, Scope, Status, SystemClock, Timestamp, TokenIds,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const REVOKED: Result<Status, Outage> = Ok(Status::Revoked(Scope::Session));
+const NOT_REVOKED: Result<Status, Outage> = Ok(Status::NotRevoked);
+
+/// One process.
+#[derive(Clone)]
+struct Node {
+    redis: RedisBlocklist,
+    mirror: MirrorBlocklist,
+}
+
+impl Node {
+    /// With everything read.
+    async fn start(redis: RedisSettings, settings: MirrorSettings) -> Self {
+        let redis = RedisBlocklist::connect(redis).await.unwrap();
+        let mirror = MirrorBlocklist::start(redis.clone(), settings).unwrap();
+        soon(mirror.ready()).await;
+        Self { redis, mirror }
+    }
+
+    async fn revoke(&self, session: &str) {
+        self.redis.revoke(&logout(session)).await.unwrap();
+    }
+
+    async fn check(&self, session: &str) -> Result<Status, Outage> {
+        soon(self.mirror.check(&token(session))).await
+    }
+
+    /// What it says without asking anybody.
+    fn says(&self, session: &str) -> Option<Result<Status, Outage>> {
+        match pin!(self.mirror.check(&token(session))).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(answer) => Some(answer),
+            Poll::Pending => None,
+        }
+    }
+
+    fn phase(&self) -> MirrorPhase {
+        self.mirror.state().phase()
+    }
+
+    async fn comes_to_be(&self, phase: MirrorPhase) {
+        eventually(phase.as_str(), async || self.phase() == phase).await;
+    }
+
+    /// Returns when it is proven that all is known which was revoked before this call.
+    async fn catches_up(&self) {
+        let called = std::time::Instant::now();
+        eventually("it catches up", async || {
+            let state = self.mirror.state();
+            state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= called.elapsed())
+        })
+        .await;
+    }
+}
+
+use std::future::Future as _;
+
+fn now() -> Timestamp {
+    SystemClock.now().into()
+}
+
+/// Of a login before anything a test does.
+fn token(session: &str) -> TokenIds {
+    TokenIds::new(None, "token", Some(session)).with_subject("ann").with_issued_at(Timestamp::from_millis(1000))
+}
+
+fn id(session: &str) -> RevocationId {
+    RevocationId::new(None, Scope::Session, session)
+}
+
+fn logout(session: &str) -> Revocation {
+    Revocation::new(Scope::Session, id(session), now() + 10 * MINUTE)
+}
+
+fn to(server: &RedisServer) -> RedisSettings {
+    RedisSettings::new("127.0.0.1", server.port())
+}
+
+fn through(proxy: &FaultProxy) -> RedisSettings {
+    RedisSettings::new("127.0.0.1", proxy.addr().port())
+}
+
+/// A Redis in which tokens of before count.
+async fn redis() -> RedisServer {
+    let server = RedisServer::start().await;
+    RedisBlocklist::initialise(to(&server), SystemTime::UNIX_EPOCH).await.unwrap();
+    server
+}
+
+fn usual() -> MirrorSettings {
+    MirrorSettings::new()
+}
+
+fn strict() -> MirrorSettings {
+    MirrorSettings::new().max_staleness(Duration::from_millis(200))
+}

@@ -1,0 +1,4 @@
+//! Refresh tokens redeemed over a real Redis.
+
+mod agreement;
+mod faults;
