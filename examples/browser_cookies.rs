@@ -30,8 +30,8 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
         .with_token_sources(TokenSources::header().cookie(TokenCookie::access()));
     // The refresh token's cookie lasts longer than the other, so the logout reads this one.
     let by_refresh_token = TokenSources::header().cookie(TokenCookie::refresh());
-    let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).sources(by_refresh_token.clone());
-    let logging_out = LogoutLayer::new(verifier).sources(by_refresh_token);
+    let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).with_token_sources(by_refresh_token.clone());
+    let logging_out = LogoutLayer::new(verifier).with_token_sources(by_refresh_token);
     // A stranger at an unlocked screen must not be able to do this.
     let just_logged_in = access.clone().add_requirement(Require::new().max_login_age(Duration::from_secs(300)));
 

@@ -109,7 +109,7 @@ impl<X> JwtBlocklistLayer<X> {
 
     /// Where a request may carry its token; [`TokenSources::header`] by default.
     #[must_use]
-    pub fn sources(mut self, sources: TokenSources) -> Self {
+    pub fn with_token_sources(mut self, sources: TokenSources) -> Self {
         self.policy().front.sources = sources;
         self
     }

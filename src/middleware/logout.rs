@@ -57,7 +57,7 @@ impl LogoutLayer {
     /// Where a request may carry its token; [`TokenSources::header`] by default. With a cookie, log out by `POST`: a `GET` may come from
     /// another site.
     #[must_use]
-    pub fn sources(mut self, sources: TokenSources) -> Self {
+    pub fn with_token_sources(mut self, sources: TokenSources) -> Self {
         self.sources = sources;
         self
     }

@@ -51,7 +51,7 @@ fn verifies(token: &str, document: &Value) -> Result<(), String> {
         let header = String::from_utf8(decode(header)?).map_err(|_| VerifyError::Header)?;
         let signature = decode(signature)?;
         let check = |_: &TrustedIssuer, key: &VerifyingKey| verifier.check_signature(key, signed, &signature);
-        verifier.parties.decide(&Header::parse(&header)?, check)?;
+        verifier.trusted.decide(&Header::parse(&header)?, check)?;
         decode(payload).map(drop)
     };
     decided().map_err(|error: VerifyError| error.as_str().to_owned())

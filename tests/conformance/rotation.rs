@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use tower_jwt_blocklist::{
-    Blocklist, Generation, Redemption, Revocation, RevocationId, Revoke, Rotate, Rotation, Scope, Status, Timestamp,
-    TokenIds,
+    Blocklist, Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status,
+    Timestamp, TokenIds,
 };
 
 use super::{Backend, MINUTE, MOMENT, session};
@@ -82,10 +82,10 @@ async fn r56_g6_without_grace_one_of_concurrent_uses_rotates_and_the_session_is_
     let count = |wanted| rotations.iter().filter(|rotation| **rotation == wanted).count();
     assert_eq!(count(Rotation::Rotated), 1);
     assert_eq!(count(Rotation::Replayed), 1, "the second use ends the session");
-    assert_eq!(count(Rotation::Revoked(Scope::Session)), 62);
-    assert_eq!(backend.node().check(&access()).await, Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(count(Rotation::Revoked(RevocationScope::Session)), 62);
+    assert_eq!(backend.node().check(&access()).await, Ok(Status::Revoked(RevocationScope::Session)));
     let successor = backend.node().rotate(&using(&backend, 1, 100)).await;
-    assert_eq!(successor, Ok(Rotation::Revoked(Scope::Session)), "the successor died with it");
+    assert_eq!(successor, Ok(Rotation::Revoked(RevocationScope::Session)), "the successor died with it");
 }
 
 async fn r56_a_token_is_worth_one_successor_generation_after_generation(backend: impl Backend) {
@@ -108,10 +108,10 @@ async fn r56_an_older_token_ends_the_session_and_its_access_tokens(backend: impl
     // Within the grace, which is for the last one only.
     assert_eq!(node.rotate(&using(&backend, 1, 50)).await, Ok(Rotation::Replayed));
     for ids in [ids(), access()] {
-        assert_eq!(backend.other_node().check(&ids).await, Ok(Status::Revoked(Scope::Session)));
+        assert_eq!(backend.other_node().check(&ids).await, Ok(Status::Revoked(RevocationScope::Session)));
     }
     for number in 0..5 {
-        let dead = Ok(Rotation::Revoked(Scope::Session));
+        let dead = Ok(Rotation::Revoked(RevocationScope::Session));
         assert_eq!(node.rotate(&using(&backend, number, 60)).await, dead, "generation {number}");
     }
     let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(BEGAN);
@@ -126,7 +126,7 @@ async fn r56_the_grace_ends_to_the_millisecond(backend: impl Backend) {
         (Duration::ZERO, repeated(1, 1)),
         (GRACE - Duration::from_millis(1), repeated(1, 1)),
         (GRACE, Rotation::Replayed),
-        (Duration::ZERO, Rotation::Revoked(Scope::Session)),
+        (Duration::ZERO, Rotation::Revoked(RevocationScope::Session)),
     ] {
         assert_eq!(node.rotate(&later(using(&backend, 0, 2), by)).await, Ok(expected), "after {by:?}");
     }
@@ -135,34 +135,36 @@ async fn r56_the_grace_ends_to_the_millisecond(backend: impl Backend) {
 async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: impl Backend) {
     let node = backend.node();
     let until = backend.after(MINUTE);
-    let subject = |name: &str| RevocationId::new(None, Scope::Subject, name);
+    let subject = |name: &str| RevocationId::new(None, RevocationScope::Subject, name);
     let moment = BEGAN;
-    type Row = (&'static str, fn(&str) -> TokenIds, Revocation, Scope);
+    type Row = (&'static str, fn(&str) -> TokenIds, Revocation, RevocationScope);
     let logouts: [Row; 5] = [
-        ("the token", |s| TokenIds::new(None, s, Some(s)), of_token("token", until), Scope::Token),
+        ("the token", |s| TokenIds::new(None, s, Some(s)), of_token("token", until), RevocationScope::Token),
         (
             "the session",
             |s| TokenIds::new(None, "x", Some(s)),
-            Revocation::new(Scope::Session, session("session"), until),
-            Scope::Session,
+            Revocation::new(RevocationScope::Session, session("session"), until),
+            RevocationScope::Session,
         ),
         (
             "everywhere",
             |s| TokenIds::new(None, "x", Some(s)).with_subject("everywhere"),
-            Revocation::new(Scope::Subject, subject("everywhere"), until).issued_up_to(moment),
-            Scope::Subject,
+            Revocation::new(RevocationScope::Subject, subject("everywhere"), until).issued_up_to(moment),
+            RevocationScope::Subject,
         ),
         (
             "the others",
             |s| TokenIds::new(None, "x", Some(s)).with_subject("others"),
-            Revocation::new(Scope::Subject, subject("others"), until).issued_up_to(moment).except_session(session("y")),
-            Scope::Subject,
+            Revocation::new(RevocationScope::Subject, subject("others"), until)
+                .issued_up_to(moment)
+                .except_session(session("y")),
+            RevocationScope::Subject,
         ),
         (
             "everybody",
             |s| TokenIds::new(Some("i"), "x", Some(s)),
-            Revocation::new(Scope::Issuer, RevocationId::issuer(Some("i")), until).issued_up_to(moment),
-            Scope::Issuer,
+            Revocation::new(RevocationScope::Issuer, RevocationId::issuer(Some("i")), until).issued_up_to(moment),
+            RevocationScope::Issuer,
         ),
     ];
     for (number, (name, ids_in, logout, scope)) in logouts.into_iter().enumerate() {
@@ -191,22 +193,22 @@ async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: imp
 }
 
 fn of_token(name: &str, until: Timestamp) -> Revocation {
-    Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, name), until)
+    Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, name), until)
 }
 
 async fn r58_the_session_that_is_spared_goes_on(backend: impl Backend) {
     let node = backend.node();
-    let subject = RevocationId::new(None, Scope::Subject, "ann");
-    let others = Revocation::new(Scope::Subject, subject, backend.after(MINUTE)).issued_up_to(FIRST);
+    let subject = RevocationId::new(None, RevocationScope::Subject, "ann");
+    let others = Revocation::new(RevocationScope::Subject, subject, backend.after(MINUTE)).issued_up_to(FIRST);
     node.revoke(&others.except_session(session("s"))).await.unwrap();
     assert_eq!(node.rotate(&using(&backend, 0, 1)).await, Ok(Rotation::Rotated));
     let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(BEGAN);
     let other = Redemption { ids: other, session: session("t"), ..using(&backend, 0, 2) };
-    assert_eq!(node.rotate(&other).await, Ok(Rotation::Revoked(Scope::Subject)));
+    assert_eq!(node.rotate(&other).await, Ok(Rotation::Revoked(RevocationScope::Subject)));
     // A token that does not tell its time is older than any cut-off.
     let timeless = TokenIds::new(None, "r", Some("u")).with_subject("ann");
     let timeless = Redemption { ids: timeless, session: session("u"), ..using(&backend, 0, 3) };
-    assert_eq!(node.rotate(&timeless).await, Ok(Rotation::Revoked(Scope::Subject)));
+    assert_eq!(node.rotate(&timeless).await, Ok(Rotation::Revoked(RevocationScope::Subject)));
 }
 
 async fn r56_a_use_that_is_sent_again_is_the_same_use(backend: impl Backend) {
@@ -255,8 +257,8 @@ async fn behind_an_arc_dyn_it_is_the_same_line(backend: impl Backend) {
     let node: Arc<dyn Rotate> = Arc::new(backend.node());
     assert_eq!(Arc::clone(&node).rotate(&using(&backend, 0, 1)).await, Ok(Rotation::Rotated));
     assert_eq!(backend.node().rotate(&using(&backend, 0, 2)).await, Ok(repeated(1, 1)));
-    node.revoke(&Revocation::new(Scope::Session, session("s"), backend.after(MINUTE))).await.unwrap();
-    assert_eq!(node.rotate(&using(&backend, 1, 3)).await, Ok(Rotation::Revoked(Scope::Session)));
+    node.revoke(&Revocation::new(RevocationScope::Session, session("s"), backend.after(MINUTE))).await.unwrap();
+    assert_eq!(node.rotate(&using(&backend, 1, 3)).await, Ok(Rotation::Revoked(RevocationScope::Session)));
 }
 
 suite! {

@@ -12,14 +12,14 @@ use std::{
 
 use tokio::sync::Notify;
 use tower_jwt_blocklist::{
-    Blocklist, CutOffFuture, Lookup, Outage, Redemption, Revocation, Revoke, RevokeError, RevokeFuture, Rotate,
-    RotateFuture, Scope, Status, TokenIds,
+    Blocklist, CutOffFuture, Lookup, Outage, Redemption, Revocation, RevocationScope, Revoke, RevokeError,
+    RevokeFuture, Rotate, RotateFuture, Status, TokenIds,
 };
 
 pub type Answer = Result<Status, Outage>;
 
 pub const CLEAR: Answer = Ok(Status::NotRevoked);
-pub const REVOKED: Answer = Ok(Status::Revoked(Scope::Session));
+pub const REVOKED: Answer = Ok(Status::Revoked(RevocationScope::Session));
 pub const TIMED_OUT: Answer = Err(Outage::TimedOut);
 
 /// When the answer to a check comes.

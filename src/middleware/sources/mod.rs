@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use crate::{config_error::ConfigError, guard::Reason};
 
 /// Where a request may carry its token: the `Authorization` header, always, and what is added here. Set it with
-/// [`JwtBlocklistLayer::sources`](crate::JwtBlocklistLayer::sources).
+/// [`JwtBlocklistLayer::with_token_sources`](crate::JwtBlocklistLayer::with_token_sources).
 ///
 /// | source | for | what comes with it |
 /// |---|---|---|

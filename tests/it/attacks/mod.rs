@@ -90,7 +90,8 @@ impl Door {
         };
         let inner = inner();
         let behind = inner.clone();
-        let layer = JwtBlocklistLayer::access(verifier, store.clone()).token_cache(token_cache).render_with(told);
+        let layer =
+            JwtBlocklistLayer::access(verifier, store.clone()).with_token_cache(token_cache).with_renderer(told);
         let service = layer.layer(behind);
         let service = tower::ServiceExt::map_response(service, |response| {
             let (parts, body) = response.into_parts();

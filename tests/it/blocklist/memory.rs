@@ -8,8 +8,8 @@ use std::{
 
 use testkit::ManualClock;
 use tower_jwt_blocklist::{
-    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, Revoke, RevokeError, Rotate, Rotation, Scope, Status,
-    SystemClock, Timestamp, TokenIds,
+    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, RevocationScope, Revoke, RevokeError, Rotate, Rotation,
+    Status, SystemClock, Timestamp, TokenIds,
 };
 
 use super::conformance::{Backend, MINUTE, MOMENT, id, token};
@@ -43,7 +43,7 @@ impl Backend for Memory {
     async fn let_pass(&self, duration: Duration) {
         self.clock.advance(duration);
         // What is over is cleared away by the next revocation, whatever it is.
-        let over = Revocation::new(Scope::Token, id("over"), Timestamp::from_millis(0));
+        let over = Revocation::new(RevocationScope::Token, id("over"), Timestamp::from_millis(0));
         self.list.revoke(&over).await.unwrap();
     }
 
@@ -57,23 +57,23 @@ async fn g7_a_full_memory_list_errs_and_drops_nothing() {
     let clock = clock();
     let list = MemoryBlocklist::with_capacity_and_clock(2, clock.as_fn());
     let until = |duration| Timestamp::from(clock.now()) + duration;
-    list.revoke(&Revocation::new(Scope::Token, id("short"), until(MOMENT))).await.unwrap();
-    list.revoke(&Revocation::new(Scope::Token, id("long"), until(MINUTE))).await.unwrap();
+    list.revoke(&Revocation::new(RevocationScope::Token, id("short"), until(MOMENT))).await.unwrap();
+    list.revoke(&Revocation::new(RevocationScope::Token, id("long"), until(MINUTE))).await.unwrap();
 
-    let third = Revocation::new(Scope::Token, id("third"), until(MINUTE));
+    let third = Revocation::new(RevocationScope::Token, id("third"), until(MINUTE));
     assert_eq!(list.revoke(&third).await, Err(RevokeError::Full));
     for (name, expected) in [
-        ("short", Status::Revoked(Scope::Token)),
-        ("long", Status::Revoked(Scope::Token)),
+        ("short", Status::Revoked(RevocationScope::Token)),
+        ("long", Status::Revoked(RevocationScope::Token)),
         ("third", Status::NotRevoked),
     ] {
         assert_eq!(list.check(&token(name)).await, Ok(expected), "{name}");
     }
     // What is there can still be lengthened, and what is over makes room.
-    list.revoke(&Revocation::new(Scope::Token, id("long"), until(MINUTE * 2))).await.unwrap();
+    list.revoke(&Revocation::new(RevocationScope::Token, id("long"), until(MINUTE * 2))).await.unwrap();
     clock.advance(MOMENT);
     list.revoke(&third).await.unwrap();
-    assert_eq!(list.check(&token("third")).await, Ok(Status::Revoked(Scope::Token)));
+    assert_eq!(list.check(&token("third")).await, Ok(Status::Revoked(RevocationScope::Token)));
 }
 
 #[test]
@@ -90,14 +90,14 @@ fn g1_a_memory_list_is_read_while_it_is_written() {
                 let mut seen = false;
                 for _ in 0..20_000 {
                     let answer = runtime.block_on(list.check(&token("a")));
-                    let is_revoked = answer == Ok(Status::Revoked(Scope::Token));
+                    let is_revoked = answer == Ok(Status::Revoked(RevocationScope::Token));
                     assert!(is_revoked || !seen, "reader {reader} saw the entry vanish");
                     seen |= is_revoked;
                 }
             });
         }
         for number in 0..5_000 {
-            let revocation = Revocation::new(Scope::Token, id("a"), until + Duration::from_millis(number));
+            let revocation = Revocation::new(RevocationScope::Token, id("a"), until + Duration::from_millis(number));
             runtime.block_on(list.revoke(&revocation)).unwrap();
         }
     });
@@ -119,7 +119,7 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
     assert_eq!(list.rotate(&using("b", 0, 2)).await, Err(RevokeError::Full));
     assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "a line that is there goes on");
     assert_eq!(list.rotate(&using("a", 0, 4)).await, Ok(Rotation::Replayed));
-    assert_eq!(list.rotate(&using("a", 2, 5)).await, Ok(Rotation::Revoked(Scope::Session)));
+    assert_eq!(list.rotate(&using("a", 2, 5)).await, Ok(Rotation::Revoked(RevocationScope::Session)));
     assert_eq!(list.len(), 1);
     clock.advance(MINUTE);
     assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "nothing of it was consumed");
@@ -153,7 +153,7 @@ fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
                         let is_over = logged_out.load(Ordering::SeqCst);
                         let rotation = runtime.block_on(list.rotate(&use_it)).unwrap();
                         assert!(
-                            !is_over || rotation == Rotation::Revoked(Scope::Session),
+                            !is_over || rotation == Rotation::Revoked(RevocationScope::Session),
                             "round {round}: {rotation:?}"
                         );
                         if is_over {
@@ -163,7 +163,7 @@ fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
                 });
             }
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            runtime.block_on(list.revoke(&Revocation::new(Scope::Session, session, until))).unwrap();
+            runtime.block_on(list.revoke(&Revocation::new(RevocationScope::Session, session, until))).unwrap();
             logged_out.store(true, Ordering::SeqCst);
         });
     }
@@ -174,7 +174,7 @@ fn a_check_allocates_nothing() {
     let list = MemoryBlocklist::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let until = Timestamp::from(SystemClock.now()) + MINUTE;
-    runtime.block_on(list.revoke(&Revocation::new(Scope::Token, id("a"), until))).unwrap();
+    runtime.block_on(list.revoke(&Revocation::new(RevocationScope::Token, id("a"), until))).unwrap();
     for ids in [token("a"), token("b")] {
         // The first check of a thread registers it with the list.
         drop(list.check(&ids));

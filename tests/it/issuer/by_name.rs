@@ -68,7 +68,7 @@ impl Service {
     /// "inner", or why not.
     async fn ask_for(&self, kind: TokenKind, verifier: Arc<Verifier>, token: &str) -> String {
         let layer = JwtBlocklistLayer::<NoClaims>::new(Guard::new(kind, verifier, self.0.store.clone()))
-            .render_with(|rejection: &Rejection| Response::new(Bytes::from(rejection.reason())));
+            .with_renderer(|rejection: &Rejection| Response::new(Bytes::from(rejection.reason())));
         let response = layer.layer(inner()).oneshot(bearer(token)).await.unwrap();
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
@@ -202,7 +202,7 @@ fn r51_only_an_issuer_whose_tokens_are_accepted_can_be_named() {
         ("foreign and own", own_beside(), &[Some(SHOP), Some(BANK), Some(ISSUER)], &[None, Some("")]),
         ("own", own().issuer(ISSUER).issuer("old"), &[Some(ISSUER), Some("old")], &[None, Some(SHOP)]),
         ("any", own().any_issuer(), &[None, Some(ISSUER), Some(SHOP)], &[]),
-        ("the tutorial's too", settings().also_tutorial_tokens(), &[None, Some(ISSUER)], &[Some(SHOP)]),
+        ("the tutorial's too", settings().also_fastapi_tokens(), &[None, Some(ISSUER)], &[Some(SHOP)]),
     ];
     for (name, settings, known, unknown) in rows {
         let verifier = settings.build().unwrap();

@@ -18,15 +18,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_jwt_blocklist::{
     Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, KindSource, MemoryBlocklist, NoClaims, OptionalClaim,
-    Outage, RejectionKind, Revocation, RevocationId, Revoke, RevokeError, Scope, Timestamp, TokenIdSource, TokenKind,
-    TokenPair, Verifier, VerifierBuilder,
+    Outage, RejectionKind, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, Timestamp, TokenIdSource,
+    TokenKind, TokenPair, Verifier, VerifierBuilder,
 };
 
 /// Revokes something else, which makes the list forget what has expired.
 async fn revoke_something_else(world: &World) {
     let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1);
-    let id = RevocationId::new(None, Scope::Token, &format!("{until:?}"));
-    world.store.revoke(&Revocation::new(Scope::Token, id, until)).await.unwrap();
+    let id = RevocationId::new(None, RevocationScope::Token, &format!("{until:?}"));
+    world.store.revoke(&Revocation::new(RevocationScope::Token, id, until)).await.unwrap();
 }
 
 fn seconds(seconds: u64) -> Duration {
@@ -48,7 +48,7 @@ async fn login(issuer: &Issuer) -> TokenPair {
 
 /// The pair that this refresh token is redeemed for.
 async fn renew<X: Serialize + Send + Sync>(issuer: &Issuer, refresh: &Authenticated<X>) -> TokenPair {
-    issuer.refresh(refresh, refresh.claims()).await.unwrap().pair().unwrap()
+    issuer.refresh(refresh, refresh.claims()).await.unwrap().into_pair().unwrap()
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
 
     // A proof from before the logout mints nothing.
     let late = issuer.refresh(&refresh, refresh.claims()).await.unwrap();
-    assert_eq!(late.pair().unwrap_err().reason(), "session_revoked");
+    assert_eq!(late.into_pair().unwrap_err().reason(), "session_revoked");
     world.access(login(issuer).await.access.as_str()).await.expect("the user can log in again");
 }
 
@@ -574,7 +574,7 @@ async fn every_revocation_of_an_issuer_with_a_reason_has_it() {
     let issuer = Issuer::builder(verifier.clone(), signing_key(), list.clone()).build().unwrap();
     let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
     let user = Guard::new(TokenKind::Access, verifier, list).authenticate::<NoClaims>(pair.access.as_str()).await;
-    let (user, told) = (user.unwrap(), issuer.because("told_to"));
+    let (user, told) = (user.unwrap(), issuer.with_reason("told_to"));
     told.logout(&user).await.unwrap();
     told.logout_others(&user).await.unwrap();
     told.logout_everywhere("user-1").await.unwrap();

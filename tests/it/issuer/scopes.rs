@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use crate::support::{AUDIENCE, NOW, clock, settings, signing_key, token, verifying_key, world::World};
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Guard, IssueError, Issuer, MemoryBlocklist, NoClaims, OptionalClaim, Revocation, RevocationId, Revoke, RevokeError,
-    Scope, Timestamp, TokenKind, TokenPair, Verifier,
+    Guard, IssueError, Issuer, MemoryBlocklist, NoClaims, OptionalClaim, Revocation, RevocationId, RevocationScope,
+    Revoke, RevokeError, Timestamp, TokenKind, TokenPair, Verifier,
 };
 
 #[tokio::test]
@@ -34,7 +34,7 @@ async fn r55_the_same_second_works_both_ways() {
     assert_eq!(world.refused(&after).await, None, "issued after, in the same second");
     // And what is minted from it, still in that second.
     let refresh = world.ask(TokenKind::Refresh, after.refresh.as_str()).await.unwrap();
-    let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().pair().unwrap();
+    let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(world.refused(&renewed).await, None);
 }
 
@@ -71,7 +71,7 @@ async fn r58_after_a_logout_nothing_is_minted_from_a_token_of_before() {
         world.pass(5);
         let refreshed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap();
         let reason = ["session_revoked", "subject_revoked", "subject_revoked", "issuer_revoked"][round];
-        assert_eq!(refreshed.pair().unwrap_err().reason(), reason, "round {round}");
+        assert_eq!(refreshed.into_pair().unwrap_err().reason(), reason, "round {round}");
     }
 }
 
@@ -107,7 +107,7 @@ async fn r53_logout_others_ends_all_sessions_but_this_one() {
     assert_eq!(world.refused(&other).await, None);
     // What is renewed in the session that was spared lives on, and so do later logins.
     let refresh = world.ask(TokenKind::Refresh, phone.refresh.as_str()).await.unwrap();
-    let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().pair().unwrap();
+    let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(world.refused(&renewed).await, None);
     let tablet = world.login("ann").await;
     assert_eq!(world.refused(&tablet).await, None);
@@ -145,10 +145,11 @@ async fn r52_the_largest_cut_off_counts_whichever_came_last() {
     world.issuer().revoke_all().await.unwrap();
     world.pass(100);
     let late = world.login("ann").await;
-    let subject = RevocationId::new(Some(crate::support::ISSUER), Scope::Subject, "ann");
+    let subject = RevocationId::new(Some(crate::support::ISSUER), RevocationScope::Subject, "ann");
     let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1000);
     for second in [NOW + 50, NOW, NOW - 1000] {
-        let lower = Revocation::new(Scope::Subject, subject, until).issued_up_to(Timestamp::from_millis(second * 1000));
+        let lower = Revocation::new(RevocationScope::Subject, subject, until)
+            .issued_up_to(Timestamp::from_millis(second * 1000));
         world.store.revoke(&lower).await.unwrap();
     }
     assert!(world.refused(&early).await.is_some());
@@ -233,9 +234,9 @@ impl World {
 #[tokio::test]
 async fn a_subject_that_is_revoked_for_good_cannot_log_in() {
     let world = World::new();
-    let subject = RevocationId::new(Some(crate::support::ISSUER), Scope::Subject, "mallory");
+    let subject = RevocationId::new(Some(crate::support::ISSUER), RevocationScope::Subject, "mallory");
     let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1000);
-    world.store.revoke(&Revocation::new(Scope::Subject, subject, until)).await.unwrap();
+    world.store.revoke(&Revocation::new(RevocationScope::Subject, subject, until)).await.unwrap();
     let login = world.issuer().login("mallory", &NoClaims {}).await;
     assert_eq!(login.unwrap_err(), IssueError::Revoked);
     world.login("ann").await;

@@ -59,7 +59,7 @@ fn what_is_published_are_the_public_members_alone() {
     }
     let secret = VerifyingKey::from_secret(Algorithm::HS256, SECRET).unwrap();
     assert_eq!(KeySet::new([secret.clone()]).unwrap().to_jwks(), r#"{"keys":[]}"#);
-    assert_eq!(with_key(secret).build().unwrap().jwks(), r#"{"keys":[]}"#);
+    assert_eq!(with_key(secret).build().unwrap().to_jwks(), r#"{"keys":[]}"#);
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn r33_parties_that_contradict_each_other_fail_the_build() {
         ("17", many, "more than 16"),
         (
             "the tutorial's",
-            settings().issuer(ISSUER).keys(keys("a")).trust(OTHER, keys("b")).also_tutorial_tokens(),
+            settings().issuer(ISSUER).keys(keys("a")).trust(OTHER, keys("b")).also_fastapi_tokens(),
             "use a verifier for each",
         ),
     ] {
@@ -208,14 +208,14 @@ async fn r72_keys_are_replaced_without_a_restart_and_a_removed_one_ends_at_once(
     ask(&guard, &old).await.unwrap();
     assert_eq!(reason(&guard, &new).await, Some("unknown_key"));
 
-    let mut generations = vec![verifier.generation()];
+    let mut generations = vec![verifier.key_version()];
     keys.replace([public(KeyPair::rs256(), "new"), public(KeyPair::es256(), "old")]).unwrap();
-    generations.push(verifier.generation());
+    generations.push(verifier.key_version());
     for token in [&old, &new] {
         ask(&guard, token).await.unwrap();
     }
     keys.replace([public(KeyPair::rs256(), "new")]).unwrap();
-    generations.push(verifier.generation());
+    generations.push(verifier.key_version());
     assert_eq!(reason(&guard, &old).await, Some("unknown_key"));
     ask(&guard, &new).await.unwrap();
 
@@ -227,15 +227,15 @@ async fn r72_keys_are_replaced_without_a_restart_and_a_removed_one_ends_at_once(
         vec![public(KeyPair::es256(), "a"), public(KeyPair::es256(), "a")],
     ] {
         complains("bad set", keys.replace(bad), ConfigErrorKind::Setting, "");
-        assert_eq!(verifier.generation(), generations[2]);
+        assert_eq!(verifier.key_version(), generations[2]);
         ask(&guard, &new).await.unwrap();
     }
     // A name that comes back with another key is another key.
     keys.replace([public(KeyPair::es384(), "new")]).unwrap();
-    generations.push(verifier.generation());
+    generations.push(verifier.key_version());
     assert_eq!(reason(&guard, &new).await, Some("algorithm"));
     others.replace([public(KeyPair::eddsa(), "other")]).unwrap();
-    generations.push(verifier.generation());
+    generations.push(verifier.key_version());
     assert!(generations.is_sorted_by(|earlier, later| earlier < later), "{generations:?}");
 }
 
@@ -278,8 +278,8 @@ async fn an_issuer_signs_with_one_key_publishes_all_and_changes_without_a_restar
     ask(&guard, &access().await).await.unwrap();
 
     keys.replace([new.verifying_key().unwrap(), old.verifying_key().unwrap()]).unwrap();
-    assert_eq!(verifier.jwks(), keys.to_jwks());
-    assert!(["new", "old"].iter().all(|id| verifier.jwks().contains(id)));
+    assert_eq!(verifier.to_jwks(), keys.to_jwks());
+    assert!(["new", "old"].iter().all(|id| verifier.to_jwks().contains(id)));
     issuer.clone().sign_with(new.clone()).unwrap();
     let second = access().await;
     for token in [&first, &second] {
@@ -297,8 +297,8 @@ fn r33_the_published_keys_are_not_those_of_trusted_issuers() {
         .issuer(ISSUER)
         .keys(set([public(KeyPair::es256(), "ours")]))
         .trust(OTHER, set([public(KeyPair::es384(), "theirs")]));
-    let document = own.build().unwrap().jwks();
+    let document = own.build().unwrap().to_jwks();
     assert!(document.contains("ours") && !document.contains("theirs"), "{document}");
     let none = settings().trust(OTHER, set([public(KeyPair::es384(), "theirs")])).build().unwrap();
-    assert_eq!(none.jwks(), r#"{"keys":[]}"#);
+    assert_eq!(none.to_jwks(), r#"{"keys":[]}"#);
 }

@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use testkit::tokens;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, Carriers, GrpcStatus, JwtBlocklistLayer, NoClaims, Outage, RejectionKind, Require, Rfc6750, Scope,
-    Status, TokenCookie,
+    Authenticated, GrpcStatus, JwtBlocklistLayer, NoClaims, Outage, RejectionKind, Require, RevocationScope, Rfc6750,
+    Status, TokenCookie, TokenSources,
 };
 
 /// What came back, and whether the inner service was called.
@@ -91,7 +91,7 @@ async fn the_table_of_answers_is_what_is_answered() {
     let good = good_token();
     let scope = Require::new().scopes(["orders:write"]).unwrap();
     let login = Require::new().max_login_age(Duration::from_secs(300));
-    let cookie = Carriers::header().cookie(TokenCookie::access());
+    let cookie = TokenSources::header().cookie(TokenCookie::access());
     let in_cookie = vec![format!("Cookie: __Host-access_token={good}")];
     let rows = [
         ("no `Authorization` header", access(CLEAR), vec![]),
@@ -103,10 +103,18 @@ async fn the_table_of_answers_is_what_is_answered() {
         ("an access token where a refresh token is required", refresh(CLEAR), bearer(&good)),
         ("a revoked token", access(REVOKED), bearer(&good)),
         ("a valid token, while the blocklist cannot answer", access(TIMED_OUT), bearer(&good)),
-        ("a valid token without the required scope", access(CLEAR).require(scope), bearer(&good)),
-        ("a valid token of a login that is too old", access(CLEAR).require(login), bearer(&good)),
-        ("a valid token that fails a condition of the application", access(CLEAR).allow_if(|_| false), bearer(&good)),
-        ("a token in the cookie, and another site may have caused it", access(CLEAR).carriers(cookie), in_cookie),
+        ("a valid token without the required scope", access(CLEAR).add_requirement(scope), bearer(&good)),
+        ("a valid token of a login that is too old", access(CLEAR).add_requirement(login), bearer(&good)),
+        (
+            "a valid token that fails a condition of the application",
+            access(CLEAR).add_condition(|_| false),
+            bearer(&good),
+        ),
+        (
+            "a token in the cookie, and another site may have caused it",
+            access(CLEAR).with_token_sources(cookie),
+            in_cookie,
+        ),
     ];
     let mut table = String::from(
         "| The request has | Status | `WWW-Authenticate: Bearer realm=\"api\"` | `error` | `resolution` |\n|---|---|---|---|---|\n",
@@ -131,7 +139,7 @@ async fn the_table_of_answers_is_what_is_answered() {
 async fn r35_to_r43_every_combination_is_answered_as_it_should_be() {
     let (good, forged, expired, refresh_token) = (good_token(), forged(), expired(), refresh_token());
     let unsigned = tokens::unsigned(&token_header(json!({ "alg": "none" })), &payload(json!({})));
-    // What the carrier and the token alone decide, and None where the blocklist does.
+    // What the source and the token alone decide, and None where the blocklist does.
     let requests: [(&str, Vec<String>, Option<RejectionKind>); 14] = [
         ("good", bearer(&good), None),
         ("good, lower case", vec![format!("bearer {good}")], None),
@@ -151,7 +159,7 @@ async fn r35_to_r43_every_combination_is_answered_as_it_should_be() {
     let answers = [
         (CLEAR, None),
         (REVOKED, Some(RejectionKind::Revoked)),
-        (Ok(Status::Revoked(Scope::Token)), Some(RejectionKind::Revoked)),
+        (Ok(Status::Revoked(RevocationScope::Token)), Some(RejectionKind::Revoked)),
         (TIMED_OUT, Some(RejectionKind::Unavailable)),
         (Err(Outage::NotConnected), Some(RejectionKind::Unavailable)),
         (Err(Outage::Failed), Some(RejectionKind::Unavailable)),
@@ -240,7 +248,7 @@ async fn r40_before_the_signature_is_proven_all_answers_are_the_same_bytes() {
     for (name, outcome) in told {
         assert_ne!(form(outcome), reference, "{name}");
     }
-    let terse = |answer| access(answer).render_with(Rfc6750::new().terse());
+    let terse = |answer| access(answer).with_renderer(Rfc6750::new().terse());
     for (token, answer) in [(expired(), CLEAR), (refresh_token(), CLEAR), (good, REVOKED)] {
         assert_eq!(form(ask(terse(answer), Method::GET, &bearer(&token)).await), reference, "terse");
     }
@@ -294,21 +302,21 @@ async fn a_closure_renders_and_the_layer_adds_what_every_refusal_has() {
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response
     };
-    let outcome = ask(access(CLEAR).render_with(teapot), Method::GET, &[]).await;
+    let outcome = ask(access(CLEAR).with_renderer(teapot), Method::GET, &[]).await;
     assert_eq!((outcome.status, &*outcome.body), (StatusCode::IM_A_TEAPOT, &b"no_token"[..]));
     assert_eq!((outcome.kind, outcome.header(header::CACHE_CONTROL)), (Some(RejectionKind::Missing), Some("no-store")));
 }
 
 #[tokio::test]
 async fn the_realm_is_the_one_that_was_set() {
-    let layer = access(CLEAR).render_with(Rfc6750::new().realm("the shop").unwrap());
+    let layer = access(CLEAR).with_renderer(Rfc6750::new().realm("the shop").unwrap());
     let outcome = ask(layer, Method::GET, &[]).await;
     assert_eq!(outcome.header(header::WWW_AUTHENTICATE), Some("Bearer realm=\"the shop\""));
 }
 
 #[tokio::test]
 async fn grpc_refusals_are_trailers_only_responses() {
-    let layer = |answer| access(answer).render_with(GrpcStatus);
+    let layer = |answer| access(answer).with_renderer(GrpcStatus);
     let rows = [(CLEAR, "bad".to_owned(), "16"), (REVOKED, good_token(), "16"), (TIMED_OUT, good_token(), "14")];
     for (answer, token, code) in rows {
         let outcome = ask(layer(answer), Method::POST, &bearer(&token)).await;

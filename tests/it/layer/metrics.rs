@@ -1,9 +1,10 @@
 //! r61, r77: what is counted: each request once, each outage, each revocation; and the names of the documentation.
 #![cfg(feature = "metrics")]
 
-use std::{collections::BTreeMap, time::Duration};
-
-use std::{collections::{BTreeMap, BTreeSet}, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use crate::support::{
     NOW, clock, good_token,
@@ -16,7 +17,7 @@ use serde_json::json;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
     Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
-    RevocationId, Revoke, Scope, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
+    RevocationId, RevocationScope, Revoke, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
 };
 
 async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
@@ -49,10 +50,10 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
         (bearer(&"a".repeat(9000)), deny, None, "too_long"),
         (bearer(&expired), deny, None, "expired"),
         (bearer(&refresh), deny, None, "wrong_kind"),
-        (bearer(&good), deny, Some(by_store(Scope::Token)), "token_revoked"),
-        (bearer(&good), deny, Some(by_store(Scope::Session)), "session_revoked"),
-        (bearer(&good), deny, Some(by_store(Scope::Subject)), "subject_revoked"),
-        (bearer(&good), deny, Some(by_store(Scope::Issuer)), "issuer_revoked"),
+        (bearer(&good), deny, Some(by_store(RevocationScope::Token)), "token_revoked"),
+        (bearer(&good), deny, Some(by_store(RevocationScope::Session)), "session_revoked"),
+        (bearer(&good), deny, Some(by_store(RevocationScope::Subject)), "subject_revoked"),
+        (bearer(&good), deny, Some(by_store(RevocationScope::Issuer)), "issuer_revoked"),
         (bearer(&good), deny, Some(CLEAR), "admitted"),
         (bearer(&good), allow, Some(CLEAR), "admitted"),
         (bearer(&good), deny, Some(TIMED_OUT), "timed_out"),
@@ -66,7 +67,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
     for (lines, policy, answer, outcome) in rows {
         for pace in [Pace::AtOnce, Pace::Later] {
             let blocklist = StubBlocklist::new(answer.unwrap_or(CLEAR)).at_pace(pace);
-            let guard = Guard::new(TokenKind::Access, verifier(&clock()), blocklist).outage_policy(policy);
+            let guard = Guard::new(TokenKind::Access, verifier(&clock()), blocklist).with_outage_policy(policy);
             let mut expected = once([format!("jwt_blocklist_checks_total{{expected=access,outcome={outcome}}}")]);
             if let Some(Err(outage)) = answer {
                 expected.extend(once([format!("jwt_blocklist_outages_total{{reason={}}}", outage.as_str())]));
@@ -93,7 +94,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
         }
     }
     ask(
-        JwtBlocklistLayer::refresh(verifier(&clock()), StubBlocklist::new(TIMED_OUT)).outage_policy(allow),
+        JwtBlocklistLayer::refresh(verifier(&clock()), StubBlocklist::new(TIMED_OUT)).with_outage_policy(allow),
         &bearer(&refresh),
     )
     .await;
@@ -108,16 +109,16 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
 async fn r77_what_a_route_asks_for_is_counted_once_too() {
     let layer = || {
         let layer = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::clear());
-        layer.token_cache(TokenCache::Off)
+        layer.with_token_cache(TokenCache::Off)
     };
     let good = [format!("Bearer {}", good_token())];
     let scope = Require::new().scopes(["a"]).unwrap();
     let rows = [
         (layer().optional(), &[][..], "anonymous"),
         (layer().optional(), &good[..], "admitted"),
-        (layer().require(scope), &good[..], "scope"),
-        (layer().require(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
-        (layer().allow_if(|_| false), &good[..], "condition"),
+        (layer().add_requirement(scope), &good[..], "scope"),
+        (layer().add_requirement(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
+        (layer().add_condition(|_| false), &good[..], "condition"),
     ];
     let (counted, _recording) = count();
     for (layer, lines, outcome) in rows {
@@ -133,11 +134,11 @@ async fn revocations_are_counted_by_scope_and_by_what_became_of_them() {
     let until = Timestamp::from(clock().now()) + Duration::from_secs(60);
     let list = MemoryBlocklist::with_capacity_and_clock(2, clock().as_fn());
     let rows = [
-        (Scope::Token, "a", "stored"),
-        (Scope::Session, "b", "stored"),
-        (Scope::Token, "a", "stored"),
-        (Scope::Subject, "c", "full"),
-        (Scope::Issuer, "d", "full"),
+        (RevocationScope::Token, "a", "stored"),
+        (RevocationScope::Session, "b", "stored"),
+        (RevocationScope::Token, "a", "stored"),
+        (RevocationScope::Subject, "c", "full"),
+        (RevocationScope::Issuer, "d", "full"),
     ];
     for (scope, id, outcome) in rows {
         let _ = list.revoke(&Revocation::new(scope, RevocationId::new(None, scope, id), until)).await;
@@ -159,13 +160,13 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let mut server = RedisServer::start().await;
     let settings = RedisSettings::from_url(&server.url()).unwrap();
     let settings = settings.replica_acks(NonZeroU8::MIN, Duration::from_millis(10));
-    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(settings.clone(), UNIX_EPOCH).await.unwrap();
     let list = RedisBlocklist::connect(settings).await.unwrap();
     let guard = Guard::new(TokenKind::Access, verifier(&clock()), list.clone());
     let asked = async || guard.authenticate::<NoClaims>(&good_token()).await.map(drop);
-    let session = RevocationId::new(None, Scope::Session, "another");
+    let session = RevocationId::new(None, RevocationScope::Session, "another");
     let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
-    let revocation = Revocation::new(Scope::Session, session, until);
+    let revocation = Revocation::new(RevocationScope::Session, session, until);
     eventually("it works", async || asked().await.is_ok()).await;
     ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
     seen.extend(counted.take());
@@ -222,10 +223,13 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
 
     let server = RedisServer::start().await;
     let settings = RedisSettings::from_url(&server.url()).unwrap();
-    RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(settings.clone(), UNIX_EPOCH).await.unwrap();
     let redis = RedisBlocklist::connect(settings).await.unwrap();
     let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
-    redis.revoke(&Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "a"), until)).await.unwrap();
+    redis
+        .revoke(&Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, "a"), until))
+        .await
+        .unwrap();
     let mirror = MirrorBlocklist::start(redis, MirrorSettings::new()).unwrap();
     assert_eq!(mirror.check(&TokenIds::new(None, "b", None)).await, Ok(Status::NotRevoked), "asked of Redis");
     soon(mirror.ready()).await;

@@ -53,7 +53,7 @@ async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, 
 }
 
 fn layer(kind: TokenKind, policy: OutagePolicy, clock: &ManualClock, blocklist: &StubBlocklist) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::new(Guard::new(kind, verifier(clock), blocklist.clone())).outage_policy(policy)
+    JwtBlocklistLayer::new(Guard::new(kind, verifier(clock), blocklist.clone())).with_outage_policy(policy)
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn r61_an_outage_begins_after_an_answer_and_no_step_of_the_clock_prolongs_
 #[tokio::test]
 async fn r61_a_guard_alone_keeps_to_the_policy_too() {
     let (clock, blocklist) = (clock(), stub());
-    let guard = Guard::new(TokenKind::Access, verifier(&clock), blocklist.clone()).outage_policy(allowed(30));
+    let guard = Guard::new(TokenKind::Access, verifier(&clock), blocklist.clone()).with_outage_policy(allowed(30));
     blocklist.tell(TIMED_OUT);
     let user = guard.authenticate::<NoClaims>(&good_token()).await.unwrap();
     assert_eq!(user.revocation_check(), RevocationCheck::Unanswered);
@@ -232,10 +232,10 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
     let server = RedisServer::start().await;
     let (clock, settings) = (clock(), RedisSettings::from_url(&server.url()).unwrap());
     let settings = settings.clock(clock.as_fn());
-    RedisBlocklist::initialise(settings.clone(), std::time::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(settings.clone(), std::time::UNIX_EPOCH).await.unwrap();
     let lists = RedisBlocklist::connect(settings).await.unwrap();
     let verifier = verifier(&clock);
-    let layer = JwtBlocklistLayer::access(verifier.clone(), lists.clone()).outage_policy(allowed(30));
+    let layer = JwtBlocklistLayer::access(verifier.clone(), lists.clone()).with_outage_policy(allowed(30));
     let strict = JwtBlocklistLayer::access(verifier.clone(), lists.clone());
     let (good, other) = (good_token(), token(json!({}), json!({ "jti": "token-2", "sid": "session-2" })));
     let guard = Guard::new(TokenKind::Access, verifier, lists.clone());

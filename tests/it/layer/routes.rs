@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
     Authenticated, ClaimList, GrpcStatus, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, RejectionKind,
-    Require, Rfc6750, Scope, Status, TokenKind,
+    Require, RevocationScope, Rfc6750, Status, TokenKind,
 };
 
 fn layer() -> JwtBlocklistLayer {
@@ -65,7 +65,7 @@ async fn refused(layer: &JwtBlocklistLayer, claims: Value) -> Option<RejectionKi
 
 #[tokio::test]
 async fn r42_a_missing_scope_is_403_with_the_scopes_that_are_asked_for() {
-    let layer = layer().require(Require::new().scopes(["orders:read", "orders:write"]).unwrap());
+    let layer = layer().add_requirement(Require::new().scopes(["orders:read", "orders:write"]).unwrap());
     let rows = [
         ("both", json!("orders:read orders:write"), true),
         ("more, in another order", json!("x orders:write orders:read"), true),
@@ -101,8 +101,9 @@ async fn r42_a_missing_scope_is_403_with_the_scopes_that_are_asked_for() {
 
 #[tokio::test]
 async fn r42_scopes_and_roles_are_read_from_the_claim_and_in_the_form_that_was_set() {
-    let scp = layer().require(Require::new().scopes_in(ClaimList::array("scp"), ["a", "b"]).unwrap());
-    let roles = layer().require(Require::new().any_role(ClaimList::array("roles"), ["admin", "auditor"]).unwrap());
+    let scp = layer().add_requirement(Require::new().scopes_in(ClaimList::array("scp"), ["a", "b"]).unwrap());
+    let roles =
+        layer().add_requirement(Require::new().any_role(ClaimList::array("roles"), ["admin", "auditor"]).unwrap());
     let rows = [
         (&scp, json!({ "scp": ["b", "a"] }), true),
         (&scp, json!({ "scp": ["a"] }), false),
@@ -121,7 +122,7 @@ async fn r42_scopes_and_roles_are_read_from_the_claim_and_in_the_form_that_was_s
     }
     // Whom only the role is missing is not told of scopes.
     let both = Require::new().scopes(["a"]).unwrap().any_role(ClaimList::array("roles"), ["admin"]).unwrap();
-    let answer = ask(&layer().require(both), bearer(&token(json!({}), json!({ "scope": "a" })))).await;
+    let answer = ask(&layer().add_requirement(both), bearer(&token(json!({}), json!({ "scope": "a" })))).await;
     assert!(
         answer.challenge.contains("insufficient_scope") && !answer.challenge.contains("scope="),
         "{}",
@@ -142,8 +143,8 @@ async fn r42_scopes_that_a_header_cannot_hold_are_an_error_when_they_are_set() {
 async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
     use RejectionKind::{Expired, InsufficientAuthentication, Invalid};
     let (hour, minute) = (Duration::from_secs(3600), Duration::from_secs(60));
-    let token_age = layer().require(Require::new().max_token_age(minute));
-    let login_age = layer().require(Require::new().max_login_age(minute).max_login_age(hour));
+    let token_age = layer().add_requirement(Require::new().max_token_age(minute));
+    let login_age = layer().add_requirement(Require::new().max_login_age(minute).max_login_age(hour));
     let rows = [
         (&token_age, "at the limit", json!({ "iat": NOW - 60 }), None),
         (&token_age, "over it", json!({ "iat": NOW - 61 }), Some(Expired)),
@@ -182,13 +183,13 @@ async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
     let lenient = JwtBlocklistLayer::access(Arc::new(lenient.unwrap()), MemoryBlocklist::new());
     let timeless = json!({ "iat": null, "sid": null });
     assert_eq!(refused(&lenient, timeless.clone()).await, None);
-    assert_eq!(refused(&lenient.require(Require::new().max_token_age(hour)), timeless).await, Some(Invalid));
+    assert_eq!(refused(&lenient.add_requirement(Require::new().max_token_age(hour)), timeless).await, Some(Invalid));
 }
 
 #[tokio::test]
 async fn r21_the_challenge_says_how_the_user_has_to_log_in() {
     let require = Require::new().max_login_age(Duration::from_secs(300)).acr_values(["phr", "urn:x:mfa"]).unwrap();
-    let layer = layer().require(require);
+    let layer = layer().add_requirement(require);
     let rows = [
         (json!({ "auth_time": NOW, "acr": "phr" }), true),
         (json!({ "auth_time": NOW, "acr": "pwd" }), false),
@@ -219,8 +220,8 @@ struct Shop {
 
 #[tokio::test]
 async fn a_condition_of_the_application_sees_its_claims_and_comes_last() {
-    let paid = layer().claims::<Shop>().allow_if(|user| user.claims().plan == "paid");
-    let both = paid.clone().allow_if(|user| user.subject() == Some("user-1"));
+    let paid = layer().claims::<Shop>().add_condition(|user| user.claims().plan == "paid");
+    let both = paid.clone().add_condition(|user| user.subject() == Some("user-1"));
     let with = |plan, sub| bearer(&token(json!({}), json!({ "plan": plan, "sub": sub })));
     assert!(ask(&paid, with("paid", "user-2")).await.seen.is_some());
     assert!(ask(&both, with("paid", "user-1")).await.seen.is_some());
@@ -233,7 +234,7 @@ async fn a_condition_of_the_application_sees_its_claims_and_comes_last() {
 
 #[tokio::test]
 async fn a_condition_on_other_claims_lets_nothing_through() {
-    let lost = layer().allow_if(|_| true).claims::<Shop>();
+    let lost = layer().add_condition(|_| true).claims::<Shop>();
     let answer = ask(&lost, bearer(&token(json!({}), json!({ "plan": "paid" })))).await;
     assert_eq!(answer.kind, Some(RejectionKind::Forbidden));
 }
@@ -247,10 +248,10 @@ async fn which_answer_wins_is_that_of_the_first_fault_in_order() {
         .max_token_age(Duration::from_secs(60));
     let layer = |answer| {
         JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer))
-            .require(full.clone())
-            .allow_if(|_| false)
+            .add_requirement(full.clone())
+            .add_condition(|_| false)
     };
-    let (clear, revoked) = (Ok(Status::NotRevoked), Ok(Status::Revoked(Scope::Session)));
+    let (clear, revoked) = (Ok(Status::NotRevoked), Ok(Status::Revoked(RevocationScope::Session)));
     // Every row mends the fault that the row before was refused for.
     let old = json!({ "iat": NOW - 100 });
     let fresh = json!({});
@@ -272,24 +273,27 @@ async fn which_answer_wins_is_that_of_the_first_fault_in_order() {
 
 #[tokio::test]
 async fn requirements_add_up_and_never_replace_one_another() {
-    let layer = layer().require(Require::new().scopes(["a"]).unwrap()).require(Require::new().scopes(["b"]).unwrap());
+    let layer = layer()
+        .add_requirement(Require::new().scopes(["a"]).unwrap())
+        .add_requirement(Require::new().scopes(["b"]).unwrap());
     for (scope, passes) in [("a b", true), ("a", false), ("b", false)] {
         assert_eq!(refused(&layer, json!({ "scope": scope })).await.is_none(), passes, "{scope}");
     }
     let one = Require::new().scopes(["a"]).unwrap().scopes(["b"]).unwrap();
-    let answer = ask(&self::layer().require(one), bearer(&good_token())).await;
+    let answer = ask(&self::layer().add_requirement(one), bearer(&good_token())).await;
     assert!(answer.challenge.ends_with("scope=\"a b\""), "{}", answer.challenge);
 }
 
 #[tokio::test]
 async fn grpc_and_terse_say_403_in_their_own_way() {
-    let require = || layer().require(Require::new().scopes(["a"]).unwrap());
-    let response = require().render_with(GrpcStatus).layer(inner()).oneshot(bearer(&good_token())).await.unwrap();
+    let require = || layer().add_requirement(Require::new().scopes(["a"]).unwrap());
+    let response = require().with_renderer(GrpcStatus).layer(inner()).oneshot(bearer(&good_token())).await.unwrap();
     assert_eq!((response.status(), &response.headers()["grpc-status"]), (StatusCode::OK, &"7".parse().unwrap()));
-    let answer = ask(&require().render_with(Rfc6750::new().terse()), bearer(&good_token())).await;
+    let answer = ask(&require().with_renderer(Rfc6750::new().terse()), bearer(&good_token())).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
     // An old token is, tersely, one that is not valid.
-    let old = layer().require(Require::new().max_token_age(Duration::ZERO)).render_with(Rfc6750::new().terse());
+    let old =
+        layer().add_requirement(Require::new().max_token_age(Duration::ZERO)).with_renderer(Rfc6750::new().terse());
     let answer = ask(&old, bearer(&token(json!({}), json!({ "iat": NOW - 9 })))).await;
     assert!(answer.challenge.contains("The access token is not valid"), "{}", answer.challenge);
 }
@@ -316,14 +320,14 @@ async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
         assert_eq!(outcome, expected, "{name}");
     }
     for (answer, expected) in [
-        (Ok(Status::Revoked(Scope::Token)), RejectionKind::Revoked),
+        (Ok(Status::Revoked(RevocationScope::Token)), RejectionKind::Revoked),
         (Err(Outage::NotConnected), RejectionKind::Unavailable),
     ] {
         let optional = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer)).optional();
         assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "no guest instead");
         assert!(ask(&optional, nothing()).await.seen.is_some());
     }
-    let scoped = layer().optional().require(Require::new().scopes(["a"]).unwrap());
+    let scoped = layer().optional().add_requirement(Require::new().scopes(["a"]).unwrap());
     assert!(ask(&scoped, nothing()).await.seen.is_some());
     assert_eq!(ask(&scoped, bearer(&good_token())).await.status, StatusCode::FORBIDDEN);
 }
@@ -379,7 +383,7 @@ async fn r47_an_identity_of_before_is_gone_on_every_path() {
     let guard = Guard::new(TokenKind::Access, verifier(&clock()), MemoryBlocklist::new());
     let somebody_else = token(json!({}), json!({ "sub": "somebody else" }));
     let smuggled: Authenticated<NoClaims> = guard.authenticate(&somebody_else).await.unwrap();
-    let layer = layer().optional().exempt_preflights().remove_headers([HeaderName::from_static("x-shop-user")]);
+    let layer = layer().optional().exempt_preflights().add_removed_headers([HeaderName::from_static("x-shop-user")]);
     let keeping = layer.clone().keep_identity_headers();
     let rows = [
         ("nobody", nothing(), None),

@@ -16,8 +16,8 @@ use crate::support::{
 };
 use tokio::sync::Notify;
 use tower_jwt_blocklist::{
-    Authenticated, Guard, MemoryBlocklist, NoClaims, OutagePolicy, RejectionKind, Revoke, Scope, TokenIds, TokenKind,
-    danger,
+    Authenticated, Guard, MemoryBlocklist, NoClaims, OutagePolicy, RejectionKind, RevocationScope, Revoke, TokenIds,
+    TokenKind, danger,
 };
 
 async fn login(guard: &Guard) -> Authenticated<NoClaims> {
@@ -26,16 +26,16 @@ async fn login(guard: &Guard) -> Authenticated<NoClaims> {
 
 #[tokio::test]
 async fn r47_a_recheck_hears_of_revocations_of_every_scope_and_of_the_end() {
-    for scope in [Scope::Token, Scope::Session, Scope::Subject, Scope::Issuer] {
+    for scope in [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer] {
         let (time, list) = (clock(), MemoryBlocklist::with_capacity_and_clock(10, clock().as_fn()));
         let guard = Guard::new(TokenKind::Access, verifier(&time), list.clone());
         let user = login(&guard).await;
         guard.recheck(&user).await.unwrap();
         let ids = TokenIds::new(Some(crate::support::ISSUER), "token-1", Some("session-1")).with_subject("user-1");
         let id = match scope {
-            Scope::Token => ids.token(),
-            Scope::Session => ids.session().unwrap(),
-            Scope::Subject => ids.subject().unwrap(),
+            RevocationScope::Token => ids.token(),
+            RevocationScope::Session => ids.session().unwrap(),
+            RevocationScope::Subject => ids.subject().unwrap(),
             _ => ids.issuer(),
         };
         let until = tower_jwt_blocklist::Timestamp::from(at(NOW + 100_000));
@@ -85,7 +85,7 @@ async fn r47_an_outage_ends_the_stream_unless_the_policy_covers_it() {
     let allowed = danger::allow_unchecked_for(Duration::from_secs(30)).unwrap();
     for (policy, expected) in [(OutagePolicy::deny(), Err(RejectionKind::Unavailable)), (allowed, Ok(()))] {
         let stub = StubBlocklist::clear();
-        let guard = Guard::new(TokenKind::Access, verifier(&clock()), stub.clone()).outage_policy(policy);
+        let guard = Guard::new(TokenKind::Access, verifier(&clock()), stub.clone()).with_outage_policy(policy);
         let user = login(&guard).await;
         stub.tell(TIMED_OUT);
         assert_eq!(guard.recheck(&user).await.map_err(|rejection| rejection.kind()), expected);

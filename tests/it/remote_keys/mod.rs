@@ -203,7 +203,7 @@ async fn r73_keys_are_discovered_and_verify_tokens_of_that_issuer_alone() {
     let server = Server::start().await;
     server.answer(CONFIGURATION, configuration(&server.origin, &format!("{}{KEYS}", server.origin)));
     server.publish(&[(KeyPair::es256(), "a"), (KeyPair::rs256(), "b")]);
-    let guard = guard(&server.origin, soon(server.discovered().load()).await.unwrap());
+    let guard = guard(&server.origin, soon(server.discovered().fetch()).await.unwrap());
     for (pair, id) in [(KeyPair::es256(), "a"), (KeyPair::rs256(), "b")] {
         assert_eq!(refused(&guard, &token(pair, id, &server.origin)), None);
         assert_eq!(refused(&guard, &token(pair, id, "https://elsewhere")), Some("iss"));
@@ -247,7 +247,7 @@ async fn r73_a_server_that_lies_or_stalls_gives_no_keys() {
     for (name, answer, reason) in rows {
         let deadline = if reason == "timed_out" { SHORT } else { HOUR };
         server.answer(KEYS, answer);
-        let error = soon(server.keys_at(KEYS).deadline(deadline).load()).await.expect_err(name).to_string();
+        let error = soon(server.keys_at(KEYS).deadline(deadline).fetch()).await.expect_err(name).to_string();
         assert!(error.contains(&format!("({reason})")), "{name}: {error}");
     }
     assert_eq!(server.asked("/good"), 0, "no redirect is followed");
@@ -268,11 +268,11 @@ async fn r73_a_server_that_lies_or_stalls_gives_no_keys() {
         ("no configuration", Answer::text("<html>"), "content"),
     ] {
         server.answer(CONFIGURATION, answer);
-        let error = soon(server.discovered().load()).await.expect_err(name).to_string();
+        let error = soon(server.discovered().fetch()).await.expect_err(name).to_string();
         assert!(error.contains(&format!("({reason})")), "{name}: {error}");
     }
     assert_eq!(server.asked("/good"), 0, "a configuration that is wrong leads nowhere");
-    soon(server.keys_at("/good").load()).await.unwrap();
+    soon(server.keys_at("/good").fetch()).await.unwrap();
 }
 
 #[tokio::test]
@@ -287,11 +287,11 @@ async fn r73_only_a_server_that_proves_its_name_is_believed() {
     for (name, keys) in
         [("webpki's roots", untrusted), ("other roots", other_roots), ("another name", elsewhere.keys_at(KEYS))]
     {
-        let error = soon(keys.load()).await.expect_err(name).to_string();
+        let error = soon(keys.fetch()).await.expect_err(name).to_string();
         assert!(error.contains("(connection)"), "{name}: {error}");
     }
     assert_eq!((server.asked(KEYS), elsewhere.asked(KEYS)), (0, 0));
-    soon(server.keys_at(KEYS).load()).await.unwrap();
+    soon(server.keys_at(KEYS).fetch()).await.unwrap();
 
     for bad in ["http://127.0.0.1/keys", "https://user:hunter2@localhost/keys", "localhost", ""] {
         let error = RemoteKeys::at(bad).unwrap_err().to_string();
@@ -300,7 +300,7 @@ async fn r73_only_a_server_that_proves_its_name_is_believed() {
     for bad in ["", "no pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
         assert!(RemoteKeys::at(&url).unwrap().tls_roots(bad).is_err(), "{bad}");
     }
-    assert!(RemoteKeys::at(&url).unwrap().cooldown(Duration::from_millis(99)).load_later().is_err());
+    assert!(RemoteKeys::at(&url).unwrap().cooldown(Duration::from_millis(99)).fetch_in_background().is_err());
 }
 
 /// Nothing but a token of an unknown key makes it fetch here: an hour lies between two fetches.
@@ -309,7 +309,7 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
     let server = Server::start().await;
     let issuer = &server.origin;
     server.publish(&[(KeyPair::es256(), "old")]);
-    let keys = soon(server.keys_at(KEYS).load()).await.unwrap();
+    let keys = soon(server.keys_at(KEYS).fetch()).await.unwrap();
     assert!(keys.replace([]).unwrap_err().to_string().contains("fetched from a URL"));
     let guard = guard(issuer, keys);
     let (old, new) = (token(KeyPair::es256(), "old", issuer), token(KeyPair::eddsa(), "new", issuer));
@@ -334,7 +334,7 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
 async fn r72_a_new_key_is_found_also_where_another_party_has_one_of_its_name() {
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "1")]);
-    let theirs = soon(server.keys_at(KEYS).load()).await.unwrap();
+    let theirs = soon(server.keys_at(KEYS).fetch()).await.unwrap();
     let pair = KeyPair::es384();
     let ours = VerifyingKey::from_pem(Algorithm::ES384, pair.public_pem()).unwrap().with_id("2");
     let settings = Verifier::builder().key(ours).issuer("ours").trust(&*server.origin, theirs);
@@ -353,8 +353,8 @@ async fn r73_max_age_makes_the_next_fetch_earlier_and_not_later_than_it_is_set()
     let (one, two) = (document(&[(KeyPair::es256(), "one")]), document(&[(KeyPair::eddsa(), "two")]));
     server.answer("/early", Answer::Text(one.clone(), "public, max-age=0"));
     server.answer("/late", Answer::Text(one, "max-age=86400"));
-    let early = guard(&server.origin, soon(server.keys_at("/early").load()).await.unwrap());
-    let late = guard(&server.origin, soon(server.keys_at("/late").refresh_every(SHORT).load()).await.unwrap());
+    let early = guard(&server.origin, soon(server.keys_at("/early").fetch()).await.unwrap());
+    let late = guard(&server.origin, soon(server.keys_at("/late").refresh_every(SHORT).fetch()).await.unwrap());
     for path in ["/early", "/late"] {
         server.answer(path, Answer::text(&*two));
     }
@@ -371,7 +371,7 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
     let issuer = &server.origin;
     server.publish(&[(KeyPair::es256(), "old")]);
     let keys = server.keys_at(KEYS).refresh_every(SHORT).deadline(Duration::from_secs(3));
-    let guard = guard(issuer, soon(keys.load()).await.unwrap());
+    let guard = guard(issuer, soon(keys.fetch()).await.unwrap());
     let (old, new) = (token(KeyPair::es256(), "old", issuer), token(KeyPair::eddsa(), "new", issuer));
     let (log, _recording) = log::record();
     for answer in [
@@ -401,7 +401,7 @@ async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_wai
     let server = Server::start().await;
     let issuer = server.origin.clone();
     // Not up yet: the server knows no such path.
-    let late = guard(&issuer, server.keys_at(KEYS).load_later().unwrap());
+    let late = guard(&issuer, server.keys_at(KEYS).fetch_in_background().unwrap());
     let token = token(KeyPair::es256(), "a", &issuer);
     eventually("it is asked in vain", async || {
         assert_eq!(refused(&late, &token), Some("unknown_key"));
@@ -412,7 +412,7 @@ async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_wai
     eventually("it is there", async || refused(&late, &token).is_none()).await;
 
     let (log, _recording) = log::record();
-    let dying = guard(&issuer, soon(server.keys_at(KEYS).refresh_every(SHORT).load()).await.unwrap());
+    let dying = guard(&issuer, soon(server.keys_at(KEYS).refresh_every(SHORT).fetch()).await.unwrap());
     drop(server);
     eventually("its death is noticed", async || log.text().contains("published keys cannot be fetched")).await;
     for guard in [&late, &dying] {
@@ -427,8 +427,8 @@ async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     for path in [KEYS, "/often"] {
         server.answer(path, Answer::text(document(&[(KeyPair::es256(), "a")])));
     }
-    let guard = guard(&server.origin, soon(server.keys_at(KEYS).cooldown(HOUR).load()).await.unwrap());
-    let _often = soon(server.keys_at("/often").refresh_every(SHORT).load()).await.unwrap();
+    let guard = guard(&server.origin, soon(server.keys_at(KEYS).cooldown(HOUR).fetch()).await.unwrap());
+    let _often = soon(server.keys_at("/often").refresh_every(SHORT).fetch()).await.unwrap();
     eventually("others are fetched", async || {
         for n in 0..100 {
             assert_eq!(refused(&guard, &token(KeyPair::es256(), &n.to_string(), &server.origin)), Some("unknown_key"));
@@ -444,7 +444,7 @@ async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
 async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "a")]);
-    let guard = guard(&server.origin, soon(server.keys_at(KEYS).deadline(HOUR).load()).await.unwrap());
+    let guard = guard(&server.origin, soon(server.keys_at(KEYS).deadline(HOUR).fetch()).await.unwrap());
     server.answer(KEYS, Answer::Stall(Vec::new()));
     server.answer("/often", Answer::text(document(&[(KeyPair::es256(), "a")])));
     let unknown = token(KeyPair::es256(), "b", &server.origin);
@@ -453,7 +453,7 @@ async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
         server.asked(KEYS) == 2
     })
     .await;
-    let _often = soon(server.keys_at("/often").refresh_every(SHORT).load()).await.unwrap();
+    let _often = soon(server.keys_at("/often").refresh_every(SHORT).fetch()).await.unwrap();
     eventually("others are fetched", async || {
         assert_eq!(refused(&guard, &unknown), Some("unknown_key"));
         assert_eq!(refused(&guard, &token(KeyPair::es256(), "a", &server.origin)), None);
@@ -468,13 +468,13 @@ async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
 async fn r72_the_generation_changes_with_the_keys_alone() {
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "a")]);
-    let keys = soon(server.keys_at(KEYS).refresh_every(SHORT).load()).await.unwrap();
+    let keys = soon(server.keys_at(KEYS).refresh_every(SHORT).fetch()).await.unwrap();
     let verifier = Verifier::builder().trust(&*server.origin, keys).audience(AUDIENCE).build().unwrap();
-    let first = verifier.generation();
+    let first = verifier.key_version();
     eventually("it is fetched again", async || server.asked(KEYS) > 3).await;
-    assert_eq!(verifier.generation(), first);
+    assert_eq!(verifier.key_version(), first);
     server.publish(&[(KeyPair::eddsa(), "b")]);
-    eventually("it is another", async || verifier.generation() > first).await;
+    eventually("it is another", async || verifier.key_version() > first).await;
 }
 
 #[tokio::test]
@@ -483,7 +483,7 @@ async fn the_task_ends_with_the_last_owner_of_the_keys() {
     server.publish(&[(KeyPair::es256(), "a")]);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    let keys = soon(server.keys_at(KEYS).load()).await.unwrap();
+    let keys = soon(server.keys_at(KEYS).fetch()).await.unwrap();
     let guard = guard(&server.origin, keys.clone());
     drop(keys);
     server.publish(&[(KeyPair::es256(), "a"), (KeyPair::eddsa(), "b")]);
@@ -500,7 +500,7 @@ async fn r76_a_bad_key_is_a_warning_and_the_others_are_used() {
     let good = document(&[(KeyPair::es256(), "good"), (KeyPair::eddsa(), "bad\r\nERROR forged")]);
     server.answer(KEYS, Answer::text(good.replace("Ed25519", "X25519")));
     let (log, _recording) = log::record();
-    let guard = guard(&server.origin, soon(server.keys_at(KEYS).load()).await.unwrap());
+    let guard = guard(&server.origin, soon(server.keys_at(KEYS).fetch()).await.unwrap());
     assert_eq!(refused(&guard, &token(KeyPair::es256(), "good", &server.origin)), None);
     let text = log.text();
     assert!(text.contains("a published key is not used") && text.contains("`kty` and `crv`"), "{text}");
@@ -513,7 +513,7 @@ async fn r73_each_fetch_is_counted_by_what_became_of_it() {
     let (counted, _recording) = crate::support::metrics::count();
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "a")]);
-    let _keys = soon(server.keys_at(KEYS).refresh_every(SHORT).load()).await.unwrap();
+    let _keys = soon(server.keys_at(KEYS).refresh_every(SHORT).fetch()).await.unwrap();
     let name = |outcome: &str| format!("jwt_blocklist_key_fetches_total{{outcome={outcome}}}");
     assert_eq!(counted.take(), BTreeMap::from([(name("changed"), 1)]));
     eventually("it is the same", async || counted.take().contains_key(&name("unchanged"))).await;

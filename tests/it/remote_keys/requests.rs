@@ -27,7 +27,7 @@ async fn r5_a_url_in_a_token_is_not_fetched() {
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "ours")]);
     server.answer("/theirs", Answer::text(document(&[(KeyPair::eddsa(), "theirs")])));
-    let guard = guard(&server.origin, soon(server.keys_at(KEYS).load()).await.unwrap());
+    let guard = guard(&server.origin, soon(server.keys_at(KEYS).fetch()).await.unwrap());
     let theirs = format!("{}/theirs", server.origin);
     for name in ["jku", "x5u", "kid", "iss"] {
         let mut head = header(json!({ "alg": "EdDSA", "kid": "theirs" }));
@@ -48,7 +48,7 @@ async fn r30_a_small_key_of_somebody_else_is_left_alone_and_the_others_are_used(
     let server = Server::start().await;
     server.publish(&[(KeyPair::rs256(), "small"), (KeyPair::es256(), "ec")]);
     for (minimum, expected) in [(RsaMinimum::Bits2048, None), (RsaMinimum::Bits3072, Some("unknown_key"))] {
-        let keys = soon(server.keys_at(KEYS).load()).await.unwrap();
+        let keys = soon(server.keys_at(KEYS).fetch()).await.unwrap();
         let verifier = verifier(&server.origin, keys, minimum);
         let guard = Guard::new(TokenKind::Access, verifier, MemoryBlocklist::new());
         assert_eq!(refused(&guard, &token(KeyPair::rs256(), "small", &server.origin)), expected, "{minimum:?}");
@@ -60,7 +60,7 @@ async fn r30_a_small_key_of_somebody_else_is_left_alone_and_the_others_are_used(
 async fn r72_a_key_that_is_published_no_more_ends_the_tokens_that_a_layer_has_seen() {
     let server = Server::start().await;
     server.publish(&[(KeyPair::es256(), "old"), (KeyPair::eddsa(), "new")]);
-    let keys = soon(server.keys_at(KEYS).load()).await.unwrap();
+    let keys = soon(server.keys_at(KEYS).fetch()).await.unwrap();
     let verifier = verifier(&server.origin, keys, RsaMinimum::default());
     let layer = JwtBlocklistLayer::access(verifier.clone(), MemoryBlocklist::new());
     let service = layer.layer(inner());
@@ -70,11 +70,11 @@ async fn r72_a_key_that_is_published_no_more_ends_the_tokens_that_a_layer_has_se
         assert_eq!((ask(&old).await, ask(&new).await), (StatusCode::OK, StatusCode::OK));
     }
     server.publish(&[(KeyPair::eddsa(), "new")]);
-    let before = verifier.generation();
+    let before = verifier.key_version();
     let of_nobody = token(KeyPair::es384(), "third", &server.origin);
     eventually("the keys are those of now", async || {
         assert_eq!(ask(&of_nobody).await, StatusCode::UNAUTHORIZED);
-        verifier.generation() != before
+        verifier.key_version() != before
     })
     .await;
     assert_eq!((ask(&old).await, ask(&new).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));

@@ -87,7 +87,7 @@ async fn g6_an_outage_consumes_nothing() {
     assert_eq!(world.refused(&next).await, None);
 }
 
-/// Nobody can tell a lost answer from a theft but by the time between the two uses.
+/// Anonymous can tell a lost answer from a theft but by the time between the two uses.
 #[tokio::test]
 async fn r56_an_answer_that_was_lost_is_what_the_grace_is_for() {
     for (grace, passed, goes_on) in

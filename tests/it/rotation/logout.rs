@@ -70,7 +70,7 @@ async fn r57_an_expired_access_token_ends_the_session_that_lives_on() {
     assert_eq!(log_out(&world, Some(&bearer(pair.access.as_str()))).await.status(), StatusCode::OK);
     let refresh = world.ask(TokenKind::Refresh, pair.refresh.as_str()).await;
     assert_eq!(refresh.unwrap_err().reason(), "session_revoked");
-    assert_eq!(world.redeem(&proof).await.pair().unwrap_err().reason(), "session_revoked");
+    assert_eq!(world.redeem(&proof).await.into_pair().unwrap_err().reason(), "session_revoked");
 }
 
 /// Logged out with an access token that is over, while the session has just been refreshed: those tokens never live again.
@@ -161,7 +161,7 @@ async fn r57_both_proofs_end_the_same_login() {
 #[tokio::test]
 async fn r57_the_renderer_is_the_one_that_was_set() {
     let world = World::new();
-    let layer = LogoutLayer::new(world.verifier.clone()).render_with(|rejection: &Rejection| {
+    let layer = LogoutLayer::new(world.verifier.clone()).with_renderer(|rejection: &Rejection| {
         let mut response = Response::new(Bytes::from(rejection.reason()));
         *response.status_mut() = StatusCode::IM_A_TEAPOT;
         response

@@ -16,7 +16,7 @@ use crate::support::{
 use serde_json::json;
 use tower_jwt_blocklist::{
     ConfigErrorKind, IssueError, Issuer, MemoryBlocklist, NoClaims, Refreshed, RejectionKind, Revocation, RevocationId,
-    Revoke, Scope, Timestamp, TokenKind, TokenPair,
+    RevocationScope, Revoke, Timestamp, TokenKind, TokenPair,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -103,7 +103,7 @@ async fn r56_when_the_grace_is_over_a_second_use_ends_the_session() {
             let rejection = world.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap_err();
             assert_eq!(rejection.reason(), "session_revoked");
         }
-        assert!(matches!(world.redeem(&proof).await, Refreshed::Revoked(Scope::Session)));
+        assert!(matches!(world.redeem(&proof).await, Refreshed::Revoked(RevocationScope::Session)));
         world.renew(&other).await;
         world.renew(&world.login("ann").await).await;
     }
@@ -146,11 +146,11 @@ async fn what_gives_no_tokens_is_a_rejection_in_the_layers_words() {
     let first = world.login("ann").await;
     let proof = world.proof(&first).await;
     world.renew(&first).await;
-    let replayed = world.redeem(&proof).await.pair().unwrap_err();
-    let revoked = world.redeem(&proof).await.pair().unwrap_err();
+    let replayed = world.redeem(&proof).await.into_pair().unwrap_err();
+    let revoked = world.redeem(&proof).await.into_pair().unwrap_err();
     let proof = world.proof(&world.login("ann").await).await;
     world.clock.advance(2 * DAY);
-    let expired = world.redeem(&proof).await.pair().unwrap_err();
+    let expired = world.redeem(&proof).await.into_pair().unwrap_err();
     for (rejection, kind, reason) in [
         (replayed, RejectionKind::Revoked, "replayed"),
         (revoked, RejectionKind::Revoked, "session_revoked"),
@@ -174,7 +174,7 @@ async fn what_a_handler_refuses_is_answered_and_logged_as_by_the_layer() {
     let proof = world.proof(&pair).await;
     world.issuer().logout(&proof).await.unwrap();
     let (log, _recording) = record();
-    let by_handler = world.redeem(&proof).await.pair().unwrap_err().into_response();
+    let by_handler = world.redeem(&proof).await.into_pair().unwrap_err().into_response();
     let event = "expected=\"refresh\" reason=\"session_revoked\"";
     assert_eq!(log.text().matches(event).count(), 1, "{}", log.text());
 
@@ -316,9 +316,9 @@ async fn only_refresh_tokens_of_a_session_are_redeemed() {
 #[tokio::test]
 async fn r55_a_session_that_begins_ahead_of_the_clock_can_be_refreshed() {
     let world = World::without_grace();
-    let subject = RevocationId::new(Some(ISSUER), Scope::Subject, "ann");
+    let subject = RevocationId::new(Some(ISSUER), RevocationScope::Subject, "ann");
     let ahead = Timestamp::from(world.clock.now()) + Duration::from_secs(5);
-    let cut_off = Revocation::new(Scope::Subject, subject, ahead + DAY).issued_up_to(ahead);
+    let cut_off = Revocation::new(RevocationScope::Subject, subject, ahead + DAY).issued_up_to(ahead);
     world.store.revoke(&cut_off).await.unwrap();
     let mut pair = world.login("ann").await;
     for _ in 0..3 {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::tokens::sign_hs256;
 use tower_jwt_blocklist::{
-    Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, Revoke, Scope,
-    Timestamp, Verifier, VerifyingKey,
+    Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, RevocationScope,
+    Revoke, Timestamp, Verifier, VerifyingKey,
 };
 
 use super::{COUNTING, built, counting, layer, now, service, signature_checks};
@@ -64,10 +64,13 @@ fn r54_r71_every_scope_of_revocation_is_asked_again() {
     let until = Timestamp::from(clock.now()) + Duration::from_secs(7200);
     let id = |scope, name| RevocationId::new(Some(ISSUER), scope, name);
     for (reason, revocation) in [
-        ("token_revoked", Revocation::new(Scope::Token, id(Scope::Token, "token-1"), until)),
-        ("session_revoked", Revocation::new(Scope::Session, id(Scope::Session, "session-1"), until)),
-        ("subject_revoked", Revocation::new(Scope::Subject, id(Scope::Subject, "user-1"), until)),
-        ("issuer_revoked", Revocation::new(Scope::Issuer, RevocationId::issuer(Some(ISSUER)), until)),
+        ("token_revoked", Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "token-1"), until)),
+        (
+            "session_revoked",
+            Revocation::new(RevocationScope::Session, id(RevocationScope::Session, "session-1"), until),
+        ),
+        ("subject_revoked", Revocation::new(RevocationScope::Subject, id(RevocationScope::Subject, "user-1"), until)),
+        ("issuer_revoked", Revocation::new(RevocationScope::Issuer, RevocationId::issuer(Some(ISSUER)), until)),
     ] {
         let list = MemoryBlocklist::with_capacity_and_clock(10, clock.as_fn());
         let mut service = service(&layer(&clock, list.clone()));

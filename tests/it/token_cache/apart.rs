@@ -33,7 +33,7 @@ fn r70_layers_share_nothing() {
         assert_eq!(outcome, Err(expected));
     }
     // Nor do two that agree in everything, for that is not theirs to know; nor a layer that was told to keep otherwise.
-    for other in [JwtBlocklistLayer::new(guard.clone()), first.clone().token_cache(Default::default())] {
+    for other in [JwtBlocklistLayer::new(guard.clone()), first.clone().with_token_cache(Default::default())] {
         let before = signature_checks();
         service(&other).ask(&token).unwrap();
         assert_eq!(signature_checks(), before + 1);

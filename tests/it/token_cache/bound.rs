@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Clock, MemoryBlocklist, Revocation, RevocationId, Revoke, Scope, SystemClock, Timestamp, TokenCache,
+    Clock, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, SystemClock, Timestamp, TokenCache,
 };
 
 use super::{layer, now, service, signature_checks};
@@ -32,7 +32,7 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
     for bytes in [0, 300, 4000] {
         let (hot, flood) = (good_token(), (0..4000).map(|number| of_session(number, bytes)).collect::<Vec<_>>());
         let list = MemoryBlocklist::new();
-        let layer = layer(&clock(), list).claims::<Text>().token_cache(TokenCache::UpTo(BYTES));
+        let layer = layer(&clock(), list).claims::<Text>().with_token_cache(TokenCache::UpTo(BYTES));
         let mut service = service(&layer);
         // What is allocated once, whoever asks: a thread's place in the list, say.
         service.ask(&hot).unwrap();
@@ -62,7 +62,7 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
 
 #[test]
 fn r69_a_token_that_is_too_large_for_its_place_is_not_kept_and_pushes_nothing_out() {
-    let layer = layer(&clock(), MemoryBlocklist::new()).token_cache(TokenCache::UpTo(8 << 10));
+    let layer = layer(&clock(), MemoryBlocklist::new()).with_token_cache(TokenCache::UpTo(8 << 10));
     let mut service = service(&layer);
     let (small, large) = (good_token(), of_session(1, 5000));
     service.ask(&small).unwrap();
@@ -121,7 +121,7 @@ fn r71_nobody_passes_after_a_logout_while_many_ask_and_tokens_are_pushed_out() {
     let tokens: Vec<_> = (0..USERS).map(|number| of_session(number, 0)).collect();
     let list = MemoryBlocklist::new();
     // Room for some of them only.
-    let layer = layer(&clock(), list.clone()).token_cache(TokenCache::UpTo(24 << 10));
+    let layer = layer(&clock(), list.clone()).with_token_cache(TokenCache::UpTo(24 << 10));
     let logged_out: Vec<_> = (0..USERS).map(|_| AtomicBool::new(false)).collect();
     let (done, passed, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
     thread::scope(|scope| {
@@ -157,8 +157,8 @@ fn r71_nobody_passes_after_a_logout_while_many_ask_and_tokens_are_pushed_out() {
             while passed.load(Ordering::Relaxed) < seen + 20 {
                 thread::yield_now();
             }
-            let id = RevocationId::new(Some(ISSUER), Scope::Session, &format!("s-{number}"));
-            now(list.revoke(&Revocation::new(Scope::Session, id, until))).unwrap();
+            let id = RevocationId::new(Some(ISSUER), RevocationScope::Session, &format!("s-{number}"));
+            now(list.revoke(&Revocation::new(RevocationScope::Session, id, until))).unwrap();
             out.store(true, Ordering::Release);
         }
         done.store(true, Ordering::Release);

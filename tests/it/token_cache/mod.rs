@@ -93,7 +93,7 @@ where
         Some(Reason(reason)) => Err(*reason),
         None => Ok(response.extensions_mut().remove().unwrap()),
     };
-    Asked(BoxCloneService::new(layer.clone().render_with(reasons).layer(inner).map_response(outcome)))
+    Asked(BoxCloneService::new(layer.clone().with_renderer(reasons).layer(inner).map_response(outcome)))
 }
 
 /// The output of a future that is ready at once.
@@ -111,7 +111,7 @@ fn r71_a_token_that_was_seen_before_costs_no_signature_check_and_one_extension()
     let rows =
         [(TokenCache::default(), 1), (TokenCache::UpTo(64 << 10), 1), (TokenCache::UpTo(0), 5), (TokenCache::Off, 5)];
     for (setting, expected) in rows {
-        let layer = layer(&clock, MemoryBlocklist::new()).token_cache(setting);
+        let layer = layer(&clock, MemoryBlocklist::new()).with_token_cache(setting);
         let before = signature_checks();
         // Every service of one layer, and of its clones.
         let mut services = [service(&layer), service(&layer.clone()), Asked(service(&layer).0.clone())];
@@ -130,7 +130,7 @@ fn r71_a_token_that_was_seen_before_costs_no_signature_check_and_one_extension()
 fn a_refresh_token_is_kept_only_where_that_was_asked_for() {
     let token = crate::support::token(serde_json::json!({ "typ": "rt+jwt" }), serde_json::json!({}));
     let layer = JwtBlocklistLayer::refresh(built(counting(&crate::support::clock())), MemoryBlocklist::new());
-    for (layer, expected) in [(layer.clone(), 2), (layer.token_cache(TokenCache::default()), 1)] {
+    for (layer, expected) in [(layer.clone(), 2), (layer.with_token_cache(TokenCache::default()), 1)] {
         let before = signature_checks();
         for _ in 0..2 {
             service(&layer).ask(&token).unwrap();

@@ -77,11 +77,11 @@ impl Stand {
 }
 
 fn alone() -> Stand {
-    Stand::new(Verifier::builder().key(verifying_key()).tutorial_tokens())
+    Stand::new(Verifier::builder().key(verifying_key()).fastapi_tokens())
 }
 
 fn beside() -> Stand {
-    Stand::new(settings().also_tutorial_tokens())
+    Stand::new(settings().also_fastapi_tokens())
 }
 
 /// Ours have an application's claims too.
@@ -130,7 +130,7 @@ async fn local_time_for_utc_makes_tokens_that_live_longer_and_need_a_longer_boun
     let two_days = 2 * 24 * 3600;
     let from_nairobi = theirs(json!({}), json!({ "refresh": true, "exp": NOW + two_days + 3 * 3600 }));
     assert_eq!(alone().both(&from_nairobi).await[1], "lifetime");
-    let raised = Verifier::builder().key(verifying_key()).tutorial_tokens();
+    let raised = Verifier::builder().key(verifying_key()).fastapi_tokens();
     let raised = Stand::new(raised.max_lifetime(Duration::from_secs(two_days + 3 * 3600)));
     assert_eq!(raised.both(&from_nairobi).await[1], "admitted");
 }
@@ -208,7 +208,7 @@ async fn a_refresh_token_of_the_tutorial_begins_a_session_and_does_not_go_on_in_
     stand.issuer.logout(&old).await.unwrap();
     assert_eq!(stand.both(REFRESH).await[1], "token_revoked");
     let session = stand.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-    let next = stand.issuer.refresh(&session, session.claims()).await.unwrap().pair().unwrap();
+    let next = stand.issuer.refresh(&session, session.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(stand.both(next.access.as_str()).await, ["admitted", "wrong_kind"]);
 }
 
@@ -240,7 +240,7 @@ async fn an_issuer_beside_the_tutorial_writes_typ_and_one_for_it_alone_writes_th
 #[test]
 fn r13_beside_the_tutorial_only_typ_can_tell_the_kind_of_ours() {
     for source in [KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
-        let error = settings().kind_source(source).also_tutorial_tokens().build().unwrap_err();
+        let error = settings().kind_source(source).also_fastapi_tokens().build().unwrap_err();
         assert_eq!(error.kind(), ConfigErrorKind::Setting);
         assert!(error.to_string().contains("KindSource::TypHeader"), "{error}");
     }

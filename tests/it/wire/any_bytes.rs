@@ -1,25 +1,25 @@
-//! Any bytes in any carrier, without the socket, whose server refuses some of them by itself.
+//! Any bytes in any source, without the socket, whose server refuses some of them by itself.
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::*};
 use http_body_util::{BodyExt, Full};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_jwt_blocklist::{Carriers, TokenCookie};
+use tower_jwt_blocklist::{TokenCookie, TokenSources};
 
 use super::{layer, tell};
 use crate::support::good_token;
 
 const NAMES: [HeaderName; 6] = [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL, ORIGIN, UPGRADE, HOST];
 
-/// The status and the body, of a layer with every carrier there is.
+/// The status and the body, of a layer with every source there is.
 fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option<(StatusCode, String)> {
-    let carriers = Carriers::header().cookie(TokenCookie::access()).query("access_token").ok()?.websocket_protocol();
+    let sources = TokenSources::header().cookie(TokenCookie::access()).query("access_token").ok()?.websocket_protocol();
     let mut request = Request::builder().method(method).uri(format!("/?{query}")).body(Full::default()).ok()?;
     for (name, value) in headers {
         request.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let service = layer().carriers(carriers).layer(service_fn(tell));
+    let service = layer().with_token_sources(sources).layer(service_fn(tell));
     runtime.block_on(async {
         let response: Response<_> = service.oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
@@ -28,7 +28,7 @@ fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option
     })
 }
 
-/// Any bytes, or what comes near to a token in this carrier.
+/// Any bytes, or what comes near to a token in this source.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let any_bytes = vec(prop_oneof![Just(b'\t'), 0x20..=0x7E_u8, 0x80..=0xFF_u8], 0..30);
     const NEAR: [&str; 8] =
@@ -55,7 +55,7 @@ proptest! {
     #[test]
     fn r37_a_good_token_does_not_help_another(first in 0..4_usize, second in 0..4_usize) {
         let good = good_token();
-        let carried = |carrier| match carrier {
+        let carried = |source| match source {
             0 => (None, Some((AUTHORIZATION, format!("Bearer {good}").into_bytes()))),
             1 => (None, Some((COOKIE, format!("__Host-access_token={good}").into_bytes()))),
             2 => (None, Some((SEC_WEBSOCKET_PROTOCOL, format!("bearer, {good}").into_bytes()))),

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use http::header::*;
-use tower_jwt_blocklist::{Carriers, Issuer, MemoryBlocklist, NoClaims, SameSite, TokenCookie};
+use tower_jwt_blocklist::{Issuer, MemoryBlocklist, NoClaims, SameSite, TokenCookie, TokenSources};
 
 use super::{Server, bearer, layer, line};
 use crate::support::{good_token, settings, signing_key};
@@ -14,8 +14,8 @@ fn cookie(token: &str) -> Vec<u8> {
     line("Cookie", format!("{NAME}={token}"))
 }
 
-fn carriers() -> Carriers {
-    Carriers::header().cookie(TokenCookie::access().allow_origin("https://app.example.org").unwrap())
+fn sources() -> TokenSources {
+    TokenSources::header().cookie(TokenCookie::access().allow_origin("https://app.example.org").unwrap())
 }
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
     assert_eq!(plain.get(&[&in_cookie]).await.refusal(), (401, "missing_token".into()));
     assert_eq!(plain.get(&[&in_header, &in_cookie]).await.user(), "user-1");
 
-    let server = Server::start(layer().carriers(carriers())).await;
+    let server = Server::start(layer().with_token_sources(sources())).await;
     assert_eq!(server.get(&[&in_cookie]).await.user(), "user-1");
     assert_eq!(server.get(&[&in_header]).await.user(), "user-1");
     let basic = line("Authorization", "Basic eDp5");
@@ -45,7 +45,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
         assert_eq!(server.get(&lines).await.refusal(), malformed, "{lines:?}");
     }
 
-    let explicit = Server::start(layer().carriers(carriers().ignore_cookie_beside_another())).await;
+    let explicit = Server::start(layer().with_token_sources(sources().ignore_cookie_if_other_source())).await;
     assert_eq!(explicit.get(&[&in_header, &cookie("bad")]).await.user(), "user-1");
     assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie does not help out");
     assert_eq!(explicit.get(&[&twice]).await.refusal(), malformed);
@@ -53,7 +53,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
 
 #[tokio::test]
 async fn r36_bytes_that_no_cookie_has_are_refused_and_the_next_request_works() {
-    let server = Server::start(layer().carriers(carriers())).await;
+    let server = Server::start(layer().with_token_sources(sources())).await;
     let good = good_token();
     for byte in (0..0x20).chain(0x7F..=0xFF) {
         for value in [
@@ -75,7 +75,7 @@ async fn r36_bytes_that_no_cookie_has_are_refused_and_the_next_request_works() {
 
 #[tokio::test]
 async fn r44_every_answer_in_cookie_mode_varies_by_the_cookie() {
-    let server = Server::start(layer().carriers(carriers())).await;
+    let server = Server::start(layer().with_token_sources(sources())).await;
     let good = good_token();
     for (lines, varies_by) in [
         (vec![], vec!["cookie"]),
@@ -108,7 +108,7 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
         assert_eq!(removed, format!("{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict"));
     }
     // What a browser sends back is let through.
-    let layer = tower_jwt_blocklist::JwtBlocklistLayer::access(verifier, list).carriers(carriers());
+    let layer = tower_jwt_blocklist::JwtBlocklistLayer::access(verifier, list).with_token_sources(sources());
     let sent = TokenCookie::access().set(&pair.access);
     let sent = sent.to_str().unwrap().split(';').next().unwrap();
     assert_eq!(Server::start(layer).await.get(&[&line("Cookie", sent)]).await.user(), "user-1");
@@ -116,7 +116,7 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
 
 #[tokio::test]
 async fn r45_what_another_site_may_have_caused_is_refused_with_a_cookie_and_not_with_a_header() {
-    let server = Server::start(layer().carriers(carriers())).await;
+    let server = Server::start(layer().with_token_sources(sources())).await;
     let (in_cookie, in_header) = (cookie(&good_token()), bearer(&good_token()));
     let ours: &[u8] = b"Origin: https://app.example.org";
     let own: &[u8] = b"Origin: https://api.example.org";
@@ -155,6 +155,6 @@ async fn r45_what_another_site_may_have_caused_is_refused_with_a_cookie_and_not_
     // Where it came from is asked before the token is looked at, and without a token there is nothing to abuse.
     assert_eq!(server.send("POST", "/", &[&cookie("bad")]).await.refusal().0, 403);
     assert_eq!(server.send("POST", "/", &[evil]).await.refusal(), (401, "missing_token".into()));
-    let optional = Server::start(layer().carriers(carriers()).optional()).await;
+    let optional = Server::start(layer().with_token_sources(sources()).optional()).await;
     assert_eq!(optional.send("POST", "/", &[&in_cookie, evil]).await.refusal().0, 403, "no guest instead");
 }

@@ -1,14 +1,15 @@
 //! What nobody should send.
 
-use tower_jwt_blocklist::{Carriers, TokenCookie};
+use tower_jwt_blocklist::{TokenCookie, TokenSources};
 
 use super::{Server, bearer, layer};
 use crate::support::good_token;
 
 #[tokio::test]
 async fn r41_no_hostile_byte_of_a_request_is_in_any_answer() {
-    let carriers = Carriers::header().cookie(TokenCookie::access()).query("access_token").unwrap().websocket_protocol();
-    let server = Server::start(layer().carriers(carriers)).await;
+    let sources =
+        TokenSources::header().cookie(TokenCookie::access()).query("access_token").unwrap().websocket_protocol();
+    let server = Server::start(layer().with_token_sources(sources)).await;
     let lines: [&[u8]; 20] = [
         b"Authorization: Bearer c4n4ry",
         b"Authorization: Bearer c4n4ry.c4n4ry.c4n4ry",

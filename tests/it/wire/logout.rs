@@ -3,7 +3,7 @@
 use http::header::*;
 use serde_json::json;
 use tower::{Layer, service_fn};
-use tower_jwt_blocklist::{Carriers, LogoutLayer, TokenCookie};
+use tower_jwt_blocklist::{LogoutLayer, TokenCookie, TokenSources};
 
 use super::{Server, bearer, line, tell};
 use crate::support::{clock, good_token, token, verifier};
@@ -11,7 +11,7 @@ use crate::support::{clock, good_token, token, verifier};
 #[tokio::test]
 async fn r37_r44_r45_the_logout_layer_has_the_same_carriers() {
     let plain = LogoutLayer::new(verifier(&clock()));
-    let with_cookie = plain.clone().carriers(Carriers::header().cookie(TokenCookie::refresh()));
+    let with_cookie = plain.clone().with_token_sources(TokenSources::header().cookie(TokenCookie::refresh()));
     let (plain, server) =
         (Server::serve(plain.layer(service_fn(tell))).await, Server::serve(with_cookie.layer(service_fn(tell))).await);
     let refresh = token(json!({ "typ": "rt+jwt" }), json!({}));

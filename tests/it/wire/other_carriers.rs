@@ -1,7 +1,7 @@
 //! The token in the query, and among the subprotocols of a WebSocket.
 
 use http::header::*;
-use tower_jwt_blocklist::{Carriers, TokenCookie};
+use tower_jwt_blocklist::{TokenCookie, TokenSources};
 
 use super::{Server, bearer, layer};
 use crate::support::good_token;
@@ -16,7 +16,7 @@ async fn r38_a_token_in_the_query_is_read_only_when_asked_for_only_by_get_and_it
     let plain = Server::start(layer()).await;
     assert_eq!(plain.send("GET", &target, &[]).await.refusal(), (401, "missing_token".into()));
 
-    let server = Server::start(layer().carriers(Carriers::header().query("access_token").unwrap())).await;
+    let server = Server::start(layer().with_token_sources(TokenSources::header().query("access_token").unwrap())).await;
     let answer = server.send("GET", &target, &[]).await;
     assert_eq!(answer.user(), "user-1");
     assert_eq!(answer.values(CACHE_CONTROL), ["private, no-store"], "whatever the inner service says");
@@ -39,7 +39,7 @@ async fn r38_a_token_in_the_query_is_read_only_when_asked_for_only_by_get_and_it
     assert_eq!(forged.refusal(), (401, "invalid_token".into()));
     assert_eq!(forged.values(CACHE_CONTROL), ["private, no-store"]);
     for name in ["", "a b", "a=b", "a&b", "\u{e9}"] {
-        assert!(Carriers::header().query(name).is_err(), "{name:?}");
+        assert!(TokenSources::header().query(name).is_err(), "{name:?}");
     }
 }
 
@@ -52,7 +52,8 @@ async fn r47_a_websocket_may_send_its_token_as_a_subprotocol_and_the_answer_agre
     assert_eq!(plain.get(&[UPGRADE, &alone]).await.refusal(), (401, "missing_token".into()));
 
     let cookie = TokenCookie::access();
-    let server = Server::start(layer().carriers(Carriers::header().websocket_protocol().cookie(cookie))).await;
+    let server =
+        Server::start(layer().with_token_sources(TokenSources::header().websocket_protocol().cookie(cookie))).await;
     let rows = [
         ("the token alone", vec![alone.clone()], Some("bearer")),
         ("another after it", vec![offer(&format!("bearer, {good}, chat"))], Some("chat")),

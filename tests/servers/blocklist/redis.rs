@@ -18,7 +18,7 @@ impl Redis {
         let server = RedisServer::options().binary(binary).start().await;
         let settings = RedisSettings::from_url(&server.url()).unwrap();
         // The suite's tokens are of 1970.
-        RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+        RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
         let nodes = [
             RedisBlocklist::connect(settings.clone()).await.unwrap(),
             RedisBlocklist::connect(settings).await.unwrap(),

@@ -4,13 +4,13 @@ use testkit::SentinelGroup;
 
 use super::*;
 
-/// Nobody waits for replicas, and the old master goes on to confirm what will be lost. Those that hold it put it back.
+/// Anonymous waits for replicas, and the old master goes on to confirm what will be lost. Those that hold it put it back.
 #[tokio::test]
 async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     let group = SentinelGroup::start().await;
     let sentinels = group.sentinels().into_iter().map(|host| (host.ip().to_string(), host.port()));
     let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>()).unwrap();
-    RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     let (log, _recording) = crate::support::log::record();
     let nodes = [Node::start(settings.clone(), usual()).await, Node::start(settings.clone(), usual()).await];
     let old = group.master().await;

@@ -71,20 +71,28 @@ async fn r48_every_scope_and_cut_off_is_mirrored() {
     let node = Node::start(to(&server), usual()).await;
     let writer = RedisBlocklist::connect(to(&server)).await.unwrap();
     let until = now() + 10 * MINUTE;
-    let subject = RevocationId::new(None, Scope::Subject, "ann");
-    let others = Revocation::new(Scope::Subject, subject, until).issued_up_to(now()).except_session(id("kept"));
+    let subject = RevocationId::new(None, RevocationScope::Subject, "ann");
+    let others =
+        Revocation::new(RevocationScope::Subject, subject, until).issued_up_to(now()).except_session(id("kept"));
     writer.revoke(&others).await.unwrap();
-    writer.revoke(&Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "lost"), until)).await.unwrap();
-    let issuer = Revocation::new(Scope::Issuer, RevocationId::issuer(Some("theirs")), until);
+    writer
+        .revoke(&Revocation::new(
+            RevocationScope::Token,
+            RevocationId::new(None, RevocationScope::Token, "lost"),
+            until,
+        ))
+        .await
+        .unwrap();
+    let issuer = Revocation::new(RevocationScope::Issuer, RevocationId::issuer(Some("theirs")), until);
     writer.revoke(&issuer).await.unwrap();
     node.catches_up().await;
     let later = token("other").with_issued_at(now() + MINUTE);
     let rows = [
-        ("an earlier session", token("other"), Ok(Status::Revoked(Scope::Subject))),
+        ("an earlier session", token("other"), Ok(Status::Revoked(RevocationScope::Subject))),
         ("the session that is spared", token("kept"), NOT_REVOKED),
         ("a later one", later, NOT_REVOKED),
-        ("a token", TokenIds::new(None, "lost", None), Ok(Status::Revoked(Scope::Token))),
-        ("an issuer", TokenIds::new(Some("theirs"), "t", None), Ok(Status::Revoked(Scope::Issuer))),
+        ("a token", TokenIds::new(None, "lost", None), Ok(Status::Revoked(RevocationScope::Token))),
+        ("an issuer", TokenIds::new(Some("theirs"), "t", None), Ok(Status::Revoked(RevocationScope::Issuer))),
     ];
     for (name, ids, expected) in rows {
         assert_eq!(soon(node.mirror.check(&ids)).await, expected, "{name}");
@@ -148,7 +156,7 @@ async fn r69_at_its_bound_a_mirror_asks_redis_and_goes_on_when_there_is_room() {
     let server = redis().await;
     let node = Node::start(to(&server), strict().capacity(8)).await;
     let writer = RedisBlocklist::connect(to(&server)).await.unwrap();
-    let short = |session: &str| Revocation::new(Scope::Session, id(session), now() + Duration::from_secs(3));
+    let short = |session: &str| Revocation::new(RevocationScope::Session, id(session), now() + Duration::from_secs(3));
     for number in 0..20 {
         writer.revoke(&short(&number.to_string())).await.unwrap();
     }
@@ -184,7 +192,7 @@ async fn settings_that_cannot_work_are_an_error() {
     for settings in [usual().max_staleness(millis(199)), usual().max_staleness(millis(60_001)), usual().capacity(0)] {
         assert!(MirrorBlocklist::start(redis.clone(), settings).is_err());
     }
-    let shared = RedisBlocklist::connect(to(&server).tutorial_entries()).await.unwrap();
+    let shared = RedisBlocklist::connect(to(&server).fastapi_entries()).await.unwrap();
     let error = MirrorBlocklist::start(shared, usual()).unwrap_err();
     assert!(error.to_string().contains("tutorial"), "{error}");
 }

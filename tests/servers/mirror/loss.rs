@@ -89,8 +89,8 @@ async fn g5_r63_a_flushed_redis_gets_many_cut_offs_back() {
     let server = redis().await;
     let node = Node::start(to(&server), usual()).await;
     for number in 0..600 {
-        let subject = RevocationId::new(None, Scope::Subject, &number.to_string());
-        let everywhere = Revocation::new(Scope::Subject, subject, now() + 10 * MINUTE).issued_up_to(now());
+        let subject = RevocationId::new(None, RevocationScope::Subject, &number.to_string());
+        let everywhere = Revocation::new(RevocationScope::Subject, subject, now() + 10 * MINUTE).issued_up_to(now());
         node.redis.revoke(&everywhere).await.unwrap();
     }
     node.revoke("out").await;
@@ -151,7 +151,7 @@ async fn g5_a_replica_that_was_behind_gets_the_rest() {
     goes_on(&nodes.each_ref(), &OUT).await;
 }
 
-/// Nobody's feed has read it; the process that has revoked it knows it.
+/// Anonymous's feed has read it; the process that has revoked it knows it.
 #[tokio::test]
 async fn g5_what_only_the_revoker_knows_is_put_back_too() {
     let server = redis().await;

@@ -18,11 +18,11 @@ use crate::support::wait::{eventually, soon};
 use testkit::{FaultProxy, RedisServer};
 use tower_jwt_blocklist::{
     Blocklist, Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, Outage, RedisBlocklist, RedisSettings, Revocation,
-    RevocationId, Revoke, Scope, Status, SystemClock, Timestamp, TokenIds,
+    RevocationId, RevocationScope, Revoke, Status, SystemClock, Timestamp, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
-const REVOKED: Result<Status, Outage> = Ok(Status::Revoked(Scope::Session));
+const REVOKED: Result<Status, Outage> = Ok(Status::Revoked(RevocationScope::Session));
 const NOT_REVOKED: Result<Status, Outage> = Ok(Status::NotRevoked);
 
 /// One process.
@@ -88,11 +88,11 @@ fn token(session: &str) -> TokenIds {
 }
 
 fn id(session: &str) -> RevocationId {
-    RevocationId::new(None, Scope::Session, session)
+    RevocationId::new(None, RevocationScope::Session, session)
 }
 
 fn logout(session: &str) -> Revocation {
-    Revocation::new(Scope::Session, id(session), now() + 10 * MINUTE)
+    Revocation::new(RevocationScope::Session, id(session), now() + 10 * MINUTE)
 }
 
 fn to(server: &RedisServer) -> RedisSettings {
@@ -106,7 +106,7 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
 /// A Redis in which tokens of before count.
 async fn redis() -> RedisServer {
     let server = RedisServer::start().await;
-    RedisBlocklist::initialise(to(&server), SystemTime::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(to(&server), SystemTime::UNIX_EPOCH).await.unwrap();
     server
 }
 

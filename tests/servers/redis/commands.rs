@@ -9,7 +9,7 @@ use crate::support::{
 use testkit::{FaultProxy, RedisServer};
 use tower_jwt_blocklist::{
     Blocklist, Clock, ConfigErrorKind, Eviction, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId,
-    Revoke, RevokeError, Scope, Status, SystemClock, Timestamp, TokenIds,
+    RevocationScope, Revoke, RevokeError, Status, SystemClock, Timestamp, TokenIds,
 };
 
 /// As `docs/redis_in_production.md` has them, and `+select`.
@@ -38,8 +38,8 @@ fn in_session(session: &str) -> TokenIds {
 }
 
 fn session() -> Revocation {
-    let id = RevocationId::new(Some("issuer"), Scope::Session, "session");
-    Revocation::new(Scope::Session, id, Timestamp::from(SystemClock.now()) + MINUTE)
+    let id = RevocationId::new(Some("issuer"), RevocationScope::Session, "session");
+    Revocation::new(RevocationScope::Session, id, Timestamp::from(SystemClock.now()) + MINUTE)
 }
 
 async fn works(blocklist: &RedisBlocklist) -> bool {
@@ -54,7 +54,7 @@ async fn a_check_is_one_mget_and_a_revocation_one_script() {
     blocklist.revoke(&session()).await.unwrap();
     let (mgets, scripts) = (server.calls("mget").await, server.calls("evalsha").await);
     for _ in 0..10 {
-        assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+        assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
         blocklist.revoke(&session()).await.unwrap();
     }
     assert_eq!(server.calls("mget").await - mgets, 10);
@@ -66,8 +66,8 @@ async fn r66_keys_hold_no_text_of_a_token() {
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url()).namespace("shop")).await.unwrap();
     blocklist.revoke(&session()).await.unwrap();
-    let token = RevocationId::new(Some("issuer"), Scope::Token, "token");
-    blocklist.revoke(&Revocation::new(Scope::Token, token, session().until())).await.unwrap();
+    let token = RevocationId::new(Some("issuer"), RevocationScope::Token, "token");
+    blocklist.revoke(&Revocation::new(RevocationScope::Token, token, session().until())).await.unwrap();
     let mut keys: Vec<_> = server.cli(&["KEYS", "*"]).await.lines().map(str::to_owned).collect();
     keys.sort();
     let entries = [format!("{{shop}}:s:{}", session().id()), format!("{{shop}}:t:{token}")];
@@ -99,7 +99,7 @@ async fn password_database_and_namespace_keep_revocations_apart() {
 
     let same = settings(&format!("redis://:s3cret@127.0.0.1:{}/3", server.port()));
     let rows = [
-        ("the same by URL", same, Status::Revoked(Scope::Session)),
+        ("the same by URL", same, Status::Revoked(RevocationScope::Session)),
         ("another database", base.clone().database(4), Status::NotRevoked),
         ("another namespace", base.namespace("other"), Status::NotRevoked),
     ];
@@ -154,7 +154,7 @@ async fn r62_a_stopped_redis_is_an_outage_at_the_deadline_and_good_again_after()
 
     server.resume();
     eventually("it is good again", async || works(&blocklist).await).await;
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart(
     server.restart().await;
     eventually("it is good again", async || works(&blocklist).await).await;
     blocklist.revoke(&session()).await.unwrap();
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn an_idle_half_open_connection_is_found_by_the_heartbeat() {
     let proxy = FaultProxy::start(server.addr()).await;
     let _blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
     proxy.black_hole(true);
-    // Nobody checks anything; and yet there is a new connection.
+    // Anonymous checks anything; and yet there is a new connection.
     proxy.wait_until(|seen| seen.accepted > 1 && seen.bytes_swallowed > 0).await;
 }
 
@@ -282,7 +282,7 @@ async fn a_check_survives_a_connection_that_breaks_under_it() {
     // Whoever dials again has seen the old connection break; only then may answers pass.
     proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
-    assert_eq!(soon(check).await.unwrap(), Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(soon(check).await.unwrap(), Ok(Status::Revoked(RevocationScope::Session)));
     assert_eq!(server.calls("mget").await, 2, "it was asked again, on another connection");
 }
 
@@ -304,7 +304,11 @@ async fn r62_checks_given_up_never_cross_the_answers_of_others() {
         }
         given_up.abort();
         let (revoked, clear) = tokio::join!(blocklist.check(&mine), blocklist.check(&other));
-        assert_eq!((revoked, clear), (Ok(Status::Revoked(Scope::Session)), Ok(Status::NotRevoked)), "round {round}");
+        assert_eq!(
+            (revoked, clear),
+            (Ok(Status::Revoked(RevocationScope::Session)), Ok(Status::NotRevoked)),
+            "round {round}"
+        );
     }
 }
 
@@ -316,10 +320,14 @@ async fn g7_a_redis_out_of_memory_is_an_error_of_revoke() {
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
     assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("OOM"));
 
-    let id = RevocationId::new(None, Scope::Token, "new");
-    let revocation = Revocation::new(Scope::Token, id, session().until());
+    let id = RevocationId::new(None, RevocationScope::Token, "new");
+    let revocation = Revocation::new(RevocationScope::Token, id, session().until());
     assert_eq!(blocklist.revoke(&revocation).await, Err(RevokeError::Outage(Outage::Failed)));
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
+    assert_eq!(
+        blocklist.check(&ids()).await,
+        Ok(Status::Revoked(RevocationScope::Session)),
+        "what was stored is still there"
+    );
 }
 
 #[tokio::test]
@@ -394,7 +402,7 @@ async fn r67_the_documented_permissions_are_enough() {
         .await
         .unwrap();
     blocklist.revoke(&session()).await.unwrap();
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -443,7 +451,7 @@ async fn many_checks_share_round_trips_and_each_gets_its_own_answer() {
     let others = (0..1000).map(|number| if number % 3 == 0 { ids() } else { in_session(&number.to_string()) });
     let checks: Vec<_> = others.map(|ids| tokio::spawn(blocklist.check(&ids))).collect();
     for (number, check) in checks.into_iter().enumerate() {
-        let expected = if number % 3 == 0 { Status::Revoked(Scope::Session) } else { Status::NotRevoked };
+        let expected = if number % 3 == 0 { Status::Revoked(RevocationScope::Session) } else { Status::NotRevoked };
         assert_eq!(soon(check).await.unwrap(), Ok(expected), "{number}");
     }
     let round_trips = server.calls("mget").await - before;
@@ -540,9 +548,17 @@ async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
         server.try_cli(&["SET", "x", "y"]).await.is_err_and(|error| error.contains("MISCONF"))
     })
     .await;
-    let other = Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "new"), session().until());
+    let other = Revocation::new(
+        RevocationScope::Token,
+        RevocationId::new(None, RevocationScope::Token, "new"),
+        session().until(),
+    );
     assert_eq!(blocklist.revoke(&other).await, Err(RevokeError::Outage(Outage::Failed)));
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(Scope::Session)), "what was stored is still there");
+    assert_eq!(
+        blocklist.check(&ids()).await,
+        Ok(Status::Revoked(RevocationScope::Session)),
+        "what was stored is still there"
+    );
 }
 
 #[tokio::test]
@@ -552,8 +568,12 @@ async fn a_reason_ends_up_in_both_logs() {
     let (log, _recording) = record();
     blocklist.revoke(&session()).await.unwrap();
     assert!(!log.text().contains("revoked"), "{}", log.text());
-    let other = Revocation::new(Scope::Token, RevocationId::new(None, Scope::Token, "new"), session().until());
-    blocklist.revoke(&other.because("password_changed")).await.unwrap();
+    let other = Revocation::new(
+        RevocationScope::Token,
+        RevocationId::new(None, RevocationScope::Token, "new"),
+        session().until(),
+    );
+    blocklist.revoke(&other.with_reason("password_changed")).await.unwrap();
     let last = server.cli(&["XREVRANGE", "{jwt}:log", "+", "-", "COUNT", "1"]).await;
     assert!(last.ends_with("r\npassword_changed"), "{last:?}");
     let line = log.text().lines().find(|line| line.contains("revoked")).unwrap().to_owned();
@@ -561,6 +581,6 @@ async fn a_reason_ends_up_in_both_logs() {
         assert!(line.contains(part), "{part}: {line}");
     }
     server.pause();
-    assert!(blocklist.revoke(&other.because("stolen")).await.is_err());
+    assert!(blocklist.revoke(&other.with_reason("stolen")).await.is_err());
     assert!(log.text().contains("reason=\"stolen\" outcome=\"timed_out\""), "{}", log.text());
 }

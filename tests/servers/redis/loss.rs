@@ -8,8 +8,8 @@ use crate::support::{
 };
 use testkit::{ManualClock, RedisServer};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, OnLoss, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, RevokeError,
-    Scope, Status, SystemClock, Timestamp, TokenIds,
+    Blocklist, Clock, OnLoss, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
+    RevokeError, Status, SystemClock, Timestamp, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -27,11 +27,11 @@ impl Store {
         let server = RedisServer::start().await;
         let settings = RedisSettings::new("127.0.0.1", server.port()).on_loss(on_loss);
         let logged_in_at = now();
-        RedisBlocklist::initialise(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+        RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
         let node = RedisBlocklist::connect(settings.clone()).await.unwrap();
         let store = Self { server, settings, node, logged_in_at };
         store.node.revoke(&logout("out")).await.unwrap();
-        assert_eq!(store.node.check(&store.earlier("out")).await, Ok(Status::Revoked(Scope::Session)));
+        assert_eq!(store.node.check(&store.earlier("out")).await, Ok(Status::Revoked(RevocationScope::Session)));
         assert_eq!(store.node.check(&store.earlier("in")).await, Ok(Status::NotRevoked));
         store
     }
@@ -60,7 +60,7 @@ impl Store {
         let session = self.login("new").await;
         assert_eq!(self.node.check(&session).await, Ok(Status::NotRevoked));
         self.node.revoke(&logout("new")).await.unwrap();
-        assert_eq!(self.node.check(&session).await, Ok(Status::Revoked(Scope::Session)));
+        assert_eq!(self.node.check(&session).await, Ok(Status::Revoked(RevocationScope::Session)));
         // One that knows nothing of the past does the same.
         let other = RedisBlocklist::connect(self.settings.clone()).await.unwrap();
         assert_eq!(never_passes(&other, "in").await, Ok(Status::BeforeLoss));
@@ -74,7 +74,11 @@ fn now() -> Timestamp {
 }
 
 fn logout(session: &str) -> Revocation {
-    Revocation::new(Scope::Session, RevocationId::new(None, Scope::Session, session), now() + 10 * MINUTE)
+    Revocation::new(
+        RevocationScope::Session,
+        RevocationId::new(None, RevocationScope::Session, session),
+        now() + 10 * MINUTE,
+    )
 }
 
 #[tokio::test]
@@ -107,7 +111,7 @@ async fn g5_another_set_of_revocations_is_not_taken_for_ours() {
     let store = Store::start(OnLoss::Floor).await;
     let clock = ManualClock::new(SystemTime::now() - 10 * MINUTE);
     let other = store.settings.clone().database(1).clock(clock.as_fn());
-    RedisBlocklist::initialise(other, SystemTime::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(other, SystemTime::UNIX_EPOCH).await.unwrap();
     store.server.cli(&["SWAPDB", "0", "1"]).await;
     assert!(store.server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "its floor refuses nothing");
     store.refuses_the_earlier_and_heals().await;
@@ -129,7 +133,11 @@ async fn g7_a_revocation_that_finds_the_log_gone_is_stored_in_the_new_epoch_or_a
         store.server.cli(&["DEL", key]).await;
         store.node.revoke(&logout("later")).await.unwrap();
         assert_ne!(store.server.cli(&["XLEN", "{jwt}:log"]).await, "0", "{key}");
-        assert_eq!(store.node.check(&store.login("later").await).await, Ok(Status::Revoked(Scope::Session)), "{key}");
+        assert_eq!(
+            store.node.check(&store.login("later").await).await,
+            Ok(Status::Revoked(RevocationScope::Session)),
+            "{key}"
+        );
         store.refuses_the_earlier_and_heals().await;
     }
 }
@@ -176,7 +184,7 @@ async fn initialising_does_not_lower_a_floor() {
     let store = Store::start(OnLoss::Floor).await;
     store.server.cli(&["FLUSHALL"]).await;
     store.notices().await;
-    RedisBlocklist::initialise(store.settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(store.settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     let other = RedisBlocklist::connect(store.settings.clone()).await.unwrap();
     assert_eq!(other.check(&store.earlier("in")).await, Ok(Status::BeforeLoss));
 }
@@ -198,7 +206,7 @@ async fn g5_denying_waits_for_a_person() {
     }
     store.server.resume();
 
-    RedisBlocklist::initialise(store.settings.clone(), SystemTime::now()).await.unwrap();
+    RedisBlocklist::initialize(store.settings.clone(), SystemTime::now()).await.unwrap();
     eventually("the person is heard", async || {
         let answer = soon(store.node.check(&store.earlier("in"))).await;
         assert_ne!(answer, Ok(Status::NotRevoked));
@@ -218,7 +226,7 @@ async fn g5_a_first_start_refuses_what_is_older_unless_asked_for() {
     assert!(log.text().contains("is this the first start"), "{}", log.text());
 
     let asked = settings.namespace("asked");
-    RedisBlocklist::initialise(asked.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+    RedisBlocklist::initialize(asked.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     log.clear();
     let asked = RedisBlocklist::connect(asked).await.unwrap();
     assert_eq!(asked.check(&older).await, Ok(Status::NotRevoked));
@@ -241,7 +249,7 @@ async fn g5_processes_that_start_at_once_begin_one_epoch() {
     nodes[0].revoke(&logout("out")).await.unwrap();
     for node in &nodes {
         let ids = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
-        assert_eq!(node.check(&ids).await, Ok(Status::Revoked(Scope::Session)));
+        assert_eq!(node.check(&ids).await, Ok(Status::Revoked(RevocationScope::Session)));
     }
 }
 
@@ -251,17 +259,18 @@ async fn g5_deleted_entries_that_the_log_has_are_put_back() {
     let settings = RedisSettings::new("127.0.0.1", server.port()).audit_every(Duration::from_millis(50));
     let node = RedisBlocklist::connect(settings).await.unwrap();
     let ids = |session| TokenIds::new(None, "token", Some(session)).with_subject("ann").with_issued_at(now() + MINUTE);
-    let subject = RevocationId::new(None, Scope::Subject, "ann");
-    let others = Revocation::new(Scope::Subject, subject, now() + 10 * MINUTE).issued_up_to(now() + 2 * MINUTE);
-    node.revoke(&others.except_session(RevocationId::new(None, Scope::Session, "kept"))).await.unwrap();
+    let subject = RevocationId::new(None, RevocationScope::Subject, "ann");
+    let others =
+        Revocation::new(RevocationScope::Subject, subject, now() + 10 * MINUTE).issued_up_to(now() + 2 * MINUTE);
+    node.revoke(&others.except_session(RevocationId::new(None, RevocationScope::Session, "kept"))).await.unwrap();
     node.revoke(&logout("out")).await.unwrap();
     let (log, _recording) = record();
     let deleted = [format!("{{jwt}}:s:{}", logout("out").id()), format!("{{jwt}}:u:{subject}")];
     assert_eq!(server.cli(&["DEL", &deleted[0], &deleted[1]]).await, "2");
     eventually("they are back", async || server.cli(&["EXISTS", &deleted[0], &deleted[1]]).await == "2").await;
     let logged_out = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
-    assert_eq!(node.check(&logged_out).await, Ok(Status::Revoked(Scope::Session)));
-    assert_eq!(node.check(&ids("other")).await, Ok(Status::Revoked(Scope::Subject)));
+    assert_eq!(node.check(&logged_out).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(node.check(&ids("other")).await, Ok(Status::Revoked(RevocationScope::Subject)));
     assert_eq!(node.check(&ids("kept")).await, Ok(Status::NotRevoked));
     eventually("it is said", async || log.text().contains("were missing in Redis")).await;
     assert_eq!(server.cli(&["XLEN", "{jwt}:log"]).await, "3", "the log has them already");
@@ -272,8 +281,8 @@ async fn the_log_holds_every_live_revocation_and_is_trimmed_by_age_alone() {
     let server = RedisServer::start().await;
     let node = RedisBlocklist::connect(RedisSettings::new("127.0.0.1", server.port())).await.unwrap();
     let revoke = async |number: usize, duration| {
-        let id = RevocationId::new(None, Scope::Token, &number.to_string());
-        node.revoke(&Revocation::new(Scope::Token, id, now() + duration)).await.unwrap();
+        let id = RevocationId::new(None, RevocationScope::Token, &number.to_string());
+        node.revoke(&Revocation::new(RevocationScope::Token, id, now() + duration)).await.unwrap();
     };
     for number in 0..1000 {
         revoke(number, Duration::from_millis(50)).await;

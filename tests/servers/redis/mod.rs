@@ -1,6 +1,6 @@
 //! `RedisBlocklist` over a real Redis: commands, loss, topologies, and beside the FastAPI tutorial's application.
 
 mod commands;
+mod fastapi_entries;
 mod loss;
 mod topologies;
-mod tutorial_entries;

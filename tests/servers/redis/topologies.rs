@@ -6,8 +6,8 @@ use std::{net::SocketAddr, num::NonZeroU8, time::Duration};
 use crate::support::wait::{eventually, soon};
 use testkit::{RedisCluster, RedisServer, SentinelGroup, TlsCertificates};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, RevokeError, Scope, Status,
-    SystemClock, Timestamp, TokenIds,
+    Blocklist, Clock, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke, RevokeError,
+    Status, SystemClock, Timestamp, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,11 +19,11 @@ fn ids(session: &str) -> TokenIds {
 
 fn logout(session: &str) -> Revocation {
     let until = Timestamp::from(SystemClock.now()) + 10 * MINUTE;
-    Revocation::new(Scope::Session, RevocationId::new(None, Scope::Session, session), until)
+    Revocation::new(RevocationScope::Session, RevocationId::new(None, RevocationScope::Session, session), until)
 }
 
 async fn is_revoked(blocklist: &RedisBlocklist, session: &str) -> bool {
-    blocklist.check(&ids(session)).await == Ok(Status::Revoked(Scope::Session))
+    blocklist.check(&ids(session)).await == Ok(Status::Revoked(RevocationScope::Session))
 }
 
 /// It stores and reads; and what it stored before it still knows.
@@ -56,7 +56,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let old = group.master().await;
     let new = group.failover().await;
     assert_ne!(new, old);
-    // The old one goes on to say that it is the master for seconds. Nobody asks it any more.
+    // The old one goes on to say that it is the master for seconds. Anonymous asks it any more.
     eventually("the new master is asked", async || {
         let before = group.server(new).calls("mget").await;
         let answer = blocklist.check(&ids("before")).await;
@@ -206,7 +206,7 @@ async fn r60_cluster_while_the_slot_moves_a_check_waits_or_is_an_outage_and_neve
     assert!(blocklist.revoke(&logout("late")).await.is_err());
     let waiting = tokio::spawn(patient.check(&ids("out")));
     cluster.finish_migration(slot).await;
-    assert_eq!(soon(waiting).await.unwrap(), Ok(Status::Revoked(Scope::Session)));
+    assert_eq!(soon(waiting).await.unwrap(), Ok(Status::Revoked(RevocationScope::Session)));
     eventually("it is good again", async || is_revoked(&blocklist, "out").await).await;
     works(&blocklist, "after").await;
 }

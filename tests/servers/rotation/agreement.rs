@@ -12,8 +12,8 @@ use proptest::{collection::vec, prelude::*};
 use testkit::{ManualClock, RedisServer};
 use tokio::runtime::Runtime;
 use tower_jwt_blocklist::{
-    Blocklist, MemoryBlocklist, Redemption, RedisBlocklist, RedisSettings, Revocation, RevocationId, Revoke, Rotate,
-    Scope, Timestamp, TokenIds,
+    Blocklist, MemoryBlocklist, Redemption, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope,
+    Revoke, Rotate, Timestamp, TokenIds,
 };
 
 use crate::support::clock;
@@ -55,7 +55,7 @@ impl Names {
     }
 
     fn session(&self, session: u8) -> RevocationId {
-        RevocationId::new(Some(&self.issuer), Scope::Session, &session_name(session))
+        RevocationId::new(Some(&self.issuer), RevocationScope::Session, &session_name(session))
     }
 
     fn revocation(&self, scope: u8, session: u8, up_to: Option<u64>, but_for: Option<u8>) -> Revocation {
@@ -92,7 +92,7 @@ fn stores() -> &'static Stores {
             let server = RedisServer::start().await;
             let settings = RedisSettings::from_url(&server.url()).unwrap().clock(clock.as_fn());
             // The sequences begin in 1970.
-            RedisBlocklist::initialise(settings.clone(), std::time::UNIX_EPOCH).await.unwrap();
+            RedisBlocklist::initialize(settings.clone(), std::time::UNIX_EPOCH).await.unwrap();
             let redis = RedisBlocklist::connect(settings).await.unwrap();
             (server, redis)
         });

@@ -304,7 +304,7 @@ async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
 async fn refresh_until_refused(node: &Node, mut refresh: String) -> Vec<TokenPair> {
     let mut pairs = Vec::new();
     while let Ok(proof) = node.guard(TokenKind::Refresh).authenticate::<NoClaims>(&refresh).await {
-        let Ok(pair) = node.issuer.refresh(&proof, &NoClaims {}).await.unwrap().pair() else { break };
+        let Ok(pair) = node.issuer.refresh(&proof, &NoClaims {}).await.unwrap().into_pair() else { break };
         refresh = pair.refresh.as_str().to_owned();
         pairs.push(pair);
     }

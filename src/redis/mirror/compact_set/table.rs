@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn r69_an_entry_takes_less_than_32_bytes_and_a_few_steps() {
-        let id = |number: u32| RevocationId::new(None, crate::blocklist::Scope::Token, &number.to_string());
+        let id = |number: u32| RevocationId::new(None, crate::blocklist::RevocationScope::Token, &number.to_string());
         let mut table = Table::default();
         for number in 0..20_000 {
             table.raise(id(number), Mark::MIN);

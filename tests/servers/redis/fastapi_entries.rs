@@ -35,11 +35,11 @@ impl Beside {
         let server = RedisServer::start().await;
         let settings = settings(RedisSettings::new("127.0.0.1", server.port()));
         // Old tokens do not tell when they were made.
-        RedisBlocklist::initialise(settings.clone(), UNIX_EPOCH).await.unwrap();
+        RedisBlocklist::initialize(settings.clone(), UNIX_EPOCH).await.unwrap();
         let blocklist = RedisBlocklist::connect(settings).await.unwrap();
         let key = SigningKey::from_secret(Algorithm::HS256, SECRET).unwrap();
         let builder = Verifier::builder().key(key.verifying_key().unwrap()).issuer("bookly").audience("bookly");
-        let verifier = Arc::new(builder.also_tutorial_tokens().build().unwrap());
+        let verifier = Arc::new(builder.also_fastapi_tokens().build().unwrap());
         let guard = Guard::new(TokenKind::Access, verifier.clone(), blocklist.clone());
         let issuer = Issuer::builder(verifier, key, blocklist.clone()).build().unwrap();
         Self { server, blocklist, guard, issuer }
@@ -56,7 +56,7 @@ impl Beside {
 
 #[tokio::test]
 async fn what_the_tutorial_blocks_is_refused_here_in_the_same_round_trip() {
-    let beside = Beside::start(RedisSettings::tutorial_entries).await;
+    let beside = Beside::start(RedisSettings::fastapi_entries).await;
     let (blocked, other) = (old(JTI), old("8f14e45f-ceea-467f-a1d0-7b3c5a529c12"));
     assert!(beside.check(&blocked).await.is_ok());
     // `await token_blocklist.set(name=jti, value="", ex=JTI_EXPIRY)`
@@ -75,7 +75,7 @@ async fn what_the_tutorial_blocks_is_refused_here_in_the_same_round_trip() {
 
 #[tokio::test]
 async fn what_is_logged_out_here_the_tutorial_finds_where_it_looks() {
-    let beside = Beside::start(RedisSettings::tutorial_entries).await;
+    let beside = Beside::start(RedisSettings::fastapi_entries).await;
     let pair = beside.issuer.login("7b3c5a52", &NoClaims {}).await.unwrap();
     for token in [old(JTI), pair.access.as_str().to_owned()] {
         let user = beside.check(&token).await.unwrap();
@@ -92,7 +92,7 @@ async fn what_is_logged_out_here_the_tutorial_finds_where_it_looks() {
 
 #[tokio::test]
 async fn g4_an_entry_of_the_tutorial_is_never_shortened() {
-    let beside = Beside::start(RedisSettings::tutorial_entries).await;
+    let beside = Beside::start(RedisSettings::fastapi_entries).await;
     let user = beside.check(&old(JTI)).await.unwrap();
     beside.server.cli(&["SET", JTI, "", "EX", "1000000"]).await;
     beside.issuer.logout(&user).await.unwrap();
@@ -118,7 +118,7 @@ async fn without_the_setting_bare_keys_mean_nothing_and_are_not_written() {
 
 #[tokio::test]
 async fn r66_an_id_of_another_form_is_never_a_key() {
-    let beside = Beside::start(RedisSettings::tutorial_entries).await;
+    let beside = Beside::start(RedisSettings::fastapi_entries).await;
     for jti in ["{jwt}:epoch", "*", "some id", "8F14E45F-CEEA-467F-A1D0-7B3C5A529C11"] {
         let keys = beside.server.cli(&["DBSIZE"]).await.parse::<u32>().unwrap();
         let user = beside.check(&old(jti)).await.unwrap();
