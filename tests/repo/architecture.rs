@@ -1,205 +1,330 @@
-//! The arrows between the parts of this crate go one way: edge -> core -> capabilities -> types. See DESIGN.md.
+//! Checks that the arrows between the files of this crate go one way, that rooms stay small, and that some things have one home.
+//! See DESIGN.md.
+
+mod source_tree;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
-/// Each part with its height. A part may use parts that are lower, and itself.
-const PARTS: [(&str, u8); 16] = [
-    ("middleware", 3),
-    ("extract", 4),
-    ("issuer", 2),
-    ("by_name", 2),
-    ("logout", 2),
-    ("guard", 2),
-    ("outage", 2),
-    ("rejection", 2),
-    ("require", 2),
-    ("token", 1),
-    ("blocklist", 1),
-    ("claims", 0),
-    ("clock", 0),
-    ("error", 0),
-    ("meter", 0),
-    ("guide", 0),
+use source_tree::{
+    Tree,
+    arrows::{Room, Uses},
+    makers::places_that_make,
+    print,
+};
+use syn::{
+    BinOp, Expr,
+    visit::{self, Visit},
+};
+
+/// The rooms with their floors, the lowest first. A file uses lower floors, and its own entry. There are no exceptions.
+const ROOMS: &[Room] = &[
+    Room {
+        folder: "",
+        floors: &[
+            &["config_error", "json", "swap"],
+            &["clock", "metrics"],
+            &["keys", "blocklist"],
+            &["revocation"],
+            &["token", "redis"],
+            &["compat"],
+            &["guard"],
+            &["issuer"],
+            &["middleware"],
+            &["extract"],
+            &["testing", "conformance"],
+            &["guide"],
+            &["lib"],
+        ],
+    },
+    Room {
+        folder: "redis",
+        floors: &[
+            &["error"],
+            &["schema"],
+            &["loss"],
+            &["connection"],
+            &["settings"],
+            &["commands"],
+            // The blocklist itself, which the mirror stands in front of.
+            &["mod"],
+            &["mirror"],
+        ],
+    },
 ];
 
-/// The exceptions to "lower", within the core: the guard makes rejections and keeps to an outage policy, a logout is a guard's
-/// decision with another time limit, a requirement looks at what the guard proved, and the issuer takes what both have proved, and
-/// may find that it is worth nothing any more.
-const WITHIN_CORE: [(&str, &str); 9] = [
-    ("guard", "rejection"),
-    ("guard", "outage"),
-    ("logout", "rejection"),
-    ("logout", "guard"),
-    ("require", "rejection"),
-    ("require", "guard"),
-    ("issuer", "rejection"),
-    ("issuer", "guard"),
-    ("issuer", "logout"),
-];
-
-/// Crates that only these folders or files may name.
-const CONFINED: [(&str, &[&str]); 10] = [
-    ("jsonwebtoken", &["token/"]),
-    ("rustls", &["blocklist/redis/tls.rs", "token/remote/fetch.rs"]),
-    ("tokio_rustls", &["token/remote/fetch.rs"]),
-    ("hyper", &["token/remote/fetch.rs"]),
-    ("hyper_util", &["token/remote/fetch.rs"]),
-    ("aws_lc_rs", &["token/"]),
-    ("redis", &["blocklist/redis/"]),
-    ("quick_cache", &["token/cache.rs"]),
+/// The crates that only these folders or files may name.
+const CONFINED: &[(&str, &[&str])] = &[
+    ("aws_lc_rs", &["keys/", "token/"]),
     ("axum_core", &["extract.rs"]),
-    ("metrics", &["meter.rs"]),
+    // The decision knows no HTTP.
+    ("http", &["extract.rs", "keys/remote/", "middleware/"]),
+    ("http_body", &["middleware/"]),
+    ("hyper", &["keys/remote/"]),
+    ("hyper_util", &["keys/remote/"]),
+    ("jsonwebtoken", &["keys/", "token/"]),
+    ("metrics", &["metrics.rs"]),
+    ("quick_cache", &["token/cache.rs"]),
+    ("redis", &["redis/"]),
+    ("rustls", &["keys/remote/", "redis/connection/tls.rs"]),
+    ("tokio_rustls", &["keys/remote/"]),
+    ("tower_layer", &["middleware/"]),
+    ("tower_service", &["middleware/"]),
 ];
 
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-    files
+/// The only room that makes an `Authenticated`.
+const HOME_OF_AUTHENTICATED: &str = "guard/";
+
+const MAX_FILES_OF_A_ROOM: usize = 10;
+const MAX_LINES_OF_A_FILE: usize = 350;
+
+fn src() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// A file of `src`: its path there, the part it belongs to, and its code without comments and without what follows
-/// `#[cfg(test)]`.
-struct Source {
-    path: String,
-    part: String,
-    code: String,
-}
+/// The arrows within `src`, and its files.
+static ARROWS: LazyLock<(Uses, BTreeSet<String>)> = LazyLock::new(|| {
+    let tree = Tree::read(&src());
+    (tree.uses(), tree.files())
+});
 
-fn code() -> Vec<Source> {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut parts = Vec::new();
-    for file in sources(&src) {
-        let inside = file.strip_prefix(&src).unwrap();
-        let part = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs").to_owned();
-        let text = fs::read_to_string(&file).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap();
-        let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
-        let path = inside.to_str().unwrap().to_owned();
-        parts.push(Source { path, part, code: lines.collect::<Vec<_>>().join("\n") });
-    }
-    parts
-}
-
-fn height(part: &str) -> u8 {
-    PARTS
-        .iter()
-        .find(|(name, _)| *name == part)
-        .unwrap_or_else(|| panic!("`{part}` is no known part: add it to PARTS"))
-        .1
-}
-
-/// The parts named after `crate::`, also within braces.
-fn used_parts(code: &str) -> Vec<String> {
-    let mut used = Vec::new();
-    for (at, _) in code.match_indices("crate::") {
-        let rest = &code[at + "crate::".len()..];
-        let names: Vec<&str> = match rest.strip_prefix('{') {
-            Some(list) => top_level_names(list),
-            None => vec![rest],
-        };
-        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        used.extend(names.into_iter().map(|name| name.chars().take_while(|c| is_name(*c)).collect::<String>()));
-    }
-    used
-}
-
-fn top_level_names(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut names) = (0, 0, Vec::new());
-    for (at, c) in list.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' if depth == 0 => {
-                names.push(list[start..at].trim());
-                break;
-            }
-            '}' => depth -= 1,
-            ',' if depth == 0 => {
-                names.push(list[start..at].trim());
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    names.retain(|name| !name.is_empty());
-    names
+fn fail_if_any(problems: &[String], headline: &str) {
+    assert!(problems.is_empty(), "{headline}:\n{}", problems.join("\n"));
 }
 
 #[test]
-fn the_reader_of_use_lines_finds_what_it_should() {
-    let code = "use crate::{a::X, b::{Y, Z},\n c};\nfn f() { crate::d::g() }\npub(crate) use e;";
-    assert_eq!(used_parts(code), ["a", "b", "c", "d"]);
+fn no_files_use_each_other_in_a_circle() {
+    let (uses, _) = &*ARROWS;
+    assert!(uses.arrows.len() > 100, "only {} arrows were found: the reader is broken", uses.arrows.len());
+    fail_if_any(&uses.cycles(), "Move what both sides need into a file below them");
 }
 
 #[test]
 fn arrows_go_down() {
-    let mut arrows = 0;
-    for Source { part, code, .. } in code() {
-        if part == "lib" {
-            continue;
-        }
-        for used in used_parts(&code) {
-            let down = height(&used) < height(&part) || used == part;
-            assert!(down || WITHIN_CORE.contains(&(&part, &used)), "`{part}` uses `{used}`, which is not below it");
-            arrows += 1;
-        }
+    fail_if_any(&ARROWS.0.upward(ROOMS), "These arrows do not go to a lower floor");
+}
+
+#[test]
+fn every_file_has_a_floor() {
+    let problems: Vec<String> = ROOMS.iter().flat_map(|room| room.disorder(&ARROWS.1)).collect();
+    fail_if_any(&problems, "ROOMS does not fit `src`");
+}
+
+#[test]
+fn no_room_has_more_than_ten_files() {
+    let mut rooms: BTreeMap<String, usize> = BTreeMap::new();
+    for file in source_tree::texts(&src()).keys() {
+        let room = file.rsplit_once('/').map_or("src", |(room, _)| room);
+        *rooms.entry(room.to_owned()).or_default() += 1;
     }
-    assert!(arrows > 20, "only {arrows} arrows were found: the reader is broken");
+    let large = rooms.iter().filter(|(_, files)| **files > MAX_FILES_OF_A_ROOM);
+    let large: Vec<String> = large.map(|(room, files)| format!("{room}: {files} files")).collect();
+    fail_if_any(&large, "Build a room within these rooms");
+}
+
+#[test]
+fn no_file_has_more_than_350_lines() {
+    let lines = source_tree::texts(&src()).into_iter().map(|(file, text)| (file, text.lines().count()));
+    let long = lines.filter(|(_, lines)| *lines > MAX_LINES_OF_A_FILE);
+    let long: Vec<String> = long.map(|(file, lines)| format!("{file}: {lines} lines")).collect();
+    fail_if_any(&long, "Split these files");
 }
 
 #[test]
 fn foreign_crates_stay_in_their_rooms() {
-    let mut at_home = 0;
-    for Source { path, code, .. } in code() {
-        for (name, homes) in CONFINED {
-            // `blocklist/redis/` is a module of our own, and the file above it names it.
-            let code = if path == "blocklist/mod.rs" { code.replace("pub use redis::", "") } else { code.clone() };
-            // rustls has a module of the name.
-            let code = if name == "aws_lc_rs" { code.replace("rustls::crypto::aws_lc_rs", "") } else { code };
-            let named = code.match_indices(&format!("{name}::")).any(|(at, _)| {
-                !code[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_') && !code[..at].ends_with("::")
-            });
-            let at_its_place = homes.iter().any(|home| path.starts_with(home));
-            assert!(!named || at_its_place, "{path} names `{name}`, which belongs to {homes:?}");
-            at_home += usize::from(named);
+    let (mut wrong, mut at_home) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
+    // A single name is a local variable, a type parameter or of the prelude.
+    for (file, path) in ARROWS.0.foreign.iter().filter(|(_, path)| path.len() > 1) {
+        let Some((name, homes)) = CONFINED.iter().find(|(name, _)| *name == path[0]) else { continue };
+        if homes.iter().any(|home| file.starts_with(home)) {
+            at_home.insert(*name);
+        } else {
+            wrong.entry((file, homes)).or_default().push(path.join("::"));
         }
     }
-    assert!(at_home >= CONFINED.len(), "only {at_home} files name a confined crate: the reader is broken");
+    let line = |((file, homes), paths): (&(_, _), &Vec<String>)| {
+        format!("{file} names {}, which belongs to {homes:?}", paths.join(", "))
+    };
+    fail_if_any(&wrong.iter().map(line).collect::<Vec<_>>(), "These crates are named outside of their rooms");
+    let missing: Vec<&str> = CONFINED.iter().map(|(name, _)| *name).filter(|name| !at_home.contains(name)).collect();
+    assert!(missing.is_empty(), "no file names {missing:?}: the reader is broken, or the list is old");
 }
 
 #[test]
 fn only_the_guard_makes_an_authenticated() {
-    for Source { path, code, .. } in code() {
-        let makes = code.contains("Ok(Authenticated(");
-        assert_eq!(makes, path == "guard/mod.rs", "in `{path}`");
-    }
+    let places = places_that_make("Authenticated", &Tree::read(&src()));
+    assert_eq!(places.len(), 1, "an `Authenticated` has one place to come from: {places:?}");
+    assert!(places[0].starts_with(HOME_OF_AUTHENTICATED), "{places:?}");
 }
 
-/// What strangers can choose is a key of maps whose hash is keyed at random (the standard library's, papaya's, foldhash's
-/// `RandomState`) or is a piece of SHA-256, and a signature is only ever compared by the cryptography, in constant time.
+/// A map whose keys strangers choose has a hash that is keyed at random (the standard library's, papaya's, foldhash's
+/// `RandomState`), or its keys are pieces of SHA-256. Only the cryptography compares signatures, in constant time.
 #[test]
 fn r74_no_map_has_a_hash_that_can_be_foretold_and_no_signature_is_compared_here() {
     const FORETOLD: [&str; 7] =
         ["FixedState", "FxHash", "BuildHasherDefault", "DefaultHasher", "nohash", "fnv::", "ahash::"];
+    let tree = Tree::read(&src());
     let mut random = 0;
-    for Source { path, code, .. } in code() {
+    for module in &tree.modules {
+        let code: String = module.items.iter().map(|item| print::text(item) + "\n").collect();
         for name in FORETOLD {
-            assert!(!code.contains(name), "{path} names {name}");
+            assert!(!code.contains(name), "{} names {name}", module.file);
         }
-        for line in code.lines().filter(|line| line.contains("signature")) {
-            let compares = line.contains("==") || line.contains("!=");
-            assert!(!compares, "{path} compares what only the cryptography should: {line}");
-        }
+        let mut comparisons = Comparisons(Vec::new());
+        module.items.iter().for_each(|item| comparisons.visit_item(item));
+        let wrong = comparisons.0.iter().find(|text| text.contains("signature"));
+        assert_eq!(wrong, None, "{} compares what only the cryptography should", module.file);
         random += code.matches("foldhash::quality::RandomState").count();
     }
     assert_eq!(random, 2, "the list in memory, and the tokens that were seen");
+}
+
+/// The texts of all `==` and `!=`.
+struct Comparisons(Vec<String>);
+
+impl<'a> Visit<'a> for Comparisons {
+    fn visit_expr_binary(&mut self, value: &'a syn::ExprBinary) {
+        if matches!(value.op, BinOp::Eq(_) | BinOp::Ne(_)) {
+            self.0.push(print::text(Expr::Binary(value.clone())));
+        }
+        visit::visit_expr_binary(self, value);
+    }
+}
+
+/// Someone who reads `r13_…` in the name of a test finds r13 in `docs/requirements.md`.
+#[test]
+fn every_requirement_that_a_test_names_is_in_the_list() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let list =
+        fs::read_to_string(root.join("docs/requirements.md")).expect("docs/requirements.md lists the requirements");
+    let listed: BTreeSet<&str> = list.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    let mut used: BTreeMap<String, String> = BTreeMap::new();
+    for folder in ["src", "tests", "testkit", "examples", "xtask"] {
+        for (file, text) in source_tree::texts(&root.join(folder)) {
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
+                for number in numbers(word) {
+                    used.entry(number.to_owned()).or_insert_with(|| format!("{folder}/{file}: {word}"));
+                }
+            }
+        }
+    }
+    assert!(used.len() > 50, "only {} numbers were found: the reader is broken", used.len());
+    let missing = used.iter().filter(|(number, _)| !listed.contains(number.as_str()));
+    let missing: Vec<String> = missing.map(|(number, place)| format!("{number}, in {place}")).collect();
+    fail_if_any(&missing, "docs/requirements.md does not list");
+}
+
+/// The numbers that a name begins with: r59 and g7 of `r59_g7_too_few_acknowledgements`.
+fn numbers(name: &str) -> Vec<&str> {
+    let is_number = |word: &&str| {
+        word.strip_prefix(['r', 'g'])
+            .is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    if name.contains('_') { name.split('_').take_while(is_number).collect() } else { Vec::new() }
+}
+
+/// The checks find what they look for, in crates that exist only here.
+mod finds {
+    use super::*;
+
+    fn crate_of(files: &[(&str, &str)]) -> Tree {
+        Tree::parse(files.iter().map(|(file, text)| ((*file).to_owned(), (*text).to_owned())).collect())
+    }
+
+    fn arrows(tree: &Tree) -> Vec<String> {
+        let arrow = |((from, to), names): (&(String, String), &BTreeSet<String>)| format!("{from} -> {to}: {names:?}");
+        tree.uses().arrows.iter().map(arrow).collect()
+    }
+
+    #[test]
+    fn a_circle_through_a_re_export() {
+        let tree = crate_of(&[
+            ("lib.rs", "mod low; mod room;"),
+            ("low.rs", "use crate::room::Hall; pub struct Ground; pub fn up(_: Hall) {}"),
+            ("room/mod.rs", "mod door; mod hall; pub(crate) use door::Door; pub(crate) use hall::Hall;"),
+            ("room/hall.rs", "use super::Door; pub struct Hall(Door);"),
+            ("room/door.rs", "pub struct Door; impl Door { fn floor() -> crate::low::Ground { crate::low::Ground } }"),
+        ]);
+        let cycles = tree.uses().cycles();
+        assert_eq!(cycles.len(), 1, "{cycles:?}");
+        for line in [
+            "3 files in a circle: low.rs, room/door.rs, room/hall.rs\n",
+            "low.rs -> room/hall.rs: Hall\n",
+            "room/hall.rs -> room/door.rs: Door\n",
+            "room/door.rs -> low.rs: Ground\n",
+        ] {
+            assert!(cycles[0].contains(line), "{line} is not in:\n{}", cycles[0]);
+        }
+    }
+
+    #[test]
+    fn an_arrow_that_goes_up_or_stays_on_a_floor() {
+        let room = [Room { folder: "", floors: &[&["low", "low_too"], &["high"], &["lib"]] }];
+        let tree = crate_of(&[
+            ("lib.rs", "mod high; mod low; mod low_too;"),
+            ("low.rs", "pub fn a() { crate::high::b() }"),
+            ("low_too.rs", "use crate::low::a;"),
+            ("high.rs", "use crate::low::a; pub fn b() {}"),
+        ]);
+        assert_eq!(
+            tree.uses().upward(&room),
+            [
+                "`low_too` is not above `low` in the crate: low_too.rs -> low.rs: a",
+                "`low` is not above `high` in the crate: low.rs -> high.rs: b",
+            ]
+        );
+        assert_eq!(
+            [Room { folder: "", floors: &[&["low", "low_too"], &["cellar"], &["lib"]] }][0].disorder(&tree.files()),
+            ["high.rs has no floor in the crate", "`cellar` has a floor in the crate, but no file"]
+        );
+    }
+
+    #[test]
+    fn paths_in_all_places() {
+        let tree = crate_of(&[
+            ("lib.rs", "mod a; mod b; #[path = \"elsewhere.rs\"] mod c;"),
+            (
+                "a.rs",
+                "pub struct Kind; pub enum E { One, Two } pub fn f() {} pub const N: u8 = 1; pub mod deep { pub struct Deep; }",
+            ),
+            (
+                "b.rs",
+                "use super::a; use crate::a::*;
+                 fn one() -> a::deep::Deep { todo!() }
+                 fn two() { debug!(value = a::N); }
+                 fn three() { use crate::a::E::One; let _ = One; f(); }
+                 impl Kind {}",
+            ),
+            (
+                "elsewhere.rs",
+                "#[cfg(test)] use crate::a::f; #[cfg(test)] mod tests { use crate::a::Kind; } pub struct Quiet;",
+            ),
+        ]);
+        assert_eq!(arrows(&tree), [r#"b.rs -> a.rs: {"Deep", "E", "Kind", "N", "f"}"#]);
+    }
+
+    #[test]
+    fn the_makers_of_a_struct() {
+        let tree = crate_of(&[
+            ("lib.rs", "mod guard; mod thief;"),
+            (
+                "guard.rs",
+                "pub struct Authenticated { x: u8 }
+                 impl Clone for Authenticated { fn clone(&self) -> Self { Self { x: self.x } } }
+                 impl Authenticated { fn make() -> Self { Self { x: 1 } } }",
+            ),
+            ("thief.rs", "use crate::guard::Authenticated as A; fn forge() { let a = A { x: 1 }; }"),
+        ]);
+        assert_eq!(places_that_make("Authenticated", &tree), ["guard.rs: make", "thief.rs: forge"]);
+    }
+
+    #[test]
+    fn the_numbers_of_a_name() {
+        assert_eq!(numbers("r59_g7_too_few_acknowledgements"), ["r59", "g7"]);
+        assert!(["r", "r13", "ready_r1", "g_1", "raw_1"].iter().all(|name| numbers(name).is_empty()));
+    }
 }
