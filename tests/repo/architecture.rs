@@ -1,8 +1,6 @@
 //! Checks that the arrows between the files of this crate go one way, that rooms stay small, and that some things have one home.
 //! See DESIGN.md.
 
-mod source_tree;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -10,7 +8,7 @@ use std::{
     sync::LazyLock,
 };
 
-use source_tree::{
+use crate::source_tree::{
     Tree,
     arrows::{Room, Uses},
     makers::places_that_make,
@@ -117,7 +115,7 @@ fn every_file_has_a_floor() {
 #[test]
 fn no_room_has_more_than_ten_files() {
     let mut rooms: BTreeMap<String, usize> = BTreeMap::new();
-    for file in source_tree::texts(&src()).keys() {
+    for file in crate::source_tree::texts(&src()).keys() {
         let room = file.rsplit_once('/').map_or("src", |(room, _)| room);
         *rooms.entry(room.to_owned()).or_default() += 1;
     }
@@ -128,7 +126,7 @@ fn no_room_has_more_than_ten_files() {
 
 #[test]
 fn no_file_has_more_than_350_lines() {
-    let lines = source_tree::texts(&src()).into_iter().map(|(file, text)| (file, text.lines().count()));
+    let lines = crate::source_tree::texts(&src()).into_iter().map(|(file, text)| (file, text.lines().count()));
     let long = lines.filter(|(_, lines)| *lines > MAX_LINES_OF_A_FILE);
     let long: Vec<String> = long.map(|(file, lines)| format!("{file}: {lines} lines")).collect();
     fail_if_any(&long, "Split these files");
@@ -204,7 +202,7 @@ fn every_requirement_that_a_test_names_is_in_the_list() {
     let listed: BTreeSet<&str> = list.split(|c: char| !c.is_ascii_alphanumeric()).collect();
     let mut used: BTreeMap<String, String> = BTreeMap::new();
     for folder in ["src", "tests", "testkit", "examples", "xtask"] {
-        for (file, text) in source_tree::texts(&root.join(folder)) {
+        for (file, text) in crate::source_tree::texts(&root.join(folder)) {
             for word in text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_') {
                 for number in numbers(word) {
                     used.entry(number.to_owned()).or_insert_with(|| format!("{folder}/{file}: {word}"));

@@ -1,10 +1,8 @@
 //! Compares the public API with `docs/public_api.txt`, so that each change of it shows in a diff.
 
-mod source_tree;
-
 use std::{collections::BTreeSet, env, fs, path::Path, sync::LazyLock};
 
-use source_tree::{Tree, api::Api};
+use crate::source_tree::{Tree, api::Api};
 
 const LIST: &str = "docs/public_api.txt";
 
