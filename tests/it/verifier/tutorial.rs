@@ -1,14 +1,14 @@
 //! Tokens as the FastAPI tutorial makes them: alone, and beside those of our own issuer.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use crate::support::{NOW, SECRET, clock, settings, signing_key, token, verifying_key};
+use crate::support::{NOW, SECRET, settings, token, verifying_key, world::World};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::tokens;
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, KindSource, MemoryBlocklist, NoClaims, Rejection,
-    TokenKind, Verifier, VerifierBuilder,
+    Authenticated, ConfigErrorKind, Guard, IssueError, KindSource, NoClaims, Rejection, TokenKind, Verifier,
+    VerifierBuilder,
 };
 
 /// Made by PyJWT 2.15.1 with the tutorial's `create_access_token`, at `NOW`: one hour, and two days with `refresh=True`.
@@ -47,23 +47,16 @@ fn theirs(header: Value, payload: Value) -> String {
     tokens::sign_hs256(SECRET.as_bytes(), &head, &body)
 }
 
-/// One verifier and one list, behind a guard for each kind, and an issuer.
-struct Stand {
-    verifier: Arc<Verifier>,
-    list: MemoryBlocklist,
-    issuer: Issuer,
-}
+/// A world whose tokens have the tutorial's claims.
+struct Stand(World);
 
 impl Stand {
     fn new(settings: VerifierBuilder) -> Self {
-        let verifier = Arc::new(settings.clock(clock().as_fn()).build().unwrap());
-        let list = MemoryBlocklist::with_capacity_and_clock(100, clock().as_fn());
-        let issuer = Issuer::builder(verifier.clone(), signing_key(), list.clone()).build().unwrap();
-        Self { verifier, list, issuer }
+        Self(World::with(settings))
     }
 
     async fn ask(&self, kind: TokenKind, token: &str) -> Result<Authenticated<Claims>, Rejection> {
-        Guard::new(kind, self.verifier.clone(), self.list.clone()).authenticate(token).await
+        self.0.ask_with(kind, token).await
     }
 
     /// What becomes of a token at a layer for access tokens, and at one for refresh tokens.
@@ -177,25 +170,25 @@ async fn r12_to_r16_beside_the_tutorials_ours_are_held_to_all_that_is_set() {
 #[tokio::test]
 async fn a_logout_takes_one_token_of_the_tutorial_or_a_whole_session_of_ours() {
     let stand = beside();
-    let pair = stand.issuer.login("user-1", &ada()).await.unwrap();
+    let pair = stand.0.issuer().login("user-1", &ada()).await.unwrap();
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
-    stand.issuer.logout(&stand.ask(TokenKind::Access, ACCESS).await.unwrap()).await.unwrap();
+    stand.0.issuer().logout(&stand.ask(TokenKind::Access, ACCESS).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(ACCESS).await[0], "token_revoked");
     assert_eq!(stand.both(REFRESH).await[1], "admitted", "nothing in it says that it belongs to the other");
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
-    stand.issuer.logout(&stand.ask(TokenKind::Access, pair.access.as_str()).await.unwrap()).await.unwrap();
+    stand.0.issuer().logout(&stand.ask(TokenKind::Access, pair.access.as_str()).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(pair.refresh.as_str()).await[1], "session_revoked");
 }
 
 #[tokio::test]
 async fn what_an_issuer_revokes_by_name_it_revokes_of_the_tutorial_too() {
     let stand = beside();
-    stand.issuer.revoke_token(ACCESS_ID, crate::support::at(NOW + 3600)).await.unwrap();
+    stand.0.issuer().revoke_token(ACCESS_ID, crate::support::at(NOW + 3600)).await.unwrap();
     assert_eq!(stand.both(ACCESS).await[0], "token_revoked");
-    stand.issuer.revoke_all().await.unwrap();
+    stand.0.issuer().revoke_all().await.unwrap();
     // It does not say when it was issued.
     assert_eq!(stand.both(REFRESH).await[1], "issuer_revoked");
-    let pair = stand.issuer.login("user-1", &ada()).await.unwrap();
+    let pair = stand.0.issuer().login("user-1", &ada()).await.unwrap();
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
 }
 
@@ -203,12 +196,12 @@ async fn what_an_issuer_revokes_by_name_it_revokes_of_the_tutorial_too() {
 async fn a_refresh_token_of_the_tutorial_begins_a_session_and_does_not_go_on_in_one() {
     let stand = beside();
     let old = stand.ask(TokenKind::Refresh, REFRESH).await.unwrap();
-    assert_eq!(stand.issuer.refresh(&old, &ada()).await.unwrap_err(), IssueError::ForeignSession);
-    let pair = stand.issuer.login(&old.claims().user.user_uid, old.claims()).await.unwrap();
-    stand.issuer.logout(&old).await.unwrap();
+    assert_eq!(stand.0.issuer().refresh(&old, &ada()).await.unwrap_err(), IssueError::ForeignSession);
+    let pair = stand.0.issuer().login(&old.claims().user.user_uid, old.claims()).await.unwrap();
+    stand.0.issuer().logout(&old).await.unwrap();
     assert_eq!(stand.both(REFRESH).await[1], "token_revoked");
     let session = stand.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
-    let next = stand.issuer.refresh(&session, session.claims()).await.unwrap().into_pair().unwrap();
+    let next = stand.0.issuer().refresh(&session, session.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(stand.both(next.access.as_str()).await, ["admitted", "wrong_kind"]);
 }
 
@@ -221,19 +214,19 @@ async fn an_issuer_beside_the_tutorial_writes_typ_and_one_for_it_alone_writes_th
     for (stand, flags, issuer) in
         [(alone(), [Some(false), Some(true)], None), (beside(), [None, None], Some(crate::support::ISSUER))]
     {
-        let pair = stand.issuer.login("user-1", &ada()).await.unwrap();
+        let pair = stand.0.issuer().login("user-1", &ada()).await.unwrap();
         assert_eq!(stand.both(pair.access.as_str()).await, ["admitted", "wrong_kind"]);
         assert_eq!(stand.both(pair.refresh.as_str()).await, ["wrong_kind", "admitted"]);
         for (kind, token, flag) in
             [(TokenKind::Access, &pair.access, flags[0]), (TokenKind::Refresh, &pair.refresh, flags[1])]
         {
-            let guard = Guard::new(kind, stand.verifier.clone(), stand.list.clone());
+            let guard = Guard::new(kind, stand.0.verifier.clone(), stand.0.store.clone());
             let read = guard.authenticate::<Flagged>(token.as_str()).await.unwrap();
             assert_eq!((read.claims().refresh, read.issuer()), (flag, issuer));
         }
-        let error = stand.issuer.login("user-1", &json!({ "refresh": false })).await.unwrap_err();
+        let error = stand.0.issuer().login("user-1", &json!({ "refresh": false })).await.unwrap_err();
         assert_eq!(error, IssueError::ReservedClaim, "it would be read as the kind");
-        stand.issuer.login("user-1", &NoClaims {}).await.unwrap();
+        stand.0.issuer().login("user-1", &NoClaims {}).await.unwrap();
     }
 }
 
