@@ -44,6 +44,11 @@ impl ManualClock {
     }
 }
 
+/// This time in milliseconds since 1970.
+pub fn at_millis(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}
+
 fn unix_ms(time: SystemTime) -> u64 {
     milliseconds(time.duration_since(UNIX_EPOCH).expect("a time since 1970"))
 }

@@ -15,7 +15,7 @@ mod random;
 mod redis;
 pub mod tokens;
 
-pub use clock::ManualClock;
+pub use clock::{ManualClock, at_millis};
 pub use postgres::PostgresServer;
 pub use proxy::{FaultProxy, Traffic};
 pub use redis::{
