@@ -12,7 +12,7 @@ use crate::{
         Authenticated, end_of_login, names,
         rejection::{Reason, Rejection},
     },
-    token::{NoClaims, TokenKind, Verified, Verifier},
+    token::{NoClaims, TokenKind, Verified, Verifier, token68},
 };
 
 /// Proof that a request carried a genuine token, of either kind, which may have expired or been revoked: enough to end its session,
@@ -62,7 +62,13 @@ impl LoggingOut {
         Ok(Self { ids: names(&claims), expires_at: claims.expires_at, kept_for })
     }
 
-    /// Either kind would do; the words are those for the one that clients have at hand.
+    /// Verifies the bytes that a request presents in place of a token.
+    pub(crate) fn verify_bytes(verifier: &Verifier, token: &[u8]) -> Result<Self, Rejection> {
+        let text = token68(token).ok_or_else(|| Self::reject(Reason::NotOneToken))?;
+        Self::verify(verifier, text)
+    }
+
+    /// Either kind of token is admitted. The client is told about the kind that it has at hand.
     pub(crate) fn reject(reason: Reason) -> Rejection {
         Rejection::new(TokenKind::Access, reason)
     }

@@ -11,7 +11,7 @@ pub use outage_policy::{OutagePolicy, danger};
 pub(crate) use rejection::Reason;
 pub use rejection::{Rejection, RejectionKind};
 pub(crate) use requirements::Requirements;
-pub use requirements::{ClaimList, Require};
+pub use requirements::{ClaimList, Require, RequireBuilder};
 
 use std::{
     fmt,
@@ -91,9 +91,7 @@ impl Guard {
         let now = self.verifier.now();
         let facts = Arc::new(self.verify(token, now)?);
         let answer = self.blocklist.check_at(&facts.ids, now).await;
-        let authenticated = self.decide(facts, answer)?;
-        self.count_admitted(&authenticated);
-        Ok(authenticated)
+        self.admit(facts, answer, &Requirements::none())
     }
 
     /// Everything about what a request presents that needs no waiting: the blocklist is asked last, and only about genuine tokens of
@@ -134,12 +132,13 @@ impl Guard {
         Ok(VerifiedToken { kind, claims, application, payload, ids, kept_for: self.verifier.revocations_kept_for() })
     }
 
-    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
-    /// request through [counts](Self::count_admitted) it.
-    pub(crate) fn decide<X>(
+    /// Decides about a genuine token of the right kind, once the blocklist has answered or has failed to. Revocation comes before
+    /// the requirements, so a logged-out user gets 401, not 403. Counts the outcome.
+    pub(crate) fn admit<X>(
         &self,
-        candidate: Arc<VerifiedToken<X>>,
+        verified: Arc<VerifiedToken<X>>,
         answer: Result<Status, Outage>,
+        requirements: &Requirements<X>,
     ) -> Result<Authenticated<X>, Rejection> {
         match answer {
             Ok(_) => self.allowance.answered(),
@@ -152,12 +151,10 @@ impl Guard {
             Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
-        Ok(Authenticated(candidate, revocation))
-    }
-
-    /// Called once for each request that is let through with a token.
-    pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
-        metrics::checked(self.expected.as_str(), authenticated.1.outcome());
+        let authenticated = Authenticated(verified, revocation);
+        requirements.check(self, &authenticated)?;
+        metrics::checked(self.expected.as_str(), revocation.outcome());
+        Ok(authenticated)
     }
 
     /// The time, by the verifier's clock.
@@ -193,7 +190,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`] takes the answer.
+/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::admit`] takes the answer.
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,
     pub(crate) lookup: Lookup,

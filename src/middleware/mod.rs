@@ -1,6 +1,7 @@
 //! The edge: HTTP in, HTTP out. It decides nothing.
 
 mod future;
+mod http_settings;
 mod identity_headers;
 mod layer;
 mod logout;
@@ -15,7 +16,7 @@ pub use logout::{Logout, LogoutLayer};
 #[cfg(feature = "axum")]
 pub(crate) use policy::Anonymous;
 #[cfg(feature = "axum")]
-pub(crate) use reject::refuse;
-pub use reject::{GrpcStatus, RenderRejection, ResponseBody, Rfc6750};
+pub(crate) use reject::rejection_response;
+pub use reject::{GrpcStatus, RenderRejection, ResponseBody, Rfc6750, Rfc6750Builder};
 pub use service::JwtBlocklist;
-pub use sources::{SameSite, TokenCookie, TokenSources};
+pub use sources::{SameSite, TokenCookie, TokenSources, TokenSourcesBuilder};
