@@ -13,8 +13,8 @@ use crate::{
 
 /// The layer did not run before a handler that takes an [`Authenticated`] or a [`LoggingOut`].
 ///
-/// The route was built without the layer, or with another type of application claims. That is a mistake of the program. So the
-/// response is 500, and the message is logged as an error.
+/// The route was built without the layer, or with another type of application claims. That is a
+/// mistake of the program. So the response is 500, and the message is logged as an error.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct MissingLayer;
@@ -43,8 +43,8 @@ impl IntoResponse for MissingLayer {
 pub enum AuthenticatedRejection {
     /// The layer did not run.
     MissingLayer(MissingLayer),
-    /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through anonymously. This is its rejection of
-    /// a request without a token.
+    /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through
+    /// anonymously. This is its rejection of a request without a token.
     Anonymous(Box<Response>),
 }
 
@@ -63,7 +63,8 @@ impl IntoResponse for AuthenticatedRejection {
     }
 }
 
-/// Extracts the proof that the layer has put into the request. The extractor itself checks nothing, so without the layer it fails.
+/// Extracts the proof that the layer has put into the request. The extractor itself checks nothing,
+/// so without the layer it fails.
 impl<S, X> FromRequestParts<S> for Authenticated<X>
 where
     S: Sync,
@@ -82,8 +83,8 @@ where
     }
 }
 
-/// Extracts `None` if an [optional](crate::JwtBlocklistLayer::optional) layer let the request through anonymously. Without a layer it
-/// still fails.
+/// Extracts `None` if an [optional](crate::JwtBlocklistLayer::optional) layer let the request
+/// through anonymously. Without a layer it still fails.
 impl<S, X> OptionalFromRequestParts<S> for Authenticated<X>
 where
     S: Sync,
@@ -122,10 +123,11 @@ impl<S: Sync> FromRequestParts<S> for LoggingOut {
     }
 }
 
-/// Renders a rejection that a handler returns, for example of a refresh token that was already redeemed.
+/// Renders a rejection that a handler returns, for example of a refresh token that was already
+/// redeemed.
 ///
-/// It is rendered and logged as the layer does by default, by [`Rfc6750`]. If your layer has another renderer, call that one
-/// instead.
+/// It is rendered and logged as the layer does by default, by [`Rfc6750`]. If your layer has
+/// another renderer, call that one instead.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
         middleware::rejection_response(&Rfc6750::new(), &self, &Method::GET).map(Into::into)

@@ -1,4 +1,4 @@
-//! Who may log out: whoever holds a genuine token of the session, also one that is over.
+//! The proof for a logout: a genuine token of the session, which may have expired.
 
 use std::{
     fmt,
@@ -15,13 +15,16 @@ use crate::{
     token::{NoClaims, TokenKind, Verified, Verifier, token68},
 };
 
-/// Proof that a request carried a genuine token, of either kind, which may have expired or been revoked: enough to end its session,
-/// and nothing else. It tells nothing of the token, so that nobody takes it for an [`Authenticated`].
+/// Proves that a request carried a genuine token of either kind, which may have expired or been
+/// revoked. It can revoke the token's session, and nothing else.
 ///
-/// A client that logs out with an access token of an hour ago means it, and one that does it twice, for it has not heard the first
-/// answer, has logged out. So the blocklist is not asked, and time is generous: a token counts for as long after its `exp` as any
-/// token may live, the verifier's [`max_lifetime`](crate::VerifierBuilder::max_lifetime). The refresh token that was minted beside it
-/// is over by then; and if the session was refreshed since, its client has a newer token to log out with.
+/// It has no accessors, so that nobody takes it for an [`Authenticated`].
+///
+/// A client may log out with an access token that has expired, or log out twice because it did not
+/// get the first response. So the blocklist is not asked, and an expired token is admitted for a
+/// while: for the verifier's [`max_lifetime`](crate::VerifierBuilder::max_lifetime) after its
+/// `exp`. By then the refresh token of the same login has expired too. If the session was refreshed
+/// since, the client has a newer token to log out with.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -44,16 +47,17 @@ use crate::{
 pub struct LoggingOut {
     ids: TokenIds,
     expires_at: Timestamp,
-    /// How long a revocation of more than this token has to be remembered.
+    /// How long a revocation of more than this token must be stored.
     kept_for: Duration,
 }
 
 impl LoggingOut {
-    /// Verifies a compact token (`header.payload.signature`) for a logout. [`LogoutLayer`](crate::LogoutLayer) does it for requests.
+    /// Verifies a compact token (`header.payload.signature`) for a logout.
+    /// [`LogoutLayer`](crate::LogoutLayer) does it for requests.
     ///
     /// # Errors
     ///
-    /// When the token is not genuine, or has been over for too long.
+    /// If the token is not genuine, or expired longer ago than `max_lifetime`.
     pub fn verify(verifier: &Verifier, token: &str) -> Result<Self, Rejection> {
         let Verified { claims, .. } = verifier
             .verify_ended::<NoClaims>(token, verifier.now())
@@ -81,10 +85,10 @@ impl fmt::Debug for LoggingOut {
     }
 }
 
-/// What a login can be taken back with: an [`Authenticated`] or a [`LoggingOut`].
+/// A login that can be revoked: an [`Authenticated`] or a [`LoggingOut`].
 pub trait Revocable: Send + Sync + sealed::Sealed {
-    /// What to store so that this login is over: its session, or, of a token without `sid`, the token itself. `now` is the
-    /// time of the logout.
+    /// Returns what to store to revoke this login: its session, or the token itself if it has no
+    /// `sid`. `now` is the time of the logout.
     fn revocation(&self, now: SystemTime) -> Revocation;
 }
 

@@ -24,7 +24,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     blocklist::{Blocklist, Lookup, Outage, Revocation, RevocationScope, Status, TokenIds},
     clock::Timestamp,
-    guard::outage_policy::Allowance,
+    guard::{
+        outage_policy::Allowance,
+        requirements::{Times, Unmet},
+    },
     metrics,
     token::{
         KEPT_AFTER_EXPIRY, NoClaims, Payload, RegisteredClaims, TokenKind, Verified, VerifiedTokens, Verifier, token68,
@@ -152,19 +155,16 @@ impl Guard {
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
         let authenticated = Authenticated(verified, revocation);
-        requirements.check(self, &authenticated)?;
+        let clock = || Times { now: self.verifier.now(), latest_past: self.verifier.latest_issue() };
+        requirements.check(&authenticated, clock).map_err(|Unmet { reason, wanted }| {
+            let rejection = self.reject(reason);
+            match wanted {
+                Some(wanted) => rejection.wanting(wanted),
+                None => rejection,
+            }
+        })?;
         metrics::checked(self.expected.as_str(), revocation.outcome());
         Ok(authenticated)
-    }
-
-    /// The time, by the verifier's clock.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.verifier.now()
-    }
-
-    /// The latest moment that a token may name as past.
-    pub(crate) fn latest_past(&self) -> Timestamp {
-        self.verifier.latest_issue()
     }
 
     /// The longest token, in bytes, that is looked at.

@@ -3,10 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
+    clock::Timestamp,
     config_error::ConfigError,
     guard::{
-        Authenticated, Guard,
-        rejection::{Reason, Rejection, Wanted},
+        Authenticated,
+        rejection::{Reason, Wanted},
     },
     json::Member,
     token::{Payload, VerifyError},
@@ -35,7 +36,8 @@ pub struct RequireBuilder {
     acr_values: Option<Vec<Box<str>>>,
 }
 
-/// A claim that holds a list of names, and the list's form. The form is never guessed: another form is rejected.
+/// A claim that holds a list of names, and the list's form. The form is never guessed: another form
+/// is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimList {
     claim: Box<str>,
@@ -67,19 +69,17 @@ impl Require {
         RequireBuilder::default()
     }
 
-    fn check<X>(&self, guard: &Guard, authenticated: &Authenticated<X>) -> Result<(), Reason> {
-        let (now, latest) = (guard.now(), guard.latest_past());
-        let within = |moment, age| moment <= latest && now.since(moment) <= age;
+    fn check<X>(&self, authenticated: &Authenticated<X>, clock: impl Fn() -> Times) -> Result<(), Reason> {
         if let Some(age) = self.max_token_age {
             let issued_at = authenticated.issued_at().ok_or(Reason::Unacceptable(VerifyError::IssuedAt))?;
-            require(within(issued_at.into(), age), Reason::TokenAge)?;
+            require(clock().is_within(age, issued_at.into()), Reason::TokenAge)?;
         }
         for list in &self.lists {
             require(list.is_met_by(authenticated.payload()), list.reason())?;
         }
         if let Some(age) = self.max_login_age {
             let logged_in_at = authenticated.logged_in_at();
-            require(logged_in_at.is_some_and(|moment| within(moment, age)), Reason::LoginAge)?;
+            require(logged_in_at.is_some_and(|moment| clock().is_within(age, moment)), Reason::LoginAge)?;
         }
         if !self.acr_values.is_empty() {
             let acr = authenticated.payload().claim("acr");
@@ -90,24 +90,31 @@ impl Require {
     }
 }
 
+impl Times {
+    fn is_within(self, age: Duration, moment: Timestamp) -> bool {
+        moment <= self.latest_past && self.now.since(moment) <= age
+    }
+}
+
 fn require(holds: bool, reason: Reason) -> Result<(), Reason> {
     if holds { Ok(()) } else { Err(reason) }
 }
 
 impl RequireBuilder {
-    /// Requires all of these scopes, in the claim `scope`, separated by spaces (RFC 9068 §2.2.3). A second call requires its scopes
-    /// too.
+    /// Requires all of these scopes, in the claim `scope`, separated by spaces (RFC 9068 §2.2.3). A
+    /// second call requires its scopes too.
     pub fn scopes(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.scopes_in(ClaimList::words("scope"), names)
     }
 
-    /// Requires all of these scopes, in a claim of your choice. A second call requires its scopes too.
+    /// Requires all of these scopes, in a claim of your choice. A second call requires its scopes
+    /// too.
     pub fn scopes_in(self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.list(claim, names, Needed::All)
     }
 
-    /// Requires at least one of these roles, groups or entitlements (RFC 9068 §2.2.3.1). The client is not told which. A second call
-    /// requires one of its roles too.
+    /// Requires at least one of these roles, groups or entitlements (RFC 9068 §2.2.3.1). The client
+    /// is not told which. A second call requires one of its roles too.
     pub fn any_role(self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.list(claim, names, Needed::One)
     }
@@ -117,22 +124,23 @@ impl RequireBuilder {
         self
     }
 
-    /// Requires a token whose `iat` is at most this old. To the client the token looks expired. Of several calls, the shortest age
-    /// counts.
+    /// Requires a token whose `iat` is at most this old. To the client the token looks expired. Of
+    /// several calls, the shortest age counts.
     pub fn max_token_age(mut self, age: Duration) -> Self {
         self.max_token_age = Some(self.max_token_age.map_or(age, |other| other.min(age)));
         self
     }
 
-    /// Requires a login at most this long ago: `auth_time` (OpenID Connect), or the session's beginning in tokens of the
-    /// [`Issuer`](crate::Issuer). Use it for what a stolen session must not do: changing a password, paying. Of several calls, the
-    /// shortest age counts.
+    /// Requires a login at most this long ago: `auth_time` (OpenID Connect), or the session's
+    /// beginning in tokens of the [`Issuer`](crate::Issuer). Use it for what a stolen session must
+    /// not do: changing a password, paying. Of several calls, the shortest age counts.
     pub fn max_login_age(mut self, age: Duration) -> Self {
         self.max_login_age = Some(self.max_login_age.map_or(age, |other| other.min(age)));
         self
     }
 
-    /// Requires a login by one of these methods: the claim `acr` (RFC 9470). Replaces earlier values.
+    /// Requires a login by one of these methods: the claim `acr` (RFC 9470). Replaces earlier
+    /// values.
     pub fn acr_values(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.acr_values = Some(names.into_iter().map(Into::into).collect());
         self
@@ -142,8 +150,8 @@ impl RequireBuilder {
     ///
     /// # Errors
     ///
-    /// If a list of names is empty, or a name has other characters than RFC 6749 §3.3 allows: printable ASCII without space, quote
-    /// and backslash.
+    /// If a list of names is empty, or a name has other characters than RFC 6749 §3.3 allows:
+    /// printable ASCII without space, quote and backslash.
     pub fn build(self) -> Result<Require, ConfigError> {
         let Self { lists, max_token_age, max_login_age, acr_values } = self;
         for names in lists.iter().map(|list| &list.names).chain(&acr_values) {
@@ -162,7 +170,8 @@ impl RequireBuilder {
 }
 
 impl ClaimList {
-    /// Reads one string with spaces between the names: `ClaimList::words("scope")` reads `{"scope": "read write"}`.
+    /// Reads one string with spaces between the names: `ClaimList::words("scope")` reads `{"scope":
+    /// "read write"}`.
     pub fn words(claim: impl Into<Box<str>>) -> Self {
         Self { claim: claim.into(), form: ListForm::Words }
     }
@@ -203,7 +212,8 @@ impl ListRule {
     }
 }
 
-/// Checks that the names can stand in a list with spaces between them, and in a quoted string of a header.
+/// Checks that the names can stand in a list with spaces between them, and in a quoted string of a
+/// header.
 fn check_names(names: &[Box<str>]) -> Result<(), ConfigError> {
     let is_good =
         |name: &str| !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'));
@@ -227,6 +237,20 @@ pub(crate) struct Requirements<X> {
     pub(crate) conditions: Vec<Condition<X>>,
 }
 
+/// The first requirement that is not met, and what the client is told about it.
+pub(crate) struct Unmet {
+    pub(crate) reason: Reason,
+    pub(crate) wanted: Option<Arc<Wanted>>,
+}
+
+/// The time by the verifier's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) now: Timestamp,
+    /// The latest moment that a token may name as past: the leeway later than `now`.
+    pub(crate) latest_past: Timestamp,
+}
+
 type Condition<X> = Arc<dyn Fn(&Authenticated<X>) -> bool + Send + Sync>;
 
 impl<X> Requirements<X> {
@@ -235,14 +259,15 @@ impl<X> Requirements<X> {
         Self { require: Vec::new(), conditions: Vec::new() }
     }
 
-    /// Checks a token that the guard admits, in the order of the table in `docs/requiring.md`.
-    pub(crate) fn check(&self, guard: &Guard, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
+    /// Checks a token that is genuine, of the right kind and not revoked, in the order of the table
+    /// in `docs/requiring.md`. The clock is read only for an age.
+    pub(crate) fn check(&self, authenticated: &Authenticated<X>, clock: impl Fn() -> Times) -> Result<(), Unmet> {
         for require in &self.require {
-            let check = require.check(guard, authenticated);
-            check.map_err(|reason| guard.reject(reason).wanting(Arc::clone(&require.wanted)))?;
+            let wanted = || Some(Arc::clone(&require.wanted));
+            require.check(authenticated, &clock).map_err(|reason| Unmet { reason, wanted: wanted() })?;
         }
         if !self.conditions.iter().all(|holds| holds(authenticated)) {
-            return Err(guard.reject(Reason::Condition));
+            return Err(Unmet { reason: Reason::Condition, wanted: None });
         }
         Ok(())
     }

@@ -37,7 +37,8 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    // Few requests need the boxed parts. For the others the future should be hardly larger than the inner service's.
+    // Few requests need the boxed parts. For the others the future should be hardly larger than the
+    // inner service's.
     enum State<S, X, B, F> {
         // The blocklist has not answered yet.
         Checking { lookup: Lookup, waiting: Option<Box<Waiting<S, X, B>>> },

@@ -1,4 +1,5 @@
-//! The HTTP side of both layers: where the token is, which headers the inner service gets, and how a rejection is sent.
+//! The HTTP side of both layers: where the token is, which headers the inner service gets, and how
+//! a rejection is sent.
 
 use std::{fmt, sync::Arc};
 
@@ -14,7 +15,8 @@ use crate::{
     },
 };
 
-/// The settings that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) and [`LogoutLayer`](crate::LogoutLayer) share.
+/// The settings that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) and
+/// [`LogoutLayer`](crate::LogoutLayer) share.
 #[derive(Clone)]
 pub(crate) struct HttpSettings {
     pub(crate) sources: TokenSources,

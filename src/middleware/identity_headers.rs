@@ -9,8 +9,9 @@ pub(crate) enum IdentityHeaders {
     Kept,
 }
 
-/// The names in use; there is no standard. Headers with a signature of their own (`x-amzn-oidc-data`,
-/// `x-goog-iap-jwt-assertion` and the like) are not listed, because a client cannot invent them.
+/// The names in use; there is no standard. Headers with a signature of their own
+/// (`x-amzn-oidc-data`, `x-goog-iap-jwt-assertion` and the like) are not listed, because a client
+/// cannot invent them.
 #[rustfmt::skip]
 const NAMES: [&str; 36] = [
     // CGI, web servers and Authelia, which follow it; the front proxy of Kubernetes; Grafana.

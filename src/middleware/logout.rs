@@ -24,16 +24,18 @@ use crate::{
     token::{NoClaims, Verifier},
 };
 
-/// Admits a logout: a request with a genuine token of either kind, which may have expired or been revoked. Use it for the route that
-/// logs out, and for no other.
+/// Admits a logout: a request with a genuine token of either kind, which may have expired or been
+/// revoked. Use it for the route that logs out, and for no other.
 ///
-/// The inner service finds a [`LoggingOut`] in the request's extensions, which [`Issuer::logout`](crate::Issuer::logout) takes. It
-/// finds no [`Authenticated`](crate::Authenticated).
+/// The inner service finds a [`LoggingOut`] in the request's extensions, which
+/// [`Issuer::logout`](crate::Issuer::logout) takes. It finds no
+/// [`Authenticated`](crate::Authenticated).
 ///
-/// The blocklist is not asked. So a second logout gets the same response as the first one, and so does a logout with an access token
-/// that has just expired.
+/// The blocklist is not asked. So a second logout gets the same response as the first one, and so
+/// does a logout with an access token that has just expired.
 ///
-/// Settings for sources, responses and headers are those of [`JwtBlocklistLayer`](crate::JwtBlocklistLayer).
+/// Settings for sources, responses and headers are those of
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -79,8 +81,8 @@ impl LogoutLayer {
         self
     }
 
-    /// Adds headers that are removed from every request. Use it for headers of your own in which an inner service would believe who
-    /// the user is.
+    /// Adds headers that are removed from every request. Use it for headers of your own in which an
+    /// inner service would believe who the user is.
     #[must_use]
     pub fn add_removed_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.http_mut().headers.removed.extend(names);

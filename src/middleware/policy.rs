@@ -22,7 +22,8 @@ pub(crate) struct Policy<X> {
     pub(crate) missing_token: MissingToken,
     pub(crate) preflights: Preflights,
     pub(crate) token_cache: TokenCache,
-    /// Shared by clones: they all have the same guard and the same `X`. Requirements are checked with every request.
+    /// Shared by clones: they all have the same guard and the same `X`. Requirements are checked
+    /// with every request.
     pub(crate) verified_tokens: VerifiedTokens<VerifiedToken<X>>,
 }
 
@@ -49,8 +50,8 @@ pub(crate) enum Verdict<X> {
     Wait(Check<X>),
 }
 
-/// Marks a request that was let through anonymously, in its extensions. So a handler that needs an [`Authenticated`] can send the
-/// layer's own rejection.
+/// Marks a request that was let through anonymously, in its extensions. So a handler that needs an
+/// [`Authenticated`] can send the layer's own rejection.
 pub(crate) struct Anonymous<X> {
     policy: Arc<Policy<X>>,
 }
@@ -95,7 +96,8 @@ impl<X: DeserializeOwned> Policy<X> {
     }
 }
 
-/// A true preflight never carries credentials (Fetch §3.2.2), so a request with credentials is not one.
+/// A true preflight never carries credentials (Fetch §3.2.2), so a request with credentials is not
+/// one.
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name| request.headers().contains_key(name);
     request.method() == Method::OPTIONS

@@ -75,7 +75,8 @@ where
                 ResponseFuture::rejected(policy.http.reject(&rejection, request.method()), finish)
             }
             Verdict::Wait(Check { candidate, lookup }) => {
-                // Only `self.inner` was polled ready, so it serves this request, and its clone takes its place.
+                // Only `self.inner` was polled ready, so it serves this request, and its clone
+                // takes its place.
                 let clone = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, clone);
                 let policy = Arc::clone(policy);

@@ -8,7 +8,8 @@ use crate::{
     middleware::reject::{RenderRejection, rfc6750::ErrorText},
 };
 
-/// Renders rejections as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and a `grpc-status`.
+/// Renders rejections as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and a
+/// `grpc-status`.
 ///
 /// | HTTP would have | `grpc-status` |
 /// |---|---|
@@ -37,7 +38,8 @@ impl RenderRejection for GrpcStatus {
             RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => "7",
             _ => "16",
         };
-        // The texts are plain ASCII without `%`, so the percent-encoding of `grpc-message` does not change them.
+        // The texts are plain ASCII without `%`, so the percent-encoding of `grpc-message` does not
+        // change them.
         let message = ErrorText::new(rejection.kind(), rejection.expected()).description;
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();

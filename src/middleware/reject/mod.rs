@@ -1,6 +1,7 @@
 //! How a rejection is sent to the client.
 //!
-//! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`] makes a response of it:
+//! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`]
+//! makes a response of it:
 //!
 //! - [`Rfc6750`], the default: a status, a challenge and a JSON body;
 //! - [`GrpcStatus`]: a gRPC status;
@@ -17,12 +18,13 @@
 //!
 //! # Caveat
 //!
-//! Answer [`RejectionKind::Unavailable`](crate::RejectionKind::Unavailable) with a 5xx status. A 401 makes clients throw good
-//! tokens away.
+//! Answer [`RejectionKind::Unavailable`](crate::RejectionKind::Unavailable) with a 5xx status. A
+//! 401 makes clients throw good tokens away.
 //!
 //! # Example
 //!
-//! The good token is admitted. The request without a token is rejected, with a challenge for the realm that was set:
+//! The good token is admitted. The request without a token is rejected, with a challenge for the
+//! realm that was set:
 //!
 //! ```
 //! # use std::sync::Arc;
@@ -40,9 +42,12 @@
 //! # let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
 //! let renderer = Rfc6750::builder().realm("the shop").build()?;
 //! let layer = JwtBlocklistLayer::access(verifier, list).with_renderer(renderer);
-//! let hello = service_fn(async |_: Request<String>| Ok::<_, std::convert::Infallible>(Response::new(String::from("hello"))));
+//! let hello = service_fn(async |_: Request<String>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
+//! });
 //!
-//! let good = Request::get("/").header("Authorization", format!("Bearer {token}")).body(String::new())?;
+//! let good = Request::get("/").header("Authorization", format!("Bearer {token}"));
+//! let good = good.body(String::new())?;
 //! assert_eq!(layer.layer(hello.clone()).oneshot(good).await?.status(), StatusCode::OK);
 //!
 //! let rejected = layer.layer(hello).oneshot(Request::get("/").body(String::new())?).await?;
@@ -65,7 +70,8 @@ use http::{HeaderValue, Method, Response, header};
 
 use crate::guard::{Rejection, RejectionKind};
 
-/// Renders a [`Rejection`] as a response. [`Rfc6750`], the default, and [`GrpcStatus`] implement it, and so do closures:
+/// Renders a [`Rejection`] as a response. [`Rfc6750`], the default, and [`GrpcStatus`] implement
+/// it, and so do closures:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -99,8 +105,8 @@ where
     }
 }
 
-/// Renders a rejection, adds what every rejection has, and logs the reason. Only an outage needs an operator, so only an outage is a
-/// warning.
+/// Renders a rejection, adds what every rejection has, and logs the reason. Only an outage needs an
+/// operator, so only an outage is a warning.
 pub(crate) fn rejection_response(
     renderer: &dyn RenderRejection,
     rejection: &Rejection,

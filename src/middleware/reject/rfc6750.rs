@@ -13,7 +13,8 @@ use crate::{
     token::TokenKind,
 };
 
-/// Renders rejections according to RFC 6750 §3: a status, a `WWW-Authenticate: Bearer` challenge and a JSON body.
+/// Renders rejections according to RFC 6750 §3: a status, a `WWW-Authenticate: Bearer` challenge
+/// and a JSON body.
 ///
 /// | [`RejectionKind`] | status | challenge |
 /// |---|---|---|
@@ -102,7 +103,8 @@ impl Rfc6750Builder {
         self
     }
 
-    /// Gives every unacceptable token the same response. Only the log tells expired, revoked and wrong-kind tokens apart.
+    /// Gives every unacceptable token the same response. Only the log tells expired, revoked and
+    /// wrong-kind tokens apart.
     pub fn uniform(mut self) -> Self {
         self.settings.detail = Detail::Uniform;
         self
@@ -146,7 +148,8 @@ impl RenderRejection for Rfc6750 {
         if kind == RejectionKind::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        // The settings were checked when they were built, and the texts are literals: a header can hold them.
+        // The settings were checked when they were built, and the texts are literals: a header can
+        // hold them.
         if let Some(challenge) =
             self.challenge(kind, &text, rejection).and_then(|challenge| HeaderValue::try_from(challenge).ok())
         {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use crate::{guard::Reason, middleware::sources::non_empty_within};
+use crate::{guard::Reason, middleware::sources::source::non_empty_within};
 
 /// Returns the text after `Bearer`.
 ///

@@ -11,13 +11,16 @@ use crate::{
     config_error::ConfigError,
     guard::Reason,
     issuer::MintedToken,
-    middleware::sources::{RequestHead, Source, TokenSourcesBuilder, non_empty_within},
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Source, non_empty_within},
+    },
 };
 
 /// A cookie that holds a token. Use it to log in and out, and with [`TokenSourcesBuilder::cookie`].
 ///
-/// It always has `Secure`, `HttpOnly`, `Path=/` and no `Domain`: scripts of the page cannot read it, and no other host gets it. With a
-/// name that begins with `__Host-`, no other host can set it.
+/// It always has `Secure`, `HttpOnly`, `Path=/` and no `Domain`: scripts of the page cannot read
+/// it, and no other host gets it. With a name that begins with `__Host-`, no other host can set it.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -71,7 +74,8 @@ impl TokenCookie {
 
     /// A cookie of another name with `SameSite=Lax`.
     ///
-    /// If the name does not begin with `__Host-`, other hosts of the domain can set the cookie, and so log a user in as somebody else.
+    /// If the name does not begin with `__Host-`, other hosts of the domain can set the cookie, and
+    /// so log a user in as somebody else.
     ///
     /// # Errors
     ///
@@ -92,15 +96,16 @@ impl TokenCookie {
         self
     }
 
-    /// Returns a value for `Set-Cookie` that logs a browser in. The browser removes the cookie when the token expires. The value is
-    /// marked sensitive.
+    /// Returns a value for `Set-Cookie` that logs a browser in. The browser removes the cookie when
+    /// the token expires. The value is marked sensitive.
     pub fn set_cookie_header(&self, token: &MintedToken) -> HeaderValue {
         // By the system's clock: the browser counts from the moment it gets the response.
         let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
         self.header_value(token.as_str(), left)
     }
 
-    /// Returns a value for `Set-Cookie` that removes the cookie. That alone logs nobody out: revoke the session as well.
+    /// Returns a value for `Set-Cookie` that removes the cookie. That alone logs nobody out: revoke
+    /// the session as well.
     pub fn removal_header(&self) -> HeaderValue {
         self.header_value("", Duration::ZERO)
     }
@@ -119,10 +124,11 @@ impl TokenCookie {
         value
     }
 
-    /// Returns the token in the cookie (RFC 6265 §4.2.1). A cookie without a value counts as no token.
+    /// Returns the token in the cookie (RFC 6265 §4.2.1). A cookie without a value counts as no
+    /// token.
     ///
-    /// Bytes that no cookie may contain are rejected, no matter which cookie they are in: two parsers might disagree where that
-    /// cookie ends.
+    /// Bytes that no cookie may contain are rejected, no matter which cookie they are in: two
+    /// parsers might disagree where that cookie ends.
     fn token<'h>(&self, headers: &'h HeaderMap, max_bytes: usize) -> Result<&'h [u8], Reason> {
         let mut found = None;
         for line in headers.get_all(COOKIE) {

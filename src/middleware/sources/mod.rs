@@ -10,17 +10,18 @@
 //!
 //! # Rules
 //!
-//! - A request carries one token. With two it is rejected with 400, even if they are equal. A setting can
-//!   [ignore the cookie](TokenSourcesBuilder::ignore_cookie_if_other_source) instead.
+//! - A request carries one token. With two it is rejected with 400, even if they are equal. A
+//!   setting can [ignore the cookie](TokenSourcesBuilder::ignore_cookie_if_other_source) instead.
 //! - A token in the body is never read.
-//! - No layer or handler inside sees the token in a `Debug` output: the headers are marked sensitive. From the query and the
-//!   subprotocols the token is removed.
+//! - No layer or handler inside sees the token in a `Debug` output: the headers are marked
+//!   sensitive. From the query and the subprotocols the token is removed.
 //!
 //! # Caveat
 //!
-//! A browser sends a cookie no matter which page causes the request. So the layer checks the origin of requests that carry
-//! one; the guide [cookies and CSRF](crate::guide::cookies_and_csrf) explains it. URLs are logged and shared, so a token in
-//! the query may leak before the request reaches this layer.
+//! A browser sends a cookie no matter which page causes the request. So the layer checks the origin
+//! of requests that carry one; the guide [cookies and CSRF](crate::guide::cookies_and_csrf)
+//! explains it. URLs are logged and shared, so a token in the query may leak before the request
+//! reaches this layer.
 //!
 //! # Example
 //!
@@ -45,9 +46,12 @@
 //! # let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
 //! let sources = TokenSources::builder().cookie(TokenCookie::access()).build()?;
 //! let layer = JwtBlocklistLayer::access(verifier, list).with_token_sources(sources);
-//! let hello = service_fn(async |_: Request<String>| Ok::<_, std::convert::Infallible>(Response::new(String::from("hello"))));
+//! let hello = service_fn(async |_: Request<String>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
+//! });
 //! let request = |method: &str| {
-//!     Request::builder().method(method).header("Cookie", format!("__Host-access_token={token}")).body(String::new())
+//!     let request = Request::builder().method(method);
+//!     request.header("Cookie", format!("__Host-access_token={token}")).body(String::new())
 //! };
 //! assert_eq!(layer.layer(hello.clone()).oneshot(request("GET")?).await?.status(), StatusCode::OK);
 //! assert_eq!(layer.layer(hello).oneshot(request("POST")?).await?.status(), StatusCode::FORBIDDEN);
@@ -59,20 +63,26 @@ mod bearer;
 mod cookie;
 mod origin;
 mod query;
+mod source;
 mod subprotocol;
 
 pub use cookie::{SameSite, TokenCookie};
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Request, Response, header};
 
-use crate::{config_error::ConfigError, guard::Reason, token::VerifyError};
+use crate::{
+    config_error::ConfigError,
+    guard::Reason,
+    middleware::sources::source::{Respond, Source},
+};
 
-/// Where a request may carry its token: the `Authorization` header, and the sources that are added to it. See the
-/// [module's page](self) for them.
+/// Where a request may carry its token: the `Authorization` header, and the sources that are added
+/// to it. See the [module's page](self) for them.
 ///
-/// Set it with [`JwtBlocklistLayer::with_token_sources`](crate::JwtBlocklistLayer::with_token_sources) or
+/// Set it with
+/// [`JwtBlocklistLayer::with_token_sources`](crate::JwtBlocklistLayer::with_token_sources) or
 /// [`LogoutLayer::with_token_sources`](crate::LogoutLayer::with_token_sources).
 #[derive(Debug, Clone, Default)]
 pub struct TokenSources {
@@ -97,70 +107,8 @@ enum CookieAndOther {
     CookieIgnored,
 }
 
-/// A place in a request, other than the `Authorization` header, that may hold a token. A new source is a file with an `impl` of this
-/// trait and a setter of the builder.
-trait Source: fmt::Debug + Send + Sync {
-    /// Identifies the source: another one of the same name replaces it in the builder.
-    fn name(&self) -> &'static str;
-
-    /// Checks the settings. `build` calls it.
-    fn validate(&self) -> Result<(), ConfigError> {
-        Ok(())
-    }
-
-    /// Returns the token; [`Reason::NoToken`] if there is none here.
-    fn find<'r>(&self, request: &'r dyn RequestHead, max_bytes: usize) -> Result<&'r [u8], Reason>;
-
-    /// Hides this source's token from the inner service.
-    fn conceal(&self, _request: &mut dyn RequestHead) {}
-
-    /// Returns the function that completes the response to a request with this source's token.
-    fn respond(&self) -> Option<Respond> {
-        None
-    }
-
-    /// Whether a browser sends it no matter which page causes the request. Then responses vary by the cookie, and unsafe requests
-    /// need an allowed origin.
-    fn is_sent_by_browser(&self) -> bool {
-        false
-    }
-}
-
-type Respond = fn(StatusCode, &mut HeaderMap);
-
-/// A request without its body, whose type the sources do not need to know.
-trait RequestHead {
-    fn method(&self) -> &Method;
-    fn uri(&self) -> &Uri;
-    fn uri_mut(&mut self) -> &mut Uri;
-    fn headers(&self) -> &HeaderMap;
-    fn headers_mut(&mut self) -> &mut HeaderMap;
-}
-
-impl<B> RequestHead for Request<B> {
-    fn method(&self) -> &Method {
-        self.method()
-    }
-
-    fn uri(&self) -> &Uri {
-        self.uri()
-    }
-
-    fn uri_mut(&mut self) -> &mut Uri {
-        self.uri_mut()
-    }
-
-    fn headers(&self) -> &HeaderMap {
-        self.headers()
-    }
-
-    fn headers_mut(&mut self) -> &mut HeaderMap {
-        self.headers_mut()
-    }
-}
-
-/// The source that a token was found in. The `Authorization` header needs nothing that [`TokenSources`] does not do for every
-/// request, so it is like no source at all.
+/// The source that a token was found in. The `Authorization` header needs nothing that
+/// [`TokenSources`] does not do for every request, so it is like no source at all.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FoundIn<'s>(Option<&'s dyn Source>);
 
@@ -206,8 +154,8 @@ impl TokenSources {
         found.ok_or(Reason::NoToken)
     }
 
-    /// Hides the token from the `Debug` of layers and handlers inside. Headers are marked sensitive; a source that cannot be marked
-    /// removes its token.
+    /// Hides the token from the `Debug` of layers and handlers inside. Headers are marked
+    /// sensitive; a source that cannot be marked removes its token.
     pub(crate) fn conceal<B>(&self, request: &mut Request<B>, found_in: FoundIn<'_>) {
         // Not by `entry`, which reserves room for one more header.
         for (name, value) in request.headers_mut() {
@@ -238,15 +186,6 @@ fn optional(token: Result<&[u8], Reason>) -> Result<Option<&[u8]>, Reason> {
     }
 }
 
-/// Checks that a token is not empty, and not longer than the verifier reads. The rest of its syntax is checked on cache misses only
-/// ([`token68`](crate::token::token68)).
-fn non_empty_within(token: &[u8], max_bytes: usize) -> Result<&[u8], Reason> {
-    if token.len() > max_bytes {
-        return Err(Reason::Unacceptable(VerifyError::TooLong));
-    }
-    if token.is_empty() { Err(Reason::NotOneToken) } else { Ok(token) }
-}
-
 impl TokenSourcesBuilder {
     fn source(mut self, source: impl Source + 'static) -> Self {
         let others = &mut self.sources.others;
@@ -257,20 +196,22 @@ impl TokenSourcesBuilder {
 
     /// Sets the origins whose pages may send unsafe requests and open WebSockets with the cookie.
     ///
-    /// Pages of the service's own origin always may: browsers mark their requests with `Sec-Fetch-Site: same-origin`. Set your own
-    /// origin too if a proxy changes the `Host`, and for WebSockets without TLS, as in development. A second call replaces the
-    /// first.
+    /// Pages of the service's own origin always may: browsers mark their requests with
+    /// `Sec-Fetch-Site: same-origin`. Set your own origin too if a proxy changes the `Host`, and
+    /// for WebSockets without TLS, as in development. A second call replaces the first.
     ///
-    /// [`build`](Self::build) fails if an origin has not the form that browsers send: `https://` or `http://`, a host in lower case,
-    /// and a port unless it is the scheme's default.
+    /// [`build`](Self::build) fails if an origin has not the form that browsers send: `https://` or
+    /// `http://`, a host in lower case, and a port unless it is the scheme's default.
     pub fn allowed_origins(mut self, origins: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.sources.allowed_origins = origins.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Ignores the cookie when the request also carries a token elsewhere. By default such a request is rejected with 400.
+    /// Ignores the cookie when the request also carries a token elsewhere. By default such a
+    /// request is rejected with 400.
     ///
-    /// Use it for clients that cannot avoid sending the cookie, such as a page for trying out an API with a token.
+    /// Use it for clients that cannot avoid sending the cookie, such as a page for trying out an
+    /// API with a token.
     pub fn ignore_cookie_if_other_source(mut self) -> Self {
         self.sources.cookie_and_other = CookieAndOther::CookieIgnored;
         self
@@ -280,8 +221,8 @@ impl TokenSourcesBuilder {
     ///
     /// # Errors
     ///
-    /// If the name of the [query](Self::query)'s parameter or an [origin](Self::allowed_origins) is not well-formed, or if settings
-    /// for the cookie are made without a [cookie](Self::cookie).
+    /// If the name of the [query](Self::query)'s parameter or an [origin](Self::allowed_origins) is
+    /// not well-formed, or if settings for the cookie are made without a [cookie](Self::cookie).
     pub fn build(self) -> Result<TokenSources, ConfigError> {
         let mut sources = self.sources;
         sources.others.sort_by_key(|source| source.is_sent_by_browser());

@@ -5,14 +5,14 @@ use http::{
     header::{HOST, ORIGIN, UPGRADE},
 };
 
-use crate::{config_error::ConfigError, guard::Reason, middleware::sources::RequestHead};
+use crate::{config_error::ConfigError, guard::Reason, middleware::sources::source::RequestHead};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Rejects a request that another site may have caused.
 ///
-/// Only unsafe methods (RFC 9110 §9.2.1) and WebSockets are checked: they may change something, or begin a connection that may.
-/// Browsers let any page open a WebSocket.
+/// Only unsafe methods (RFC 9110 §9.2.1) and WebSockets are checked: they may change something, or
+/// begin a connection that may. Browsers let any page open a WebSocket.
 ///
 /// No page can set these headers. A request passes with one of:
 ///
@@ -20,7 +20,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// - an allowed `Origin`;
 /// - from a browser too old for `Sec-Fetch-Site`: an `Origin` of `https://` and the request's host.
 ///
-/// A request with neither header is rejected: browsers have sent `Origin` with unsafe requests for years.
+/// A request with neither header is rejected: browsers have sent `Origin` with unsafe requests for
+/// years.
 pub(super) fn check(request: &dyn RequestHead, allowed: &[Box<str>]) -> Result<(), Reason> {
     let headers = request.headers();
     if is_safe(request.method()) && !headers.contains_key(UPGRADE) {

@@ -7,7 +7,10 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAnd
 use crate::{
     config_error::ConfigError,
     guard::Reason,
-    middleware::sources::{RequestHead, Respond, Source, TokenSourcesBuilder, non_empty_within},
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Respond, Source, non_empty_within},
+    },
 };
 
 #[derive(Debug)]
@@ -16,11 +19,12 @@ struct QueryParameter {
 }
 
 impl TokenSourcesBuilder {
-    /// Also reads this parameter of the query, by convention `access_token`. RFC 6750 §2.3 advises against it.
+    /// Also reads this parameter of the query, by convention `access_token`. RFC 6750 §2.3 advises
+    /// against it.
     ///
-    /// The name is compared as it is written, without decoding. Layers outside of this one see the whole URI: keep it out of their
-    /// logs. [`build`](Self::build) fails if the name is empty or has other characters than ASCII letters, digits, `-`, `.`, `_`,
-    /// `~`.
+    /// The name is compared as it is written, without decoding. Layers outside of this one see the
+    /// whole URI: keep it out of their logs. [`build`](Self::build) fails if the name is empty or
+    /// has other characters than ASCII letters, digits, `-`, `.`, `_`, `~`.
     pub fn query(self, name: impl Into<Cow<'static, str>>) -> Self {
         self.source(QueryParameter { name: name.into() })
     }

@@ -1,10 +1,14 @@
-//! A token among the subprotocols that a WebSocket offers: `Sec-WebSocket-Protocol: bearer, <token>`.
+//! A token among the subprotocols that a WebSocket offers: `Sec-WebSocket-Protocol: bearer,
+//! <token>`.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 
 use crate::{
     guard::Reason,
-    middleware::sources::{RequestHead, Respond, Source, TokenSourcesBuilder, non_empty_within},
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Respond, Source, non_empty_within},
+    },
 };
 
 /// The offer before the token. The response accepts it if it accepts no other.
@@ -17,8 +21,8 @@ impl TokenSourcesBuilder {
     /// Also reads the header `Sec-WebSocket-Protocol: bearer, <token>`, which a page sends with
     /// `new WebSocket(url, ["bearer", token])`.
     ///
-    /// The inner service sees the other subprotocols. If it accepts none of them, the response accepts `bearer`, because browsers
-    /// require one.
+    /// The inner service sees the other subprotocols. If it accepts none of them, the response
+    /// accepts `bearer`, because browsers require one.
     pub fn websocket_protocol(self) -> Self {
         self.source(Subprotocol)
     }
@@ -71,8 +75,8 @@ fn remove(headers: &mut HeaderMap) {
     }
 }
 
-/// A server accepts at most one offer (RFC 6455 §4.2.2), and browsers fail if it accepts none. The inner service has not seen
-/// `bearer`.
+/// A server accepts at most one offer (RFC 6455 §4.2.2), and browsers fail if it accepts none. The
+/// inner service has not seen `bearer`.
 fn accept_bearer(status: StatusCode, response: &mut HeaderMap) {
     if status == StatusCode::SWITCHING_PROTOCOLS {
         response.entry(SEC_WEBSOCKET_PROTOCOL).or_insert(HeaderValue::from_static("bearer"));

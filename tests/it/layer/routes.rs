@@ -242,8 +242,8 @@ async fn a_condition_of_the_application_sees_its_claims_and_comes_last() {
     }
 }
 
-/// The claims type is chosen by the constructor, before any condition is added. So a condition is never lost, and never meets other
-/// claims than it was written for.
+/// The claims type is chosen by the constructor, before any condition is added. So a condition is
+/// never lost, and never meets other claims than it was written for.
 #[tokio::test]
 async fn each_constructor_reads_its_claims_type_and_keeps_its_conditions() {
     let (access, list) = (verifier(&clock()), MemoryBlocklist::new());
