@@ -121,8 +121,8 @@ pub use config_error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::{AuthenticatedRejection, MissingLayer};
 pub use guard::{
-    Authenticated, ClaimList, Guard, LoggingOut, OutagePolicy, Rejection, RejectionKind, Require, Revocable,
-    RevocationCheck, danger,
+    Authenticated, ClaimList, Guard, LoggingOut, OutagePolicy, Rejection, RejectionKind, Require, RequireBuilder,
+    Revocable, RevocationCheck, danger,
 };
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
 #[cfg(feature = "jwks")]
@@ -130,7 +130,7 @@ pub use keys::RemoteKeys;
 pub use keys::{Algorithm, Jwks, KeyRule, KeySet, RejectedKey, RsaMinimum, SigningKey, VerifyingKey};
 pub use middleware::{
     GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
-    Rfc6750, SameSite, TokenCookie, TokenSources,
+    Rfc6750, Rfc6750Builder, SameSite, TokenCookie, TokenSources, TokenSourcesBuilder,
 };
 pub use token::{KindSource, NoClaims, OptionalClaim, TokenCache, TokenIdSource, TokenKind, Verifier, VerifierBuilder};
 

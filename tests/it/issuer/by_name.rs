@@ -67,7 +67,7 @@ impl Service {
 
     /// "inner", or why not.
     async fn ask_for(&self, kind: TokenKind, verifier: Arc<Verifier>, token: &str) -> String {
-        let layer = JwtBlocklistLayer::<NoClaims>::new(Guard::new(kind, verifier, self.0.store.clone()))
+        let layer = JwtBlocklistLayer::from_guard(Guard::new(kind, verifier, self.0.store.clone()))
             .with_renderer(|rejection: &Rejection| Response::new(Bytes::from(rejection.reason())));
         let response = layer.layer(inner()).oneshot(bearer(token)).await.unwrap();
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()

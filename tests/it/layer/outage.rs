@@ -53,7 +53,7 @@ async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, 
 }
 
 fn layer(kind: TokenKind, policy: OutagePolicy, clock: &ManualClock, blocklist: &StubBlocklist) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::new(Guard::new(kind, verifier(clock), blocklist.clone())).with_outage_policy(policy)
+    JwtBlocklistLayer::from_guard(Guard::new(kind, verifier(clock), blocklist.clone())).with_outage_policy(policy)
 }
 
 #[tokio::test]

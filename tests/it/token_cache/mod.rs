@@ -49,7 +49,11 @@ fn counting(clock: &ManualClock) -> VerifierBuilder {
 }
 
 fn layer(clock: &ManualClock, blocklist: impl Blocklist) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::access(built(counting(clock)), blocklist)
+    layer_with_claims(clock, blocklist)
+}
+
+fn layer_with_claims<X>(clock: &ManualClock, blocklist: impl Blocklist) -> JwtBlocklistLayer<X> {
+    JwtBlocklistLayer::access_with_claims(built(counting(clock)), blocklist)
 }
 
 fn built(settings: VerifierBuilder) -> Arc<Verifier> {
