@@ -2,6 +2,7 @@
 
 mod commands;
 mod connection;
+mod local_mirrors;
 mod loss;
 mod mirror;
 mod schema;
@@ -43,7 +44,7 @@ use crate::{
             send::{Failure, Request, RetryBudget},
             supervisor::{Live, Supervisor},
         },
-        mirror::AfterRestore,
+        local_mirrors::{AfterRestore, LocalMirrors},
         schema::{
             epoch::{ConfirmedWrites, Seen},
             key_names::KeyNames,
@@ -87,7 +88,7 @@ struct Shared {
     checks_together: Batcher<Checks>,
     acks: Batcher<Acks>,
     dialler: Dialler,
-    mirrors: mirror::Mirrors,
+    mirrors: LocalMirrors,
     /// Checks under way.
     checks: AtomicUsize,
     promises: Arc<ConfirmedWrites>,
@@ -168,7 +169,7 @@ impl RedisBlocklist {
             checks_together: Batcher::default(),
             acks: Batcher::default(),
             dialler,
-            mirrors: mirror::Mirrors::default(),
+            mirrors: LocalMirrors::default(),
             checks: AtomicUsize::new(0),
             promises,
             runtime,
@@ -229,7 +230,7 @@ impl Shared {
         for _ in 0..3 {
             let restorations = self.mirrors.restorations();
             self.revoke(revocation).await?;
-            if self.mirrors.tell(revocation, restorations) == AfterRestore::Stored {
+            if self.mirrors.notify(revocation, restorations) == AfterRestore::Stored {
                 return Ok(());
             }
         }

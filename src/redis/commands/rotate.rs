@@ -79,7 +79,7 @@ impl Shared {
         let restorations = self.mirrors.restorations();
         let (rotation, _) = self.reader.insist(deadline, call, read).await?;
         let theft = redemption.theft();
-        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == AfterRestore::PerhapsLost {
+        if rotation == Rotation::Replayed && self.mirrors.notify(&theft, restorations) == AfterRestore::PerhapsLost {
             self.revoke_and_tell(&theft).await?;
         }
         Ok(rotation)

@@ -73,7 +73,7 @@ async fn g5_r63_a_flushed_redis_gets_everything_back_and_nobody_is_logged_out() 
     server.cli(&["FLUSHALL"]).await;
     goes_on(&nodes.each_ref(), &OUT).await;
     another_epoch_without_a_floor(&server, &before).await;
-    assert!(log.0.text().contains("Redis holds the revocations again"), "{}", log.0.text());
+    assert!(log.0.text().contains("all revocations are restored in Redis"), "{}", log.0.text());
     assert_eq!(server.cli(&["KEYS", "{jwt}:s:*"]).await.lines().count(), 3);
     // It was a loss like any other, and there can be another.
     let before = epoch(&server).await;
