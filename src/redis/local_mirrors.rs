@@ -26,8 +26,8 @@ pub(crate) struct LocalMirrors {
 pub(crate) enum AfterRestore {
     /// No restoration has begun since. A later one includes the revocation.
     Stored,
-    /// A restoration has begun since. The confirmation may be from before the loss, and the revocation
-    /// too late to be restored, so it has to be stored again.
+    /// A restoration has begun since. The confirmation may be from before the loss, and the
+    /// revocation too late to be restored, so it has to be stored again.
     PerhapsLost,
 }
 

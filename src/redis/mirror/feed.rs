@@ -1,12 +1,12 @@
 //! Follows the log of revocations over a connection of its own, and proves again and again that the
 //! replica is complete.
 //!
-//! One cycle sends one pipeline: `HELLO`, the end of the log, whether the entry seen last is still in
-//! it, the epoch, and the news. The moment before sending is proven when a master has answered in
-//! the same epoch, and everything up to that end of the log was read.
+//! One cycle sends one pipeline: `HELLO`, the end of the log, whether the entry seen last is still
+//! in it, the epoch, and the news. The moment before sending is proven when a master has answered
+//! in the same epoch, and everything up to that end of the log was read.
 //!
-//! `XREAD` alone proves nothing: it answers "no news" also where the log is missing, and where the log
-//! ends before the cursor.
+//! `XREAD` alone proves nothing: it answers "no news" also where the log is missing, and where the
+//! log ends before the cursor.
 
 use std::{
     sync::Arc,

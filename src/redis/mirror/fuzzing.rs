@@ -1,5 +1,5 @@
-//! The private parsers of replies and entries, for the fuzz targets. Built for fuzzing only, and no part
-//! of the API. It lives here, because the mirror's room is above all others of `redis/`.
+//! The private parsers of replies and entries, for the fuzz targets. Built for fuzzing only, and no
+//! part of the API. It lives here, because the mirror's room is above all others of `redis/`.
 #![allow(missing_docs, missing_debug_implementations, reason = "only the fuzz targets use it")]
 
 use redis::Value;

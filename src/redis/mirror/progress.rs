@@ -74,8 +74,8 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Parses a reply to `XREAD`. Nil means no news, also if there is no log at all: the caller has to
-    /// check that there is one.
+    /// Parses a reply to `XREAD`. Nil means no news, also if there is no log at all: the caller has
+    /// to check that there is one.
     pub(crate) fn parse(reply: &'a Value) -> Result<Self, Outage> {
         let entries = match reply {
             Value::Nil => return Ok(Self::default()),

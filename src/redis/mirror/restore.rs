@@ -1,13 +1,14 @@
 //! Restores the revocations that Redis has lost.
 //!
-//! 1. A mirror that was complete when Redis was lost begins a new epoch with the old floor. The epoch
-//!    is closed: no check and no revocation uses it yet.
+//! 1. A mirror that was complete when Redis was lost begins a new epoch with the old floor. The
+//!    epoch is closed: no check and no revocation uses it yet.
 //! 2. Every mirror writes its entries into the closed epoch. Each begins with the revocations that
 //!    its own process stored last, because no other process may have them.
 //! 3. When no mirror is writing any more, the one that began the epoch opens it.
 //!
 //! So no process trusts an epoch before everything is in it. Afterwards each mirror compares its
-//! entries with Redis once more, a page at a time, because the restoring mirrors may have missed some.
+//! entries with Redis once more, a page at a time, because the restoring mirrors may have missed
+//! some.
 
 use std::{
     iter,
@@ -161,8 +162,8 @@ impl Restorer {
         Ok(())
     }
 
-    /// Writes all entries of the replica into a closed epoch, the latest own ones first. Returns how
-    /// many were written.
+    /// Writes all entries of the replica into a closed epoch, the latest own ones first. Returns
+    /// how many were written.
     async fn write_all(
         &self,
         connection: &mut MultiplexedConnection,
@@ -239,8 +240,8 @@ impl Restorer {
         self.comparing.is_some()
     }
 
-    /// Begins to compare the replica with Redis, unless that is under way. Call it when the epoch has
-    /// changed: the process that began it may not have had every revocation.
+    /// Begins to compare the replica with Redis, unless that is under way. Call it when the epoch
+    /// has changed: the process that began it may not have had every revocation.
     pub(crate) fn compare(&mut self) {
         self.comparing.get_or_insert_default();
     }
@@ -278,16 +279,16 @@ impl Restorer {
         Ok(())
     }
 
-    /// Writes those of the revocations that the target asks for and that are still alive. Returns how
-    /// many were written. The script merges, so an entry never gets weaker.
+    /// Writes those of the revocations that the target asks for and that are still alive. Returns
+    /// how many were written. The script merges, so an entry never gets weaker.
     async fn reconcile(
         &self,
         connection: &mut MultiplexedConnection,
         revocations: &[Revocation],
         target: &Target<'_>,
     ) -> Result<usize, DialError> {
-        // The caller's time follows the wall clock with caution: an entry that has expired by a clock
-        // that is ahead may still be needed.
+        // The caller's time follows the wall clock with caution: an entry that has expired by a
+        // clock that is ahead may still be needed.
         let alive = revocations.iter().filter(|revocation| revocation.until() > target.now).copied().collect();
         let wanted = match target.which {
             Which::All => alive,

@@ -35,8 +35,8 @@ pub struct MirrorSettings {
 
 const SHORTEST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(60);
-/// With a shorter bound, the mirror polls: an idle Redis looks at blocked clients every 100 ms only, so
-/// waiting for news would take up too much of the bound.
+/// With a shorter bound, the mirror polls: an idle Redis looks at blocked clients every 100 ms
+/// only, so waiting for news would take up too much of the bound.
 const SHORTEST_WITH_WAITING: Duration = Duration::from_secs(1);
 
 impl MirrorSettings {
@@ -45,22 +45,22 @@ impl MirrorSettings {
         Self { max_staleness: Duration::from_secs(2), capacity: 10_000_000 }
     }
 
-    /// Sets how old a proof of completeness may be for checks to be answered from memory. The default
-    /// is 2 seconds; 200 milliseconds to a minute are allowed.
+    /// Sets how old a proof of completeness may be for checks to be answered from memory. The
+    /// default is 2 seconds; 200 milliseconds to a minute are allowed.
     ///
     /// In the worst case, a token that was revoked in another process is admitted here for so long.
     /// Usually it is a millisecond, because Redis delivers news at once.
     ///
-    /// With a longer bound, the service survives longer failures of Redis. With a bound below a second,
-    /// the mirror polls Redis up to 40 times a second, instead of waiting for news.
+    /// With a longer bound, the service survives longer failures of Redis. With a bound below a
+    /// second, the mirror polls Redis up to 40 times a second, instead of waiting for news.
     #[must_use]
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = bound;
         self
     }
 
-    /// Sets how many revocations the mirror may store. The default is ten million, at about 30 bytes
-    /// each; memory is used only for those that exist.
+    /// Sets how many revocations the mirror may store. The default is ten million, at about 30
+    /// bytes each; memory is used only for those that exist.
     ///
     /// If there are more, the mirror drops none, and checks of tokens that are not in memory go to
     /// Redis until there is room again.
@@ -102,8 +102,8 @@ impl Default for MirrorSettings {
 /// How the mirror gets news.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
-    /// Redis delays its answer until there is news, for at most this time. The moment that is proven
-    /// is the one before the wait.
+    /// Redis delays its answer until there is news, for at most this time. The moment that is
+    /// proven is the one before the wait.
     Wait(Duration),
     /// The mirror asks again after each pause.
     Poll(Duration),

@@ -31,7 +31,8 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     });
     let new = group.failover().await;
     assert_ne!(old, new, "there was a failover");
-    eventually("it was found to have lost something", async || log.text().contains("the mirrors are restoring them")).await;
+    eventually("it was found to have lost something", async || log.text().contains("the mirrors are restoring them"))
+        .await;
     eventually("and has it back", async || log.text().contains("all revocations are restored in Redis")).await;
     stop.send(()).unwrap();
     let confirmed = writing.await.unwrap();

@@ -22,10 +22,9 @@ const LEVELS: usize = 24;
 /// does not fit into the caches of a processor, but the filter does.
 ///
 /// The first bits of an id choose its word, as they choose its shard. So the words of a shard are
-/// neighbors. They are changed only with the lock of that shard held, and bits are cleared only with
-/// its write lock; readers take no lock.
-/// An id that is in the set keeps all of its bits at every moment, also while words are cleaned and
-/// while the filter grows.
+/// neighbors. They are changed only with the lock of that shard held, and bits are cleared only
+/// with its write lock; readers take no lock. An id that is in the set keeps all of its bits at
+/// every moment, also while words are cleaned and while the filter grows.
 pub(crate) struct Filter {
     /// Each level has twice as many words as the one before. Old levels are kept, because a reader
     /// may still be using one. Together they are as large as the newest one.

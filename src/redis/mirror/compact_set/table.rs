@@ -1,9 +1,10 @@
 //! A sorted open-addressing table from ids to marks: 20 bytes an entry, plus the free slots.
 //!
 //! An id is the start of a SHA-256 digest, so its own bits say where it belongs: its home slot is
-//! its value scaled to the length of the table. Ids are sorted. Each is in its home slot or, if that
-//! is taken, in the unbroken run of slots that begins there. A lookup therefore starts at the home
-//! slot and stops at the first slot that is free or has no smaller id: a few steps at any size.
+//! its value scaled to the length of the table. Ids are sorted. Each is in its home slot or, if
+//! that is taken, in the unbroken run of slots that begins there. A lookup therefore starts at the
+//! home slot and stops at the first slot that is free or has no smaller id: a few steps at any
+//! size.
 
 use crate::blocklist::RevocationId;
 

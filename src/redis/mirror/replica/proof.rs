@@ -24,8 +24,8 @@ impl Moment {
 /// The moment until which every revocation is in the replica, or that there is no such moment.
 ///
 /// It is kept by two clocks, because either alone can stop or go back: the monotonic clock stops
-/// while the machine is suspended, and the wall clock can be set. A proof's age is the larger of two:
-/// by the monotonic clock and by the wall clock.
+/// while the machine is suspended, and the wall clock can be set. A proof's age is the larger of
+/// two: by the monotonic clock and by the wall clock.
 pub(crate) struct Proof {
     started: Instant,
     /// Nanoseconds from `started` to the proven moment, or [`NEVER`].

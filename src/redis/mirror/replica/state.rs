@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-/// The current state of a [`MirrorBlocklist`](crate::MirrorBlocklist), for health checks and metrics.
+/// The current state of a [`MirrorBlocklist`](crate::MirrorBlocklist), for health checks and
+/// metrics.
 ///
 /// It is a snapshot: [`state`](crate::MirrorBlocklist::state) reads it without asking Redis.
 ///
@@ -31,14 +32,15 @@ impl MirrorState {
 
     /// The age of the last proof that the mirror has every revocation.
     ///
-    /// `None` if there is no such proof: before the first one, and while the mirror reads everything
-    /// again. Checks are answered from memory while the age is at most
+    /// `None` if there is no such proof: before the first one, and while the mirror reads
+    /// everything again. Checks are answered from memory while the age is at most
     /// [`max_staleness`](crate::MirrorSettings::max_staleness).
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// The number of revocations in memory. Expired ones are counted for up to half a minute longer.
+    /// The number of revocations in memory. Expired ones are counted for up to half a minute
+    /// longer.
     pub fn entries(&self) -> usize {
         self.entries
     }
@@ -54,8 +56,8 @@ impl MirrorState {
 
 /// The phase that a mirror is in.
 ///
-/// In every phase, a revocation that is in memory is rejected. The phase decides what happens to all
-/// other tokens: only a [`Fresh`](Self::Fresh) mirror answers them from memory.
+/// In every phase, a revocation that is in memory is rejected. The phase decides what happens to
+/// all other tokens: only a [`Fresh`](Self::Fresh) mirror answers them from memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MirrorPhase {
@@ -65,8 +67,8 @@ pub enum MirrorPhase {
     Fresh,
     /// The last proof of completeness is too old. Checks go to Redis.
     Stale,
-    /// There are more revocations than the mirror may store. Checks go to Redis until there is room;
-    /// raise the [`capacity`](crate::MirrorSettings::capacity).
+    /// There are more revocations than the mirror may store. Checks go to Redis until there is
+    /// room; raise the [`capacity`](crate::MirrorSettings::capacity).
     Full,
     /// Redis has lost revocations, and the mirrors are restoring them.
     Lost,
