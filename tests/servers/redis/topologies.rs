@@ -12,7 +12,7 @@ use tower_jwt_blocklist::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of a login that is later than any loss a test makes.
+/// A token of a login that is later than any loss in these tests.
 fn ids(session: &str) -> TokenIds {
     TokenIds::new(None, "token", Some(session)).with_issued_at(Timestamp::from(SystemClock.now()) + MINUTE)
 }
@@ -26,7 +26,7 @@ async fn is_revoked(blocklist: &RedisBlocklist, session: &str) -> bool {
     blocklist.check(&ids(session)).await == Ok(Status::Revoked(RevocationScope::Session))
 }
 
-/// It stores and reads; and what it stored before it still knows.
+/// Asserts that the blocklist stores and reads, and that earlier entries are still there.
 async fn works(blocklist: &RedisBlocklist, session: &str) {
     eventually("it is connected", async || blocklist.check(&ids("never logged out")).await.is_ok()).await;
     blocklist.revoke(&logout(session)).await.unwrap();
@@ -56,7 +56,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let old = group.master().await;
     let new = group.failover().await;
     assert_ne!(new, old);
-    // The old one goes on to say that it is the master for seconds. Anonymous asks it any more.
+    // The old master claims for seconds to be the master. No check goes to it any more.
     eventually("the new master is asked", async || {
         let before = group.server(new).calls("mget").await;
         let answer = blocklist.check(&ids("before")).await;
@@ -83,12 +83,12 @@ async fn sentinel_addresses_that_lead_nowhere_are_an_error_that_says_so() {
     let nobody = [("127.0.0.1", dead.port())];
     let error = connect(RedisSettings::sentinel(group.master_name(), nobody).unwrap()).await.unwrap_err();
     assert!(error.contains("no sentinel answers"), "{error}");
-    // Some that are down are no obstacle.
+    // Sentinels that are down do no harm.
     let some = [("127.0.0.1".to_owned(), dead.port()), sentinels[0].clone()];
     connect(RedisSettings::sentinel(group.master_name(), some).unwrap()).await.unwrap();
 }
 
-/// Logs out all the time while the master is changed. What was acknowledged is there after it.
+/// Sessions are logged out during a failover. Each logout that was acknowledged is there after it.
 #[tokio::test]
 async fn r65_g7_with_acknowledgements_a_failover_loses_nothing_that_was_confirmed() {
     let group = SentinelGroup::start().await;
@@ -144,10 +144,10 @@ async fn r59_g7_too_few_acknowledgements_are_an_error() {
 
     let replica = RedisServer::start().await;
     replica.cli(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]).await;
-    // Also what was there already is acknowledged now.
+    // An entry that was there before is acknowledged too.
     eventually("the replica acknowledges", async || blocklist.revoke(&logout("out")).await == Ok(())).await;
     replica.pause();
-    // Those who wait share it: nobody queues up behind the others until it is too late to be stored.
+    // All callers wait together. None queues behind the others until its deadline has passed.
     let names: Vec<_> = (0..50).map(|number| format!("session-{number}")).collect();
     let revoked: Vec<_> = names
         .iter()
@@ -169,7 +169,7 @@ async fn r66_cluster_all_keys_are_in_one_slot_that_is_found_and_followed() {
     let cluster = RedisCluster::start().await;
     let nodes: Vec<_> = cluster.nodes().iter().map(RedisServer::addr).collect();
     let owner = cluster.owner("{jwt}").await;
-    // By a node that is not the owner.
+    // The slot is found through a node that does not own it.
     let seed = nodes[(owner + 1) % nodes.len()];
     let blocklist = RedisBlocklist::connect(RedisSettings::cluster(addresses(&[seed])).unwrap()).await.unwrap();
     let other = RedisBlocklist::connect(by_url("redis+cluster", "", &nodes, "")).await.unwrap();
