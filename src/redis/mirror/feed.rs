@@ -20,23 +20,22 @@ use crate::{
     blocklist::RevocationId,
     metrics,
     redis::{
-        Shared,
         connection::{
-            dial::{DIAL_DEADLINE, DialError, check_role},
+            dial::{DIAL_DEADLINE, check_role},
             host::Host,
             send::Request,
         },
+        error::DialError,
+        loss::detect::{self, LastKnown},
         mirror::{
             calendar::{Calendar, Clock},
-            progress::{Page, Progress, StreamId},
+            progress::{Page, Progress},
             replica::{Moment, Replica},
             settings::Pace,
             state::MirrorPhase,
         },
-        schema::{
-            epoch::{self, Epoch, Seen},
-            log_entry,
-        },
+        schema::{epoch::Epoch, log_entry, millis},
+        shared::Shared,
     },
 };
 
@@ -59,7 +58,7 @@ pub(crate) struct Feed {
     pub(crate) holding: Arc<Replica>,
     pub(crate) shared: Arc<Shared>,
     pace: Pace,
-    pub(crate) seen: Seen,
+    pub(crate) seen: LastKnown,
     progress: Progress,
     /// What was read is of this epoch.
     pub(crate) epoch: Option<Epoch>,
@@ -93,7 +92,7 @@ impl Feed {
             holding,
             shared,
             pace,
-            seen: Seen::default(),
+            seen: LastKnown::default(),
             progress: Progress::default(),
             epoch: None,
             is_up_to_date: false,
@@ -157,28 +156,28 @@ impl Feed {
         }
         let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
         check_role(role)?;
-        let (found, news) = rest.split_at_checked(epoch::REPLIES).ok_or(DialError::Other)?;
-        let mut found = epoch::read(&self.seen, found).ok_or(DialError::Other)?;
+        let (found, news) = rest.split_at_checked(detect::REPLIES).ok_or(DialError::Other)?;
+        let mut found = detect::parse_observed(&self.seen, found).ok_or(DialError::Other)?;
         let epoch = match self.seen.judge(&found) {
             Ok(epoch) => epoch,
             Err(loss) => return self.restore(connection, &found, loss).await,
         };
-        let end = found.last_id.as_deref().and_then(|id| StreamId::parse(id.as_bytes())).ok_or(DialError::Other)?;
+        let end = found.last_id.ok_or(DialError::Other)?;
         if self.epoch != Some(epoch) {
-            self.seen.update(epoch, found, asked.time);
+            self.seen.update(epoch, &found, asked.time);
             self.adopt(epoch);
             return Ok(());
         }
         let page = Page::parse(news.first().ok_or(DialError::Other)?).map_err(|_| DialError::Other)?;
         self.take_in(&page)?;
         // What was read is seen too: a server that does not have it any more has lost it.
-        found.last_id = Some(end.max(self.progress.cursor).to_string());
-        self.seen.update(epoch, found, asked.time);
+        found.last_id = Some(end.max(self.progress.cursor));
+        self.seen.update(epoch, &found, asked.time);
         let proven = self.progress.ends(end, asked);
         self.is_up_to_date = proven == Some(asked);
         if let Some(moment) = proven {
             self.holding.prove(self.confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
-            self.shared.dialler.holders.exist();
+            self.shared.dialler.known_mirrors.note();
         }
         if self.is_up_to_date {
             self.verify_own(connection, asked.at).await?;
@@ -194,13 +193,13 @@ impl Feed {
     ) -> Result<(Moment, Vec<Value>), DialError> {
         let keys = &self.shared.keys;
         // Else the supervisor alone would notice that a revocation is lost which no feed has read, and end that with a floor.
-        self.seen.remember(&self.shared.promises);
+        self.seen.remember(&self.shared.dialler.confirmed_writes);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
-        epoch::ask(&mut pipeline, keys, &self.seen);
+        detect::query_epoch(&mut pipeline, keys, &self.seen);
         pipeline.cmd("XREAD").arg("COUNT").arg(PAGE);
         if let Some(wait) = wait {
-            pipeline.arg("BLOCK").arg(super::super::millis(wait));
+            pipeline.arg("BLOCK").arg(millis(wait));
         }
         pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor.to_string());
         if wait.is_some() || matches!(self.pace, Pace::Poll(_)) {
@@ -291,7 +290,7 @@ impl Feed {
             return Ok(());
         }
         let dialler = &self.shared.dialler;
-        if !dialler.route.still_leads_to(host, &dialler.connector).await {
+        if !dialler.topology.is_master(host, &dialler.connector).await {
             return Err(DialError::NotMaster);
         }
         self.confirmed = Some(now);
@@ -304,7 +303,7 @@ impl Feed {
             return Ok(());
         }
         let mut command = redis::cmd("SET");
-        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(super::super::millis(SIGN * 3));
+        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(millis(SIGN * 3));
         match timeout(SLACK, command.query_async::<()>(connection)).await.map_err(|_| DialError::TimedOut)? {
             // Whoever may only read cannot put anything back either.
             Err(error) if DialError::of(&error) != DialError::NotPermitted => Err(DialError::of(&error)),

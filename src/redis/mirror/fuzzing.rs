@@ -8,12 +8,13 @@ use crate::{
     blocklist::{CutOff, Outage, Redemption, Revocation, RevocationScope, Rotation, Status, TokenIds},
     clock::Timestamp,
     redis::{
-        commands::{check::Question, rotate},
+        commands::{question::Question, rotate},
         connection::dial,
+        loss::detect::{self, LastKnown},
         mirror::{compact_set::LiveSet, progress::Page},
         schema::{
             entry,
-            epoch::{self, Epoch, Seen},
+            epoch::Epoch,
             key_names::{FastapiEntries, KeyNames},
             log_entry,
         },
@@ -90,13 +91,13 @@ pub fn status(reply: &Value, epoch: &str, ids: &TokenIds) -> Result<Status, Outa
     let epoch = Epoch::parse(epoch.as_bytes()).ok_or(Outage::Failed)?;
     let tokens = [*ids];
     let question = Question::new(&keys, &tokens);
-    question.statuses(&question.read(reply, epoch)?)[0]
+    question.statuses(&question.parse(reply, epoch)?)[0]
 }
 
 /// The epoch of a store that holds all it should, by the replies to a heartbeat of somebody who has seen nothing yet.
 pub fn whole(replies: &[Value]) -> Option<String> {
-    let seen = Seen::default();
-    seen.judge(&epoch::read(&seen, replies)?).ok().map(Epoch::to_text)
+    let seen = LastKnown::default();
+    seen.judge(&detect::parse_observed(&seen, replies)?).ok().map(Epoch::to_text)
 }
 
 /// Whether a server says that it is a master.
@@ -106,7 +107,7 @@ pub fn is_master(hello: &Value) -> bool {
 
 /// What a server's clock says.
 pub fn time(reply: &Value) -> Option<Timestamp> {
-    rotate::read_time(reply).ok()
+    rotate::parse_time(reply).ok()
 }
 
 /// The fields and values of what is new in the log.
@@ -117,5 +118,5 @@ pub fn page(reply: &Value) -> Option<Vec<(&[u8], &[u8])>> {
 
 /// What the script has answered to a redemption.
 pub fn rotation(reply: &Value, redemption: &Redemption) -> Option<Rotation> {
-    rotate::read_reply(reply, redemption)?.ok()
+    rotate::parse_rotation(reply, redemption)?.ok()
 }

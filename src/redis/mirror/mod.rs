@@ -18,10 +18,7 @@ pub use state::{MirrorPhase, MirrorState};
 
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
 };
 
 use tokio::task::JoinHandle;
@@ -33,6 +30,7 @@ use crate::{
     metrics,
     redis::{
         RedisBlocklist,
+        local_mirrors::LocalMirror,
         mirror::{feed::Feed, replica::Replica},
         schema::key_names::FastapiEntries,
     },
@@ -96,15 +94,16 @@ impl MirrorBlocklist {
     /// [`fastapi_entries`](crate::RedisSettings::fastapi_entries): the tutorial's application writes no log.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
-        if redis.0.keys.tutorial() == FastapiEntries::Shared {
+        if redis.shared().keys.fastapi_entries() == FastapiEntries::Shared {
             return Err(ConfigError::setting(
                 "a mirror cannot hold the tutorial's entries, which are in no log: use `RedisBlocklist` as long as `fastapi_entries` is set",
             ));
         }
-        let holding = Arc::new(Replica::new(&settings, Arc::clone(&redis.0.settings.clock)));
-        redis.0.mirrors.attach(&holding);
-        let feed = Feed::new(Arc::clone(&holding), Arc::clone(&redis.0), settings.pace());
-        let feed = redis.0.runtime.spawn(feed.run());
+        let holding = Arc::new(Replica::new(&settings, Arc::clone(&redis.shared().settings.clock)));
+        let mirror: Weak<Replica> = Arc::downgrade(&holding);
+        redis.shared().mirrors.attach(mirror);
+        let feed = Feed::new(Arc::clone(&holding), Arc::clone(redis.shared()), settings.pace());
+        let feed = redis.shared().runtime.spawn(feed.run());
         Ok(Self(Arc::new(Owner { holding, redis, feed })))
     }
 
@@ -143,43 +142,8 @@ impl fmt::Debug for MirrorBlocklist {
     }
 }
 
-/// The mirrors of this process, which learn of its own revocations at once.
-#[derive(Default)]
-pub(crate) struct Mirrors {
-    all: RwLock<Vec<Weak<Replica>>>,
-    /// How often it was begun to put back what they hold.
-    restorations: AtomicUsize,
-}
-
-impl Mirrors {
-    fn attach(&self, holding: &Arc<Replica>) {
-        let mut mirrors = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        mirrors.retain(|mirror| mirror.strong_count() > 0);
-        mirrors.push(Arc::downgrade(holding));
+impl LocalMirror for Replica {
+    fn merge_own(&self, revocation: &Revocation) {
+        self.merge_own(revocation);
     }
-
-    /// To be asked before something is stored.
-    pub(crate) fn restorations(&self) -> usize {
-        self.restorations.load(Ordering::SeqCst)
-    }
-
-    /// To be told before anything is put back.
-    fn restore(&self) {
-        self.restorations.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Of what is stored now; whether it may have been stored where it is lost since. It was confirmed late then, and has to be stored
-    /// again: it may have come too late to be put back with all the rest.
-    pub(crate) fn tell(&self, revocation: &Revocation, restorations_before: usize) -> AfterRestore {
-        let mirrors = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        mirrors.iter().filter_map(Weak::upgrade).for_each(|mirror| mirror.merge_own(revocation));
-        if self.restorations() == restorations_before { AfterRestore::Stored } else { AfterRestore::PerhapsLost }
-    }
-}
-
-/// What mirrors know of a revocation that was just confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AfterRestore {
-    Stored,
-    PerhapsLost,
 }

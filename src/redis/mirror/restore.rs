@@ -13,14 +13,14 @@ use crate::{
     blocklist::Revocation,
     metrics,
     redis::{
-        connection::dial::DialError,
-        loss::recover,
-        mirror::{feed::Feed, replica::Forgotten},
-        schema::{
-            entry,
-            epoch::{Epoch, Found, Loss},
-            log_entry,
+        error::{DialError, Loss},
+        loss::{
+            detect::Observed,
+            reconcile::{Log, Target, Which, reconcile},
+            recover,
         },
+        mirror::{feed::Feed, replica::Forgotten},
+        schema::{epoch::Epoch, millis},
     },
 };
 
@@ -36,15 +36,6 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Who was last proven to hold everything longer ago than this does not know what was revoked since.
 const KNOWS_ENOUGH: Duration = Duration::from_secs(60);
 
-/// Which of the revocations are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    /// Those that Redis does not hold.
-    Missing,
-    /// All: the log has to be written anew.
-    All,
-}
-
 /// In what is put back.
 enum Into {
     /// An epoch that is kept closed by somebody else.
@@ -58,7 +49,7 @@ impl Feed {
     pub(crate) async fn restore(
         &mut self,
         connection: &mut MultiplexedConnection,
-        found: &Found,
+        found: &Observed,
         loss: Loss,
     ) -> Result<(), DialError> {
         self.holding.set_lost();
@@ -89,7 +80,7 @@ impl Feed {
     async fn begin(
         &mut self,
         connection: &mut MultiplexedConnection,
-        found: &Found,
+        found: &Observed,
         loss: Loss,
     ) -> Result<(), DialError> {
         let Some(known) = self.epoch else { return Ok(()) };
@@ -122,7 +113,7 @@ impl Feed {
         into: &Into,
         which: Which,
     ) -> Result<usize, DialError> {
-        self.shared.mirrors.restore();
+        self.shared.mirrors.note_restore();
         let (Into::Own(epoch) | Into::Others(epoch)) = into;
         let text = epoch.to_closed_text();
         let mut written = 0;
@@ -144,7 +135,7 @@ impl Feed {
         match into {
             Into::Own(_) => recover::renew_claim(&mut pipeline, keys),
             Into::Others(_) => {
-                pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(super::super::millis(HELPS)).ignore();
+                pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(millis(HELPS)).ignore();
             }
         }
         within(PAGE_DEADLINE, pipeline.query_async::<()>(connection)).await
@@ -214,44 +205,12 @@ impl Feed {
         which: Which,
     ) -> Result<usize, DialError> {
         // What is over by a clock that was set forward may be needed again.
-        let now = self.calendar.now();
-        let alive = revocations.iter().filter(|revocation| revocation.until() > now).copied().collect();
-        let wanted = match which {
-            Which::All => alive,
-            Which::Missing => self.missing(connection, alive).await?,
-        };
-        let Some(first) = wanted.first() else { return Ok(0) };
-        let shared = &self.shared;
-        let mut pipeline = redis::pipe();
-        for revocation in &wanted {
-            let live_for = revocation.until().since(now);
-            let call = shared.revoking(revocation, &log_entry::pack(revocation), epoch, live_for, which == Which::All);
-            pipeline.invoke_script(&call).ignore();
+        let target = Target { keys: &self.shared.keys, epoch, now: self.calendar.now(), log: Log::Append };
+        let written = reconcile(connection, &target, revocations, which).await?;
+        if written > 0 {
+            metrics::put_back(written);
         }
-        // A server that came back does not know the script.
-        let load = shared.revoking(first, &[], epoch, Duration::ZERO, false);
-        within(PAGE_DEADLINE, load.load_async(connection)).await?;
-        within(PAGE_DEADLINE, pipeline.query_async::<()>(connection)).await?;
-        metrics::put_back(wanted.len());
-        Ok(wanted.len())
-    }
-
-    /// Those that Redis does not hold in full.
-    async fn missing(
-        &self,
-        connection: &mut MultiplexedConnection,
-        revocations: Vec<Revocation>,
-    ) -> Result<Vec<Revocation>, DialError> {
-        if revocations.is_empty() {
-            return Ok(revocations);
-        }
-        let mut command = redis::cmd("MGET");
-        for revocation in &revocations {
-            command.arg(self.shared.keys.entry(revocation.scope(), revocation.id()));
-        }
-        let entries: Vec<Value> = within(PAGE_DEADLINE, command.query_async(connection)).await?;
-        let compared = revocations.into_iter().zip(entries);
-        Ok(compared.filter(|(revocation, entry)| !entry::holds(entry, revocation)).map(|(held, _)| held).collect())
+        Ok(written)
     }
 }
 
