@@ -1,4 +1,4 @@
-//! The mirrors of this process. They learn of the revocations that this process stores at once.
+//! The mirrors of this process, which learn of its own revocations at once.
 
 use std::sync::{
     PoisonError, RwLock, Weak,
@@ -7,27 +7,24 @@ use std::sync::{
 
 use crate::blocklist::Revocation;
 
-/// A mirror, as the commands that store revocations see it.
+/// A copy of the revocations in the memory of this process.
 pub(crate) trait LocalMirror: Send + Sync {
     /// Adds a revocation that this process has stored.
     fn merge_own(&self, revocation: &Revocation);
 }
 
-/// The mirrors that were started in this process and still run.
 #[derive(Default)]
 pub(crate) struct LocalMirrors {
     all: RwLock<Vec<Weak<dyn LocalMirror>>>,
-    /// How many restorations of their entries have begun.
+    /// How many restores have begun.
     restorations: AtomicUsize,
 }
 
-/// Whether a confirmed revocation is certain to be in the epoch that a restoration opens.
+/// Whether a stored revocation may have been stored in the data that was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AfterRestore {
-    /// No restoration has begun since. A later one includes the revocation.
     Stored,
-    /// A restoration has begun since. The confirmation may be from before the loss, and the
-    /// revocation too late to be restored, so it has to be stored again.
+    /// A restore began meanwhile, and may have missed the revocation. It must be stored again.
     PerhapsLost,
 }
 
@@ -38,18 +35,17 @@ impl LocalMirrors {
         mirrors.push(mirror);
     }
 
-    /// Returns how many restorations have begun. Read it before a revocation is stored, for
-    /// [`notify`](Self::notify).
+    /// The number of restores so far. Read it before storing, for [`notify`](Self::notify).
     pub(crate) fn restorations(&self) -> usize {
         self.restorations.load(Ordering::SeqCst)
     }
 
-    /// Notes that a restoration begins. Call it before the first entry is restored.
+    /// Call before anything is restored.
     pub(crate) fn note_restore(&self) {
         self.restorations.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Tells the mirrors about a stored revocation. Returns `PerhapsLost` if a restoration began
+    /// Tells the mirrors about a stored revocation. Returns `PerhapsLost` if a restore began
     /// meanwhile.
     pub(crate) fn notify(&self, revocation: &Revocation, restorations_before: usize) -> AfterRestore {
         let mirrors = self.all.read().unwrap_or_else(PoisonError::into_inner);

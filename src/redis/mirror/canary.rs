@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use crate::{
     blocklist::RevocationId,
-    redis::{Shared, connection::send::Request},
+    redis::{connection::send::Request, shared::Shared},
 };
 
 /// How often a test entry is sent.

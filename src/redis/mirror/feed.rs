@@ -19,22 +19,21 @@ use tokio::time::{sleep, timeout};
 use crate::{
     metrics,
     redis::{
-        Shared,
         connection::{
-            dial::{DIAL_DEADLINE, DialError, check_role},
+            dial::{DIAL_DEADLINE, check_role},
             host::Host,
         },
+        error::DialError,
+        loss::detect::{self, LastKnown, Observed},
         mirror::{
             canary::Canary,
-            progress::{Page, Progress, StreamId},
+            progress::{Page, Progress},
             replica::{Calendar, ClockChange, MirrorPhase, Moment, Replica},
             restore::{Incident, Restorer},
             settings::Pace,
         },
-        schema::{
-            epoch::{self, Epoch, Found, Seen},
-            log_entry,
-        },
+        schema::{epoch::Epoch, log_entry, millis},
+        shared::Shared,
     },
 };
 
@@ -54,7 +53,7 @@ pub(crate) struct Feed {
     replica: Arc<Replica>,
     shared: Arc<Shared>,
     pace: Pace,
-    seen: Seen,
+    last_known: LastKnown,
     progress: Progress,
     /// The epoch that the replica belongs to.
     epoch: Option<Epoch>,
@@ -76,7 +75,7 @@ impl Feed {
             replica,
             shared,
             pace,
-            seen: Seen::default(),
+            last_known: LastKnown::default(),
             progress: Progress::default(),
             epoch: None,
             is_up_to_date: false,
@@ -133,24 +132,24 @@ impl Feed {
         }
         let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
         check_role(role)?;
-        let (found, news) = rest.split_at_checked(epoch::REPLIES).ok_or(DialError::Other)?;
-        let found = epoch::read(&self.seen, found).ok_or(DialError::Other)?;
-        let epoch = match self.seen.judge(&found) {
+        let (observed, news) = rest.split_at_checked(detect::REPLIES).ok_or(DialError::Other)?;
+        let observed = detect::parse_observed(&self.last_known, observed).ok_or(DialError::Other)?;
+        let epoch = match self.last_known.judge(&observed) {
             Ok(epoch) => epoch,
             Err(loss) => {
-                let (noticed, epoch, now) = (self.seen.notice_loss(), self.epoch, self.calendar.now());
-                let incident = Incident { found: &found, loss, noticed, epoch, now };
+                let (noticed, epoch, now) = (self.last_known.notice_loss(), self.epoch, self.calendar.now());
+                let incident = Incident { observed: &observed, loss, noticed, epoch, now };
                 return self.restorer.restore(connection, &incident).await;
             }
         };
         if self.epoch != Some(epoch) {
-            self.seen.update(epoch, found, asked.time);
+            self.last_known.update(epoch, &observed, asked.time);
             self.adopt(epoch);
             return Ok(());
         }
         let page = Page::parse(news.first().ok_or(DialError::Other)?).map_err(|_| DialError::Other)?;
         self.merge_page(&page)?;
-        self.note_proof(epoch, found, asked)?;
+        self.note_proof(epoch, observed, asked)?;
         if self.is_up_to_date {
             let now = self.calendar.now();
             self.restorer.verify_own(connection, epoch, asked.at, now).await?;
@@ -169,15 +168,15 @@ impl Feed {
         // A confirmed write that no feed has read has to be in the log too. Otherwise only the
         // supervisor would notice that it is lost, and raise the floor although mirrors could
         // restore it.
-        self.seen.remember(&self.shared.promises);
+        self.last_known.remember(&self.shared.dialler.confirmed_writes);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
-        epoch::ask(&mut pipeline, keys, &self.seen);
+        detect::query_epoch(&mut pipeline, keys, &self.last_known);
         pipeline.cmd("XREAD").arg("COUNT").arg(PAGE);
         if let Some(wait) = wait {
-            pipeline.arg("BLOCK").arg(crate::redis::millis(wait));
+            pipeline.arg("BLOCK").arg(millis(wait));
         }
-        pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor.to_string());
+        pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor);
         if wait.is_some() || matches!(self.pace, Pace::Poll(_)) {
             self.canary.send_if_due(&self.shared);
         }
@@ -212,17 +211,17 @@ impl Feed {
     }
 
     /// Stores a new proof, if the page that was read completes one.
-    fn note_proof(&mut self, epoch: Epoch, mut found: Found, asked: Moment) -> Result<(), DialError> {
-        let end = found.last_id.as_deref().and_then(|id| StreamId::parse(id.as_bytes())).ok_or(DialError::Other)?;
+    fn note_proof(&mut self, epoch: Epoch, mut observed: Observed, asked: Moment) -> Result<(), DialError> {
+        let end = observed.last_id.ok_or(DialError::Other)?;
         // Entries of this page may be newer than that end. A server that lacks them later has lost
         // them.
-        found.last_id = Some(end.max(self.progress.cursor).to_string());
-        self.seen.update(epoch, found, asked.time);
+        observed.last_id = Some(end.max(self.progress.cursor));
+        self.last_known.update(epoch, &observed, asked.time);
         let proven = self.progress.proves(end, asked);
         self.is_up_to_date = proven == Some(asked);
         if let Some(moment) = proven {
             self.replica.prove(self.route_confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
-            self.shared.dialler.holders.exist();
+            self.shared.dialler.known_mirrors.mark_present();
         }
         Ok(())
     }
@@ -281,7 +280,7 @@ impl Feed {
             return Ok(());
         }
         let dialler = &self.shared.dialler;
-        if !dialler.route.still_leads_to(host, &dialler.connector).await {
+        if !dialler.topology.is_master(host, &dialler.connector).await {
             return Err(DialError::NotMaster);
         }
         self.route_confirmed = Some(now);
@@ -294,7 +293,7 @@ impl Feed {
             return Ok(());
         }
         let mut command = redis::cmd("SET");
-        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(crate::redis::millis(ANNOUNCE * 3));
+        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(millis(ANNOUNCE * 3));
         match timeout(SLACK, command.query_async::<()>(connection)).await.map_err(|_| DialError::TimedOut)? {
             Err(error) if DialError::of(&error) != DialError::NotPermitted => Err(DialError::of(&error)),
             // A read-only service cannot restore anything, so others need not know about it.

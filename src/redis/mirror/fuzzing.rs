@@ -8,15 +8,16 @@ use crate::{
     blocklist::{CutOff, Outage, Redemption, Revocation, RevocationScope, Rotation, Status, TokenIds},
     clock::Timestamp,
     redis::{
-        commands::{check::Question, rotate},
+        commands::{question::Question, rotate},
         connection::dial,
+        loss::detect::{self, LastKnown},
         mirror::{
             compact_set::{CompactSet, Cursor},
             progress::Page,
         },
         schema::{
             entry,
-            epoch::{self, Epoch, Seen},
+            epoch::Epoch,
             key_names::{FastapiEntries, KeyNames},
             log_entry,
         },
@@ -93,13 +94,13 @@ pub fn status(reply: &Value, epoch: &str, ids: &TokenIds) -> Result<Status, Outa
     let epoch = Epoch::parse(epoch.as_bytes()).ok_or(Outage::Failed)?;
     let tokens = [*ids];
     let question = Question::new(&keys, &tokens);
-    question.statuses(&question.read(reply, epoch)?)[0]
+    question.statuses(&question.parse(reply, epoch)?)[0]
 }
 
 /// Returns the epoch of a complete store, by the replies to the first heartbeat of a process.
 pub fn whole(replies: &[Value]) -> Option<String> {
-    let seen = Seen::default();
-    seen.judge(&epoch::read(&seen, replies)?).ok().map(Epoch::to_text)
+    let last_known = LastKnown::default();
+    last_known.judge(&detect::parse_observed(&last_known, replies)?).ok().map(Epoch::to_text)
 }
 
 /// Returns whether the reply to `HELLO` says that the server is a master.
@@ -109,7 +110,7 @@ pub fn is_master(hello: &Value) -> bool {
 
 /// Returns the time of a server's clock.
 pub fn time(reply: &Value) -> Option<Timestamp> {
-    rotate::read_time(reply).ok()
+    rotate::parse_time(reply).ok()
 }
 
 /// Returns the fields and values of the new entries in the log.
@@ -120,5 +121,5 @@ pub fn page(reply: &Value) -> Option<Vec<(&[u8], &[u8])>> {
 
 /// Returns the outcome of a redemption, by the reply of its script.
 pub fn rotation(reply: &Value, redemption: &Redemption) -> Option<Rotation> {
-    rotate::read_reply(reply, redemption)?.ok()
+    rotate::parse_rotation(reply, redemption)?.ok()
 }

@@ -132,16 +132,17 @@ impl MirrorBlocklist {
     ///   tutorial's application writes no log that a mirror could follow.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
-        if redis.0.keys.tutorial() == FastapiEntries::Shared {
+        let shared = redis.shared();
+        if shared.keys.fastapi_entries() == FastapiEntries::Shared {
             return Err(ConfigError::setting(
                 "a mirror cannot follow the FastAPI tutorial's entries, because no log has them: use `RedisBlocklist` alone while `fastapi_entries` is set",
             ));
         }
-        let replica = Arc::new(Replica::new(&settings, Arc::clone(&redis.0.settings.clock)));
+        let replica = Arc::new(Replica::new(&settings, Arc::clone(&shared.settings.clock)));
         let local_mirror: Weak<Replica> = Arc::downgrade(&replica);
-        redis.0.mirrors.attach(local_mirror);
-        let feed = Feed::new(Arc::clone(&replica), Arc::clone(&redis.0), settings.pace());
-        let feed = redis.0.runtime.spawn(feed.run());
+        shared.mirrors.attach(local_mirror);
+        let feed = Feed::new(Arc::clone(&replica), Arc::clone(shared), settings.pace());
+        let feed = shared.runtime.spawn(feed.run());
         Ok(Self(Arc::new(Owner { replica, redis, feed })))
     }
 

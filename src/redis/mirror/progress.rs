@@ -2,24 +2,10 @@
 
 use redis::Value;
 
-use crate::{blocklist::Outage, redis::mirror::replica::Moment};
-
-/// The id of an entry of a stream: `<milliseconds>-<number>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct StreamId(u64, u64);
-
-impl StreamId {
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let (millis, number) = std::str::from_utf8(text).ok()?.split_once('-')?;
-        Some(Self(millis.parse().ok()?, number.parse().ok()?))
-    }
-}
-
-impl std::fmt::Display for StreamId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.0, self.1)
-    }
-}
+use crate::{
+    blocklist::Outage,
+    redis::{mirror::replica::Moment, schema::stream_id::StreamId},
+};
 
 /// The reader's position in a log: it begins at the first entry and follows the news.
 #[derive(Debug, Default)]

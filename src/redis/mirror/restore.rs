@@ -24,25 +24,23 @@ use crate::{
     clock::Timestamp,
     metrics,
     redis::{
-        Shared,
-        connection::dial::DialError,
-        loss::recover,
+        error::{DialError, Loss},
+        loss::{
+            detect::Observed,
+            reconcile::{Log, PAGE_DEADLINE, Target, Which, reconcile},
+            recover,
+        },
         mirror::{
             compact_set::Cursor,
             replica::{Forgotten, Replica},
         },
-        schema::{
-            entry,
-            epoch::{Epoch, Found, Loss},
-            log_entry,
-        },
+        schema::{epoch::Epoch, millis},
+        shared::Shared,
     },
 };
 
 /// How many entries are compared or written at a time.
 const PAGE: usize = 500;
-/// How long that may take.
-const PAGE_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the other mirrors have to notice the loss before the epoch may be opened. One cycle of
 /// a feed takes less.
 const TIME_TO_NOTICE: Duration = Duration::from_millis(500);
@@ -64,12 +62,13 @@ pub(crate) struct Restorer {
 
 /// What a feed knows about a loss.
 pub(crate) struct Incident<'a> {
-    pub(crate) found: &'a Found,
+    pub(crate) observed: &'a Observed,
     pub(crate) loss: Loss,
     pub(crate) noticed: Instant,
     /// The epoch that the replica belongs to.
     pub(crate) epoch: Option<Epoch>,
-    /// The time that entries expire by.
+    /// The time that entries expire by. It follows the wall clock with caution, because an entry
+    /// that has expired by a clock that is ahead may still be needed.
     pub(crate) now: Timestamp,
 }
 
@@ -79,23 +78,6 @@ enum Destination {
     Others(Epoch),
     /// A closed epoch that this mirror will open.
     Own(Epoch),
-}
-
-/// How entries are compared with Redis, and written to it.
-struct Target<'a> {
-    /// The text of the epoch.
-    epoch: &'a str,
-    which: Which,
-    now: Timestamp,
-}
-
-/// Which of the revocations are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    /// Those that Redis does not have.
-    Missing,
-    /// All of them, since the log has to be written again.
-    All,
 }
 
 impl Restorer {
@@ -110,7 +92,7 @@ impl Restorer {
         incident: &Incident<'_>,
     ) -> Result<(), DialError> {
         self.replica.set_lost();
-        match incident.found.closed_epoch().filter(|_| incident.found.is_claimed) {
+        match incident.observed.closed_epoch().filter(|_| incident.observed.is_claimed) {
             Some(closed) if self.restored_into == Some(closed) => {}
             Some(closed) => {
                 self.write_all(connection, &Destination::Others(closed), Which::Missing, incident.now).await?;
@@ -140,9 +122,9 @@ impl Restorer {
         incident: &Incident<'_>,
     ) -> Result<(), DialError> {
         let Some(known) = incident.epoch else { return Ok(()) };
-        let (found, loss) = (incident.found, incident.loss);
-        let begun = Epoch::begin(self.replica.time(), known.floor.max(found.floor()))?;
-        let replaced = found.epoch.as_deref().unwrap_or_default();
+        let (observed, loss) = (incident.observed, incident.loss);
+        let begun = Epoch::begin(self.replica.time(), known.floor.max(observed.floor()))?;
+        let replaced = observed.epoch.as_deref().unwrap_or_default();
         if !recover::begin_closed(connection, &self.shared.keys, replaced, begun).await? {
             return Ok(());
         }
@@ -173,13 +155,13 @@ impl Restorer {
     ) -> Result<usize, DialError> {
         self.shared.mirrors.note_restore();
         let (Destination::Own(epoch) | Destination::Others(epoch)) = destination;
-        let target = Target { epoch: &epoch.to_closed_text(), which, now };
+        let text = epoch.to_closed_text();
         let pages = self.replica.set.pages(Cursor::default(), PAGE).map(|(page, _)| page);
         let mut written = 0;
         for page in iter::once(self.replica.own_writes.recent()).chain(pages) {
             for chunk in page.chunks(PAGE) {
                 self.say_writing(connection, destination).await?;
-                written += self.reconcile(connection, chunk, &target).await?;
+                written += self.restore_page(connection, chunk, &text, which, now).await?;
             }
         }
         Ok(written)
@@ -196,7 +178,7 @@ impl Restorer {
         match destination {
             Destination::Own(_) => recover::renew_claim(&mut pipeline, keys),
             Destination::Others(_) => {
-                let expiry = crate::redis::millis(HELP_EXPIRY);
+                let expiry = millis(HELP_EXPIRY);
                 pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(expiry).ignore();
             }
         }
@@ -224,9 +206,9 @@ impl Restorer {
     ) -> Result<(), DialError> {
         match self.replica.own_writes.unverified(until) {
             Ok(own) => {
-                let target = Target { epoch: &epoch.to_text(), which: Which::Missing, now };
+                let text = epoch.to_text();
                 for chunk in own.chunks(PAGE) {
-                    self.reconcile(connection, chunk, &target).await?;
+                    self.restore_page(connection, chunk, &text, Which::Missing, now).await?;
                 }
                 self.replica.own_writes.set_verified(until);
             }
@@ -260,10 +242,10 @@ impl Restorer {
         }
         let page = self.replica.set.pages(cursor, PAGE).next();
         let (page, next) = page.unwrap_or_default();
-        let target = Target { epoch: &epoch.to_text(), which: Which::Missing, now };
+        let text = epoch.to_text();
         let mut written = 0;
         for chunk in page.chunks(PAGE) {
-            match self.reconcile(connection, chunk, &target).await {
+            match self.restore_page(connection, chunk, &text, Which::Missing, now).await {
                 // A read-only service leaves this to others.
                 Err(DialError::NotPermitted) => {
                     self.comparing = None;
@@ -279,53 +261,21 @@ impl Restorer {
         Ok(())
     }
 
-    /// Writes those of the revocations that the target asks for and that are still alive. Returns
-    /// how many were written. The script merges, so an entry never gets weaker.
-    async fn reconcile(
+    /// Writes revocations through [`reconcile`], and counts them.
+    async fn restore_page(
         &self,
         connection: &mut MultiplexedConnection,
         revocations: &[Revocation],
-        target: &Target<'_>,
+        epoch: &str,
+        which: Which,
+        now: Timestamp,
     ) -> Result<usize, DialError> {
-        // The caller's time follows the wall clock with caution: an entry that has expired by a
-        // clock that is ahead may still be needed.
-        let alive = revocations.iter().filter(|revocation| revocation.until() > target.now).copied().collect();
-        let wanted = match target.which {
-            Which::All => alive,
-            Which::Missing => self.missing(connection, alive).await?,
-        };
-        let Some(first) = wanted.first() else { return Ok(0) };
-        let (shared, always) = (&self.shared, target.which == Which::All);
-        let mut pipeline = redis::pipe();
-        for revocation in &wanted {
-            let live_for = revocation.until().since(target.now);
-            let call = shared.revoking(revocation, &log_entry::pack(revocation), target.epoch, live_for, always);
-            pipeline.invoke_script(&call).ignore();
+        let target = Target { keys: &self.shared.keys, epoch, now, log: Log::Append };
+        let written = reconcile(connection, &target, revocations, which).await?;
+        if written > 0 {
+            metrics::put_back(written);
         }
-        // A server that was restarted does not have the script.
-        let load = shared.revoking(first, &[], target.epoch, Duration::ZERO, false);
-        within(PAGE_DEADLINE, load.load_async(connection)).await?;
-        within(PAGE_DEADLINE, pipeline.query_async::<()>(connection)).await?;
-        metrics::put_back(wanted.len());
-        Ok(wanted.len())
-    }
-
-    /// Returns the revocations that Redis does not have, or has only in a weaker form.
-    async fn missing(
-        &self,
-        connection: &mut MultiplexedConnection,
-        revocations: Vec<Revocation>,
-    ) -> Result<Vec<Revocation>, DialError> {
-        if revocations.is_empty() {
-            return Ok(revocations);
-        }
-        let mut command = redis::cmd("MGET");
-        for revocation in &revocations {
-            command.arg(self.shared.keys.entry(revocation.scope(), revocation.id()));
-        }
-        let entries: Vec<Value> = within(PAGE_DEADLINE, command.query_async(connection)).await?;
-        let compared = revocations.into_iter().zip(entries);
-        Ok(compared.filter(|(revocation, entry)| !entry::holds(entry, revocation)).map(|(kept, _)| kept).collect())
+        Ok(written)
     }
 }
 

@@ -10,7 +10,7 @@ use super::*;
 async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     let group = SentinelGroup::start().await;
     let sentinels = group.sentinels().into_iter().map(|host| (host.ip().to_string(), host.port()));
-    let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>()).unwrap();
+    let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>());
     RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     let (log, _recording) = crate::support::log::record();
     let nodes = [Node::start(settings.clone(), usual()).await, Node::start(settings.clone(), usual()).await];
