@@ -42,11 +42,14 @@ const ROOMS: &[Room] = &[
     Room {
         folder: "redis",
         floors: &[
-            &["error"],
+            // `loss` and `connection` need the policy, so it is not in `settings`. The registry of
+            // mirrors lies below both who revoke and who mirror.
+            &["error", "local_mirrors", "policy"],
             &["schema"],
             &["loss"],
             &["connection"],
             &["settings"],
+            &["shared"],
             &["commands"],
             // The blocklist itself, which the mirror stands in front of.
             &["mod"],

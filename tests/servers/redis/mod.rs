@@ -1,4 +1,5 @@
-//! `RedisBlocklist` over a real Redis: commands, loss, topologies, and beside the FastAPI tutorial's application.
+//! `RedisBlocklist` over a real Redis: commands, losses, topologies, and the FastAPI tutorial's
+//! application on the same Redis.
 
 mod commands;
 mod fastapi_entries;
