@@ -13,9 +13,12 @@
 //!
 //! # Caveat
 //!
-//! By default a failover of Redis may lose revocations that were confirmed in the moments before it.
-//! The next check notices such a loss in most cases; [`RedisSettings::replica_acks`] prevents it.
-//! Set `maxmemory-policy` to `noeviction`: a Redis that evicts may forget a logout (see [`Eviction`]).
+//! By default a failover of Redis may lose revocations that were confirmed in the moments before
+//! it. The processes notice that when they connect to the new master, and [`OnLoss`] applies.
+//! [`RedisSettings::replica_acks`] prevents the loss if every replica must acknowledge.
+//!
+//! Set `maxmemory-policy` to `noeviction`: a Redis that evicts may forget a logout (see
+//! [`Eviction`]).
 //!
 //! # Examples
 //!
@@ -64,7 +67,7 @@ use crate::{
     config_error::ConfigError,
     redis::{
         commands::{audit::Auditor, check::Checker, revoke::Revoker, rotate},
-        connection::dial::{Connected, Dialler},
+        connection::dial::{Connected, Dialer},
         error::DialError,
         loss::detect::LastKnown,
         shared::Shared,
@@ -74,13 +77,13 @@ use crate::{
 /// Revocations in a Redis that all processes share.
 ///
 /// A check is one `MGET`, and concurrent checks share it. A revocation is one script, and so is the
-/// redemption of a refresh token. After `revoke` has returned `Ok`, every check that starts later is
-/// rejected, in every process.
+/// redemption of a refresh token. After `revoke` has returned `Ok`, every check that starts later
+/// is rejected, in every process.
 ///
 /// All clones share one connection. A background task watches it, and dials again after it is lost,
 /// after repeated timeouts, or when the server is no longer a master. Without a connection, checks
-/// are answered [`Outage::NotConnected`](crate::Outage::NotConnected) at once. The task ends when the
-/// last clone is dropped.
+/// are answered [`Outage::NotConnected`](crate::Outage::NotConnected) at once. The task ends when
+/// the last clone is dropped.
 ///
 /// A Redis that has lost revocations is noticed: it was emptied, restarted without its data, is
 /// another database, or is a replica that was behind. It is never read as "nothing is revoked": see
@@ -157,7 +160,7 @@ impl RedisBlocklist {
 
     fn start(
         settings: RedisSettings,
-        dialler: Dialler,
+        dialler: Dialer,
         last_known: LastKnown,
         first: Option<Connected>,
         runtime: Handle,

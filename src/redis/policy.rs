@@ -9,8 +9,8 @@
 /// [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize) was called before.
 ///
 /// While a process with a [`MirrorBlocklist`](crate::MirrorBlocklist) is alive, neither variant
-/// takes effect: the mirrors restore everything. If mirrors are known to exist, other processes wait
-/// up to two seconds for them.
+/// takes effect: the mirrors restore everything. If mirrors are known to exist, other processes
+/// wait up to two seconds for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnLoss {
     /// Rejects every token issued before the loss was noticed, because any of them could have been

@@ -6,7 +6,7 @@ use crate::{
     clock::Timestamp,
     redis::{
         connection::{
-            dial::{Connected, Dialler},
+            dial::{Connected, Dialer},
             supervisor::Supervisor,
         },
         local_mirrors::LocalMirrors,
@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     waiting_writer: Option<Supervisor>,
     pub(crate) settings: RedisSettings,
     pub(crate) keys: KeyNames,
-    pub(crate) dialler: Dialler,
+    pub(crate) dialler: Dialer,
     pub(crate) mirrors: LocalMirrors,
     pub(crate) runtime: Handle,
 }
@@ -32,7 +32,7 @@ impl Shared {
     /// runtime.
     pub(crate) fn start(
         settings: RedisSettings,
-        dialler: Dialler,
+        dialler: Dialer,
         last_known: LastKnown,
         first: Option<Connected>,
         runtime: Handle,

@@ -1,7 +1,7 @@
 //! Acknowledgements of replicas (`WAIT`).
 //!
-//! A `WAIT` blocks its connection, so there is one at a time, and concurrent revocations share it: it
-//! counts the replicas that have everything the connection has written so far. Otherwise each
+//! A `WAIT` blocks its connection, so there is one at a time, and concurrent revocations share it:
+//! it counts the replicas that have everything the connection has written so far. Otherwise each
 //! revocation without its acknowledgements would delay the next one.
 
 use std::sync::Arc;

@@ -201,8 +201,8 @@ mod tests {
         }
     }
 
-    /// Tokens of two issuers, with and without subject, session and legacy key, each revoked by each
-    /// of its entries.
+    /// Tokens of two issuers, with and without subject, session and legacy key, each revoked by
+    /// each of its entries.
     #[test]
     fn r62_each_token_gets_the_answer_for_its_own_entries() {
         let keys = KeyNames::new("jwt", FastapiEntries::Shared);

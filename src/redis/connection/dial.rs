@@ -27,7 +27,7 @@ pub(crate) const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
 #[derive(Clone)]
-pub(crate) struct Dialler {
+pub(crate) struct Dialer {
     pub(crate) topology: Topology,
     pub(crate) connector: Connector,
     pub(crate) keys: KeyNames,
@@ -46,7 +46,7 @@ pub(crate) struct Connected {
     host: Host,
 }
 
-impl Dialler {
+impl Dialer {
     /// Connects, logs in, and makes sure that the server is a master and has lost nothing.
     pub(crate) async fn dial(&self, last_known: &mut LastKnown) -> Result<Connected, DialError> {
         let dialling = async {
@@ -114,8 +114,8 @@ impl Dialler {
         self.clock.now().into()
     }
 
-    /// Looks at the `maxmemory-policy`: unless it is `noeviction`, the server may forget a revocation
-    /// that it has confirmed.
+    /// Looks at the `maxmemory-policy`: unless it is `noeviction`, the server may forget a
+    /// revocation that it has confirmed.
     async fn check_eviction(&self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
         let answer: RedisResult<String> = redis::cmd("INFO").arg("memory").query_async(connection).await;
         let policy = answer

@@ -17,8 +17,8 @@ pub(crate) trait FindMaster: fmt::Display + Send + Sync {
     /// Where the master of this key is now. Asked at each dial.
     fn find<'a>(&'a self, connector: &'a Connector, key: &'a str) -> Answer<'a, Result<Host, DialError>>;
 
-    /// Whether `host` is still the master, asked at each heartbeat. A demoted master does not know it
-    /// for seconds, and goes on to confirm writes that will be lost.
+    /// Whether `host` is still the master, asked at each heartbeat. A demoted master does not know
+    /// it for seconds, and goes on to confirm writes that will be lost.
     fn is_master<'a>(&'a self, host: &'a Host, connector: &'a Connector) -> Answer<'a, bool> {
         let _ = (host, connector);
         Box::pin(std::future::ready(true))

@@ -26,7 +26,7 @@ use crate::{
     blocklist::Outage,
     metrics,
     redis::{
-        connection::dial::{Connected, Dialler},
+        connection::dial::{Connected, Dialer},
         error::DialError,
         loss::detect::LastKnown,
     },
@@ -65,9 +65,9 @@ type State = Result<Live, NoConnection>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NoConnection {
     /// The supervisor is dialing.
-    Dialling,
+    Dialing,
     /// The supervisor is dialing, and the last store had lost revocations.
-    DiallingAfterLoss,
+    DialingAfterLoss,
     /// The store has lost revocations, and an operator has to act.
     Lost,
 }
@@ -75,8 +75,8 @@ enum NoConnection {
 impl From<NoConnection> for Outage {
     fn from(reason: NoConnection) -> Self {
         match reason {
-            NoConnection::Dialling => Self::NotConnected,
-            NoConnection::DiallingAfterLoss | NoConnection::Lost => Self::Lost,
+            NoConnection::Dialing => Self::NotConnected,
+            NoConnection::DialingAfterLoss | NoConnection::Lost => Self::Lost,
         }
     }
 }
@@ -89,8 +89,8 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Begins with the connection `first`, or by dialing. Call within a tokio runtime.
-    pub(crate) fn start(dialler: Dialler, last_known: LastKnown, address: String, first: Option<Connected>) -> Self {
-        let first = first.map(|connected| Live::new(connected, 0)).ok_or(NoConnection::Dialling);
+    pub(crate) fn start(dialler: Dialer, last_known: LastKnown, address: String, first: Option<Connected>) -> Self {
+        let first = first.map(|connected| Live::new(connected, 0)).ok_or(NoConnection::Dialing);
         let (state, _) = watch::channel(first);
         let task = tokio::spawn(supervise(dialler, last_known, address, state.clone()));
         Self { state, task }
@@ -116,21 +116,21 @@ impl Supervisor {
 
     /// Withdraws a connection whose store has lost revocations.
     pub(crate) fn lost(&self, live: &Live) {
-        withdraw(&self.state, live.number, NoConnection::DiallingAfterLoss);
+        withdraw(&self.state, live.number, NoConnection::DialingAfterLoss);
     }
 
     /// Call after each command without an answer in time.
     pub(crate) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
-            withdraw(&self.state, live.number, NoConnection::Dialling);
+            withdraw(&self.state, live.number, NoConnection::Dialing);
         }
     }
 
-    /// Call after each answered command. Withdraws the connection if the error shows that it is of no
-    /// use.
+    /// Call after each answered command. Withdraws the connection if the error shows that it is of
+    /// no use.
     pub(crate) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
         match outcome {
-            Err(error) if makes_unusable(error) => withdraw(&self.state, live.number, NoConnection::Dialling),
+            Err(error) if makes_unusable(error) => withdraw(&self.state, live.number, NoConnection::Dialing),
             _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
             _ => {}
         }
@@ -155,7 +155,7 @@ fn withdraw(state: &watch::Sender<State>, number: u64, reason: NoConnection) {
     });
 }
 
-async fn supervise(dialler: Dialler, mut last_known: LastKnown, address: String, state: watch::Sender<State>) {
+async fn supervise(dialler: Dialer, mut last_known: LastKnown, address: String, state: watch::Sender<State>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
     for number in 1.. {
@@ -178,7 +178,7 @@ async fn supervise(dialler: Dialler, mut last_known: LastKnown, address: String,
                     // A loss stays known until a store turns out to be complete.
                     state.send_modify(|state| match state {
                         _ if is_lost => *state = Err(NoConnection::Lost),
-                        Err(reason @ NoConnection::Lost) => *reason = NoConnection::DiallingAfterLoss,
+                        Err(reason @ NoConnection::Lost) => *reason = NoConnection::DialingAfterLoss,
                         _ => {}
                     });
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -197,7 +197,7 @@ async fn supervise(dialler: Dialler, mut last_known: LastKnown, address: String,
 }
 
 /// Watches a connection until it is withdrawn.
-async fn keep(dialler: &Dialler, mut current: Live, last_known: &mut LastKnown, state: &watch::Sender<State>) {
+async fn keep(dialler: &Dialer, mut current: Live, last_known: &mut LastKnown, state: &watch::Sender<State>) {
     let mut changes = state.subscribe();
     let mut withdrawn = pin!(changes.wait_for(Result::is_err));
     while timeout(HEARTBEAT, &mut withdrawn).await.is_err() {
@@ -209,7 +209,7 @@ async fn keep(dialler: &Dialler, mut current: Live, last_known: &mut LastKnown, 
             Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),
         });
         if lost.await {
-            return withdraw(state, number, NoConnection::Dialling);
+            return withdraw(state, number, NoConnection::Dialing);
         }
     }
 }

@@ -43,8 +43,8 @@ pub(crate) struct Tls {
 
 #[cfg(feature = "tls")]
 impl Tls {
-    /// Chooses the process's cryptography for rustls, unless the application has: rustls panics while
-    /// connecting if none was chosen.
+    /// Chooses the process's cryptography for rustls, unless the application has: rustls panics
+    /// while connecting if none was chosen.
     pub(crate) fn new() -> Result<Self, ConfigError> {
         if CryptoProvider::get_default().is_none() {
             // An error means that another thread was faster, which is fine.

@@ -1,5 +1,5 @@
-//! Compares the entries with the log, and restores those that are missing: a client deleted them, or
-//! Redis evicted them.
+//! Compares the entries with the log, and restores those that are missing: a client deleted them,
+//! or Redis evicted them.
 
 use std::time::Duration;
 

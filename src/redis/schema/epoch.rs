@@ -4,8 +4,8 @@
 //! same `MGET`. If it is missing or different, this is not the Redis we wrote to: it was emptied,
 //! restarted without its data, or is another database.
 //!
-//! An epoch has a floor. Tokens issued up to it are rejected, because it is no longer known which of
-//! them were revoked.
+//! An epoch has a floor. Tokens issued up to it are rejected, because it is no longer known which
+//! of them were revoked.
 //!
 //! While a process restores the revocations, the epoch is closed (`… restoring`): no check and no
 //! revocation works in it. `loss/detect.rs` judges what a store holds, `loss/recover.rs` writes
@@ -21,8 +21,8 @@ const RESTORING: &str = " restoring";
 
 /// A period in which the store has lost nothing.
 ///
-/// Its text is `<id> <began at> <floor>`: 32 hexadecimal digits, and two times in milliseconds since
-/// the Unix epoch.
+/// Its text is `<id> <began at> <floor>`: 32 hexadecimal digits, and two times in milliseconds
+/// since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Epoch {
     pub(crate) id: RevocationId,

@@ -11,7 +11,7 @@ use crate::{
     redis::{
         connection::{
             cluster::Cluster,
-            dial::Dialler,
+            dial::Dialer,
             host::{Connector, Host},
             sentinel::Sentinels,
             tls::Tls,
@@ -159,8 +159,8 @@ impl RedisSettings {
 
     /// Uses TLS, also to sentinels.
     ///
-    /// Trusts the roots of webpki (Mozilla's), unless [`tls_roots`](Self::tls_roots) is set. Uses the
-    /// cryptography that the application has chosen for rustls, and otherwise aws-lc.
+    /// Trusts the roots of webpki (Mozilla's), unless [`tls_roots`](Self::tls_roots) is set. Uses
+    /// the cryptography that the application has chosen for rustls, and otherwise aws-lc.
     #[cfg(feature = "tls")]
     #[must_use]
     pub fn tls(self) -> Self {
@@ -206,8 +206,8 @@ impl RedisSettings {
         self
     }
 
-    /// The first part of every key; `jwt` by default, as in `{jwt}:s:…`. The braces keep all keys in
-    /// one hash slot.
+    /// The first part of every key; `jwt` by default, as in `{jwt}:s:…`. The braces keep all keys
+    /// in one hash slot.
     ///
     /// Use a namespace for each group of applications that accept each other's tokens: 1 to 64
     /// printable ASCII characters without blanks and braces.
@@ -225,17 +225,17 @@ impl RedisSettings {
         self
     }
 
-    /// How long one revocation or redemption may take in total; 1 second by default. A slower one is
-    /// an error.
+    /// How long one revocation or redemption may take in total; 1 second by default. A slower one
+    /// is an error.
     #[must_use]
     pub fn revoke_deadline(mut self, deadline: Duration) -> Self {
         self.revoke_deadline = deadline;
         self
     }
 
-    /// Requires that `count` replicas acknowledge each revocation (`WAIT`) `within` this time, which
-    /// must be shorter than [`revoke_deadline`](Self::revoke_deadline). None by default: a failover
-    /// may then lose revocations that were confirmed in the moments before it.
+    /// Requires that `count` replicas acknowledge each revocation (`WAIT`) `within` this time,
+    /// which must be shorter than [`revoke_deadline`](Self::revoke_deadline). None by default: a
+    /// failover may then lose revocations that were confirmed in the moments before it.
     ///
     /// Without enough acknowledgements a revocation is
     /// [`RevokeError::NotReplicated`](crate::RevokeError::NotReplicated). Revocations use a
@@ -249,8 +249,8 @@ impl RedisSettings {
 
     /// Shares the entries of the FastAPI tutorial's application, while it runs next to this one.
     ///
-    /// A token that it has blocked (`SET <jti> "" EX …`) is rejected here, in the same round trip. A
-    /// token that is logged out here is blocked there.
+    /// A token that it has blocked (`SET <jti> "" EX …`) is rejected here, in the same round trip.
+    /// A token that is logged out here is blocked there.
     ///
     /// This works for a `jti` that is a UUID as Python writes it, or has the form that
     /// [`Issuer`](crate::Issuer) makes. The keys are outside of the namespace, so an ACL user needs
@@ -264,8 +264,8 @@ impl RedisSettings {
     }
 
     /// How many checks may be in flight at a time; 4096 by default. The next one is answered
-    /// [`Outage::Overloaded`](crate::Outage::Overloaded) (503) at once, so that not all of them wait
-    /// past their deadline.
+    /// [`Outage::Overloaded`](crate::Outage::Overloaded) (503) at once, so that not all of them
+    /// wait past their deadline.
     #[must_use]
     pub fn max_checks(mut self, checks: usize) -> Self {
         self.max_checks = checks;
@@ -306,9 +306,9 @@ impl RedisSettings {
     }
 
     /// Validates the settings.
-    pub(crate) fn dialler(&self) -> Result<Dialler, ConfigError> {
+    pub(crate) fn dialler(&self) -> Result<Dialer, ConfigError> {
         self.validate()?;
-        Ok(Dialler {
+        Ok(Dialer {
             topology: self.topology.clone(),
             connector: self.connector.clone(),
             keys: self.keys(),

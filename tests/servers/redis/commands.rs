@@ -131,8 +131,8 @@ async fn a_redis_that_cannot_be_used_is_an_error_at_start_that_says_why() {
         ("wrong password", wrong, "login failed"),
         ("a replica", settings(&replica.url()), "it is a replica"),
         ("stopped", settings(&stopped.url()), "no answer within 1 second"),
-        ("no such host", RedisSettings::new("no-such-host.invalid", 6379), "is the host name right"),
-        ("no such database", settings(&master.url()).database(99), "is there a database of that number"),
+        ("no such host", RedisSettings::new("no-such-host.invalid", 6379), "check the host name"),
+        ("no such database", settings(&master.url()).database(99), "check the database number"),
     ];
     for (name, settings, expected) in rows {
         let error = soon(RedisBlocklist::connect(settings)).await.unwrap_err();

@@ -2,6 +2,7 @@
 //! application on the same Redis.
 
 mod commands;
+#[cfg(feature = "compat")]
 mod fastapi_entries;
 mod loss;
 mod topologies;
