@@ -25,13 +25,13 @@
 //! A token is admitted before its logout and rejected after it:
 //!
 //! ```no_run
-//! use tower_jwt_blocklist::{Blocklist, Revoke, Revocation, RevocationId, Status, TokenIds};
+//! use tower_jwt_blocklist::{Blocklist, Revoke, Revocation, Status, TokenIds};
 //! use tower_jwt_blocklist::{RedisBlocklist, RedisSettings};
 //!
 //! # async fn f(ids: TokenIds, logout: Revocation) -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = RedisSettings::from_url("redis://127.0.0.1:6379")?;
 //! let blocklist = RedisBlocklist::connect(settings).await?;
-//! assert_eq!(blocklist.check(&ids).await, Ok(Status::NotRevoked));
+//! assert_eq!(blocklist.check(&ids, std::time::SystemTime::now()).await, Ok(Status::NotRevoked));
 //! blocklist.revoke(&logout).await?;
 //! assert!(matches!(blocklist.check(&ids).await, Ok(Status::Revoked(_))));
 //! # Ok(())
@@ -62,7 +62,8 @@ use tokio::runtime::Handle;
 
 use crate::{
     blocklist::{
-        Blocklist, CutOffFuture, Lookup, Redemption, Revocation, Revoke, RevokeFuture, Rotate, RotateFuture, TokenIds,
+        Blocklist, CutOffFuture, Lookup, Redemption, Revocation, RevocationId, Revoke, RevokeFuture, Rotate,
+        RotateFuture, TokenIds,
     },
     config_error::ConfigError,
     redis::{
