@@ -80,7 +80,7 @@ impl Node {
 use std::future::Future as _;
 
 fn now() -> SystemTime {
-    SystemClock.now().into()
+    SystemClock.now()
 }
 
 /// Of a login before anything a test does.
