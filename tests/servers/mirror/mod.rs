@@ -80,7 +80,7 @@ impl Node {
 use std::future::Future as _;
 
 fn now() -> SystemTime {
-    SystemClock.now().into()
+    SystemClock.now()
 }
 
 /// A token of a login from before the test.
