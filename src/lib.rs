@@ -132,6 +132,7 @@ pub use middleware::{
     GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
     Rfc6750, Rfc6750Builder, SameSite, TokenCookie, TokenSources, TokenSourcesBuilder,
 };
+pub use middleware::{reject, sources};
 pub use token::{KindSource, NoClaims, OptionalClaim, TokenCache, TokenIdSource, TokenKind, Verifier, VerifierBuilder};
 
 /// The README's code is compiled and run with the documentation's.

@@ -176,7 +176,8 @@ impl ClaimList {
         Self { claim: claim.into(), form: ListForm::Words }
     }
 
-    /// Reads an array of strings: `ClaimList::array("roles")` reads `{"roles": ["admin"]}`.
+    /// Reads an array of strings, as `scp` and `roles` often are: `ClaimList::array("roles")` reads
+    /// `{"roles": ["admin"]}`.
     pub fn array(claim: impl Into<Box<str>>) -> Self {
         Self { claim: claim.into(), form: ListForm::Array }
     }

@@ -61,14 +61,13 @@ mod body;
 mod grpc;
 mod rfc6750;
 
+pub use crate::guard::{Rejection, RejectionKind};
 pub use body::ResponseBody;
 pub use grpc::GrpcStatus;
 pub use rfc6750::{Rfc6750, Rfc6750Builder};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
-
-use crate::guard::{Rejection, RejectionKind};
 
 /// Renders a [`Rejection`] as a response. [`Rfc6750`], the default, and [`GrpcStatus`] implement
 /// it, and so do closures:
