@@ -41,6 +41,14 @@ impl Clock for SystemClock {
     }
 }
 
+/// The largest leeway of any verifier. Revocations are kept that much longer than a token's `exp`, no matter
+/// which verifier has made them.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// How long a token's revocation is kept after its `exp`: the largest leeway, one second for the rounding of
+/// `exp`, and one minute by which the clocks of two machines may differ.
+pub(crate) const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
+
 /// A point in time in whole milliseconds since the Unix epoch.
 ///
 /// Arithmetic saturates: no token and no setting can make it overflow.

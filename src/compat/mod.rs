@@ -1,7 +1,7 @@
-//! What the FastAPI tutorial's application writes: its tokens, and its entries in Redis.
+//! Compatibility with the FastAPI tutorial's application: its tokens, and its entries in Redis.
 
 mod raw_jti;
+#[cfg(feature = "compat")]
 mod tokens;
 
 pub(crate) use raw_jti::RawJti;
-pub(crate) use tokens::Tutorial;

@@ -77,7 +77,9 @@ pub mod danger {
     /// When `limit` is over an hour: access tokens hardly live longer, and nobody would be logged out at all.
     pub fn allow_unchecked_for(limit: Duration) -> Result<OutagePolicy, ConfigError> {
         if limit > LONGEST {
-            return Err(ConfigError::setting("tokens can be let through unchecked for at most an hour of each outage"));
+            return Err(ConfigError::out_of_range(
+                "tokens can be let through unchecked for at most an hour of each outage",
+            ));
         }
         Ok(OutagePolicy(if limit.is_zero() { Choice::Deny } else { Choice::AllowFor(limit) }))
     }

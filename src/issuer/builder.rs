@@ -77,12 +77,12 @@ impl IssuerBuilder {
     pub fn build(self) -> Result<Issuer, ConfigError> {
         let allowed = Duration::from_secs(1)..=self.verifier.max_lifetime();
         if !allowed.contains(&self.access_lifetime) || !allowed.contains(&self.refresh_lifetime) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a token's lifetime is under a second or over the verifier's `max_lifetime` (2 days by default): raise that one",
             ));
         }
         if self.session_lifetime < self.refresh_lifetime {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "`session_lifetime` (30 days by default) is under `refresh_lifetime`: a refresh token never outlives its session",
             ));
         }
@@ -102,7 +102,7 @@ impl IssuerBuilder {
 /// The verifier accepts a token of each kind.
 pub(crate) fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
-        ConfigError::setting(format!(
+        ConfigError::conflict(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \
              room for a token of this size"
         ))

@@ -97,7 +97,7 @@ impl MirrorBlocklist {
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
         if redis.0.keys.tutorial() == FastapiEntries::Shared {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "a mirror cannot hold the tutorial's entries, which are in no log: use `RedisBlocklist` as long as `fastapi_entries` is set",
             ));
         }

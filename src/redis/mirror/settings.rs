@@ -44,12 +44,12 @@ impl MirrorSettings {
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         if !(SHORTEST..=LONGEST).contains(&self.max_staleness) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "`max_staleness` is 200 milliseconds to a minute: leave it out for 2 seconds",
             ));
         }
         if self.capacity == 0 {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a mirror with `capacity(0)` holds nothing: leave it out for the default",
             ));
         }

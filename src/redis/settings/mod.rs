@@ -192,7 +192,7 @@ impl RedisSettings {
     /// When the settings are not [`sentinel`](Self::sentinel)'s.
     pub fn sentinel_login(mut self, username: Option<&str>, password: &str) -> Result<Self, ConfigError> {
         let Route::Sentinel(sentinels) = &mut self.route else {
-            return Err(ConfigError::setting("`sentinel_login` is for settings made with `RedisSettings::sentinel`"));
+            return Err(ConfigError::conflict("`sentinel_login` is for settings made with `RedisSettings::sentinel`"));
         };
         let login = redis::RedisConnectionInfo::default().set_password(password);
         sentinels.login = username.map_or(login.clone(), |username| login.set_username(username));
@@ -312,26 +312,28 @@ impl RedisSettings {
         }
         let login = &self.connector.login;
         if login.username().is_some() && login.password().is_none() {
-            return Err(ConfigError::setting("a Redis user without a password would be ignored: set the password too"));
+            return Err(ConfigError::missing("a Redis user without a password would be ignored: set the password too"));
         }
         if self.max_checks == 0 {
-            return Err(ConfigError::setting("`max_checks(0)` lets nothing through: leave it out for the default"));
+            return Err(ConfigError::out_of_range(
+                "`max_checks(0)` lets nothing through: leave it out for the default",
+            ));
         }
         if [self.check_deadline, self.revoke_deadline, self.audit_every].iter().any(Duration::is_zero) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a deadline or interval of zero cannot work: leave it out for the default",
             ));
         }
         if self.replicas.is_some_and(|replicas| replicas.within.is_zero() || replicas.within >= self.revoke_deadline) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "`replica_acks` has to wait for more than nothing, and for less than `revoke_deadline` (1 second by default)",
             ));
         }
         if matches!(self.route, Route::Cluster(_)) && login.db() != 0 {
-            return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
+            return Err(ConfigError::conflict("a Redis cluster has only database 0: leave the database out"));
         }
         if matches!(self.route, Route::Cluster(_)) && self.tutorial == FastapiEntries::Shared {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "`fastapi_entries` cannot be shared in a Redis cluster: their keys are in other slots than ours",
             ));
         }
@@ -347,7 +349,7 @@ impl RedisSettings {
 fn hosts<H: Into<String>>(addresses: impl IntoIterator<Item = (H, u16)>) -> Result<Vec<Host>, ConfigError> {
     let hosts: Vec<_> = addresses.into_iter().map(|(name, port)| Host::tcp(name, port)).collect();
     if hosts.is_empty() {
-        return Err(ConfigError::setting("no address is given: name at least one"));
+        return Err(ConfigError::missing("no address is given: name at least one"));
     }
     Ok(hosts)
 }
