@@ -100,7 +100,9 @@ pub mod danger {
     /// effect at all.
     pub fn allow_unchecked_for(limit: Duration) -> Result<OutagePolicy, ConfigError> {
         if limit > LONGEST {
-            return Err(ConfigError::setting("tokens can be admitted unchecked for at most an hour of each outage"));
+            return Err(ConfigError::out_of_range(
+                "tokens can be admitted unchecked for at most an hour of each outage",
+            ));
         }
         let choice = if limit.is_zero() { Choice::Deny } else { Choice::AllowFor(limit) };
         Ok(OutagePolicy { choice })

@@ -134,7 +134,7 @@ impl RedisBlocklist {
     pub fn connect_lazy(settings: RedisSettings) -> Result<Self, ConfigError> {
         let dialler = settings.dialler()?;
         let runtime = Handle::try_current().map_err(|_| {
-            ConfigError::setting("`RedisBlocklist` needs a tokio runtime: call it from an async function")
+            ConfigError::unsupported("`RedisBlocklist` needs a tokio runtime: call it from an async function")
         })?;
         Ok(Self::start(settings, dialler, LastKnown::default(), None, runtime))
     }

@@ -20,7 +20,7 @@ pub(crate) enum Tls {}
 #[cfg(not(feature = "tls"))]
 impl Tls {
     pub(crate) fn new() -> Result<Self, ConfigError> {
-        Err(ConfigError::setting("this program was built without TLS to Redis: enable the feature `tls`"))
+        Err(ConfigError::unsupported("this program was built without TLS to Redis: enable the feature `tls`"))
     }
 
     pub(crate) fn client(

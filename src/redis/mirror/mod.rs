@@ -134,7 +134,7 @@ impl MirrorBlocklist {
         settings.validate()?;
         let shared = redis.shared();
         if shared.keys.fastapi_entries() == FastapiEntries::Shared {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "a mirror cannot follow the FastAPI tutorial's entries, because no log has them: use `RedisBlocklist` alone while `fastapi_entries` is set",
             ));
         }

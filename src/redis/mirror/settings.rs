@@ -72,12 +72,12 @@ impl MirrorSettings {
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         if !(SHORTEST..=LONGEST).contains(&self.max_staleness) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "`max_staleness` must be between 200 milliseconds and a minute: leave it out for 2 seconds",
             ));
         }
         if self.capacity == 0 {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a mirror with `capacity(0)` cannot store anything: leave it out for the default",
             ));
         }

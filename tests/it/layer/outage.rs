@@ -195,7 +195,7 @@ async fn r61_a_guard_alone_keeps_to_the_policy_too() {
 #[test]
 fn r61_more_than_an_hour_is_an_error() {
     let error = danger::allow_unchecked_for(Duration::from_millis(3_600_001)).unwrap_err();
-    assert_eq!(error.kind(), ConfigErrorKind::Setting);
+    assert_eq!(error.kind(), ConfigErrorKind::OutOfRange);
 }
 
 #[tokio::test]
