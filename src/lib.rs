@@ -106,6 +106,8 @@ pub mod middleware;
 pub mod redis;
 mod revocation;
 mod swap;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 
 #[cfg(all(fuzzing, feature = "redis"))]

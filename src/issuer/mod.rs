@@ -234,6 +234,21 @@ impl Issuer {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Issuer {
+    /// Mints the tokens of a login at this time, in this session or in a new one. Asks no store, so the time may be long past.
+    pub(crate) fn pair_of_session<X: Serialize>(
+        &self,
+        subject: &str,
+        session_id: Option<&str>,
+        issued_at: SystemTime,
+        claims: &X,
+    ) -> Result<TokenPair, IssueError> {
+        let session_id = session_id.map_or_else(|| random_bits().map(id_text), |id| Ok(id.to_owned()))?;
+        self.0.mint.first_pair(subject, &session_id, issued_at.into(), claims)
+    }
+}
+
 /// The first moment at which a token is good again: what was issued up to the cut-off is refused.
 fn just_after(cut_off: Timestamp) -> Timestamp {
     cut_off + Duration::from_millis(1)

@@ -4,6 +4,8 @@
 //! All functions panic with a sentence instead of returning an error, because a test could only
 //! unwrap it. All servers end with their owner, even if the test process is killed.
 
+// One clock for this kit and for users of the library, which the kit does not depend on.
+#[path = "../../src/testing/manual_clock.rs"]
 mod clock;
 mod locate;
 mod patience;
