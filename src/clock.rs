@@ -1,13 +1,16 @@
-//! Time: where it comes from, and the one unit it is kept in.
+//! The clock, and the unit of time that this crate computes in.
+//!
+//! Public functions take and return [`SystemTime`]. This crate keeps whole milliseconds since the Unix epoch, and
+//! rounds finer times down.
 
 use std::{
     ops::Add,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Where the time of day comes from.
+/// A source of the time of day.
 ///
-/// Implemented for closures, so that a test can hand in a clock of its own:
+/// It is implemented for closures, so a test can set its own time:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -18,7 +21,7 @@ use std::{
 /// assert!(SystemClock.now() > stopped.now());
 /// ```
 pub trait Clock: Send + Sync + 'static {
-    /// The time of day, now.
+    /// Returns the current time of day.
     fn now(&self) -> SystemTime;
 }
 
@@ -31,7 +34,7 @@ where
     }
 }
 
-/// The clock of the operating system: the default everywhere.
+/// The operating system's clock: the default everywhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -45,41 +48,41 @@ impl Clock for SystemClock {
 ///
 /// Arithmetic saturates: no token and no setting can make it overflow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Timestamp(u64);
+pub(crate) struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last second a token may name: 9999-12-31T23:59:59Z. It keeps every later sum far from the bounds of `u64` and
-    /// of [`SystemTime`].
+    /// The last second a token may name: 9999-12-31T23:59:59Z. Every sum with it stays within `u64` and
+    /// [`SystemTime`].
     pub(crate) const MAX_SECONDS: u64 = 253_402_300_799;
 
-    /// From milliseconds since the Unix epoch.
-    pub const fn from_millis(millis: u64) -> Self {
+    /// Creates a time from milliseconds since the Unix epoch.
+    pub(crate) const fn from_millis(millis: u64) -> Self {
         Self(millis)
     }
 
     /// Milliseconds since the Unix epoch.
-    pub const fn as_millis(self) -> u64 {
+    pub(crate) const fn as_millis(self) -> u64 {
         self.0
     }
 
     /// Whole seconds since the Unix epoch, rounded down: an RFC 7519 `NumericDate`.
-    pub const fn as_seconds(self) -> u64 {
+    pub(crate) const fn as_seconds(self) -> u64 {
         self.0 / 1000
     }
 
-    /// The same without the fraction of a second.
+    /// Rounds down to whole seconds.
     pub(crate) const fn whole_seconds(self) -> Self {
         Self(self.0 - self.0 % 1000)
     }
 
-    /// The same, up to the next full hour.
+    /// Rounds up to a full hour.
     pub(crate) const fn next_hour(self) -> Self {
         const HOUR: u64 = 3_600_000;
         Self(self.0.saturating_add((HOUR - self.0 % HOUR) % HOUR))
     }
 
-    /// How long it is from `earlier` to here; zero when `earlier` is later.
-    pub const fn since(self, earlier: Self) -> Duration {
+    /// The duration from `earlier` until this time; zero if `earlier` is later.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 }
@@ -101,7 +104,7 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// A time that the platform cannot represent becomes the epoch: to a reader of an expiry that is the safe side.
+    /// A time that the platform cannot represent becomes the epoch: for the expiry of a token, that is safe.
     fn from(timestamp: Timestamp) -> Self {
         UNIX_EPOCH.checked_add(Duration::from_millis(timestamp.0)).unwrap_or(UNIX_EPOCH)
     }

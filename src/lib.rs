@@ -118,7 +118,7 @@ pub use crate::redis::{
     Eviction, MirrorBlocklist, MirrorPhase, MirrorSettings, MirrorState, OnLoss, RedisBlocklist, RedisSettings,
 };
 pub use blocklist::*;
-pub use clock::{Clock, SystemClock, Timestamp};
+pub use clock::{Clock, SystemClock};
 pub use config_error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::{AuthenticatedRejection, MissingLayer};

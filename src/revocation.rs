@@ -1,82 +1,97 @@
-//! Revoking by name, without a token: what an administrator does, or the back-channel logout of another issuer.
+//! The owner of guarantee G3: an entry outlives every token that it revokes.
+//!
+//! [`Retention`] makes every revocation of this crate, and decides how long a store keeps it.
+
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    blocklist::{Revocation, RevocationId, RevocationScope, RevokeError},
-    token::Verifier,
+    blocklist::{Revocation, RevocationId, RevocationScope, TokenIds},
+    clock::{Clock, Timestamp},
 };
 
-impl Verifier {
-    /// What to store, with [`Revoke::revoke`](crate::Revoke::revoke), so that every session of the subject (`sub`) is over: each
-    /// token with an `iat` up to now is refused, and each without `iat`. The subject can log in again; so end its sessions at the
-    /// issuer first, which else goes on to issue tokens for those refresh tokens that it gave out.
-    ///
-    /// This is for other issuers' tokens; for one's own there is [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer`
-    /// is their `iss`, or `None` for tokens without: two issuers may have one `sub`.
-    ///
-    /// "Now" is by the verifier's [clock](crate::VerifierBuilder::clock). `iat` has whole seconds, so a token of this very second is
-    /// refused too, and one that its issuer dates later, because its clock is ahead, is not. It is remembered for as long as any token
-    /// of before could be accepted: the [`max_lifetime`](crate::VerifierBuilder::max_lifetime), twice the largest leeway that can
-    /// be set (300 seconds), and two minutes for rounding and for clocks that differ. Of several verifiers with one blocklist, ask
-    /// the one with the longest `max_lifetime`.
-    ///
-    /// ```
-    /// # use tower_jwt_blocklist::{Algorithm, KeySet, MemoryBlocklist, VerifyingKey};
-    /// use tower_jwt_blocklist::{Revoke, RevokeError, Verifier};
-    ///
-    /// const KEYCLOAK: &str = "https://sso.example.org/realms/shop";
-    ///
-    /// async fn log_out_everywhere(verifier: &Verifier, list: &impl Revoke, user: &str) -> Result<(), RevokeError> {
-    ///     list.revoke(&verifier.subject_revocation(Some(KEYCLOAK), user)?).await
-    /// }
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let key = VerifyingKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?.with_id("a");
-    /// # let verifier = Verifier::builder().trust(KEYCLOAK, KeySet::new([key])?).audience("shop-api").build()?;
-    /// # let list = MemoryBlocklist::new();
-    /// log_out_everywhere(&verifier, &list, "f3a1c2d4-user").await?;
-    /// # assert_eq!(list.len(), 1);
-    /// assert_eq!(verifier.subject_revocation(Some("https://sso.example.org"), "…"), Err(RevokeError::UnknownIssuer));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`RevokeError::UnknownIssuer`] when no token of this issuer is accepted: a revocation in a wrong name would be stored, and
-    /// refuse nothing. (With [`any_issuer`](crate::VerifierBuilder::any_issuer) each name is accepted.) Whether there is such a subject
-    /// nobody can tell.
-    pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
-        let issuer = self.known(issuer)?;
-        Ok(self.before_now(RevocationScope::Subject, RevocationId::new(issuer, RevocationScope::Subject, subject)))
+/// The largest leeway that a verifier can have. Entries are kept that much longer than a token, whatever the leeway
+/// of the verifier that made them: another process may have a larger one.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+
+/// How long an entry is kept after the `exp` of its token: the largest leeway, one second for the rounding of `exp`,
+/// and one minute for clocks that differ.
+const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
+
+/// Makes revocations that a store keeps for long enough, by the verifier's clock.
+#[derive(Clone)]
+pub(crate) struct Retention {
+    max_lifetime: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+impl Retention {
+    /// For verifiers that accept no token for longer than `max_lifetime`.
+    pub(crate) fn new(max_lifetime: Duration, clock: Arc<dyn Clock>) -> Self {
+        Self { max_lifetime, clock }
     }
 
-    /// What to store so that the session of this `sid` is over: every token of it is refused. `issuer`, and how long it is
-    /// remembered, as for [`subject_revocation`](Self::subject_revocation): all tokens that exist now have ended by then. End the
-    /// session at its issuer first, which else goes on to issue new ones.
-    ///
-    /// # Errors
-    ///
-    /// As for [`subject_revocation`](Self::subject_revocation).
-    pub fn session_revocation(&self, issuer: Option<&str>, session_id: &str) -> Result<Revocation, RevokeError> {
-        let id = RevocationId::new(self.known(issuer)?, RevocationScope::Session, session_id);
-        Ok(Revocation::of_session(id, self.now(), self.revocations_kept_for()))
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now().into()
     }
 
-    /// What to store so that every token of this issuer with an `iat` up to now is refused, whoever's. Everybody can log in again. For
-    /// the rest see [`subject_revocation`](Self::subject_revocation).
-    ///
-    /// # Errors
-    ///
-    /// As for [`subject_revocation`](Self::subject_revocation).
-    pub fn issuer_revocation(&self, issuer: Option<&str>) -> Result<Revocation, RevokeError> {
-        Ok(self.before_now(RevocationScope::Issuer, RevocationId::issuer(self.known(issuer)?)))
+    /// Revokes the login of a token: its session, or the token alone if it has no `sid`.
+    pub(crate) fn login(&self, ids: &TokenIds, expires_at: Timestamp) -> Revocation {
+        match ids.session() {
+            Some(session) => self.session(session).with_legacy_key(ids, kept_after(expires_at)),
+            None => self.token(ids, expires_at),
+        }
     }
 
-    fn before_now(&self, scope: RevocationScope, id: RevocationId) -> Revocation {
-        Revocation::of_before(scope, id, self.now(), self.revocations_kept_for())
+    /// Revokes one token.
+    pub(crate) fn token(&self, ids: &TokenIds, expires_at: Timestamp) -> Revocation {
+        let until = kept_after(expires_at);
+        Revocation::expiring_at(RevocationScope::Token, ids.token(), until).with_legacy_key(ids, until)
     }
 
-    fn known<'a>(&self, issuer: Option<&'a str>) -> Result<Option<&'a str>, RevokeError> {
-        if self.accepts_issuer(issuer) { Ok(issuer) } else { Err(RevokeError::UnknownIssuer) }
+    /// Revokes one token by its id. The caller's `expires_at` is not proven, so `max_lifetime` bounds it.
+    pub(crate) fn token_by_id(&self, token: RevocationId, expires_at: Timestamp) -> Revocation {
+        let until = kept_after(expires_at).min(self.last_use_of_any(self.now()));
+        Revocation::expiring_at(RevocationScope::Token, token, until)
+    }
+
+    /// Revokes a session for ever: all of its tokens that exist now expire within the time that this is kept for.
+    pub(crate) fn session(&self, session: RevocationId) -> Revocation {
+        // A full hour, so logging out repeatedly gives one and the same entry.
+        let until = self.last_use_of_any(self.now()).next_hour();
+        Revocation::expiring_at(RevocationScope::Session, session, until)
+    }
+
+    /// Revokes what was issued up to now.
+    pub(crate) fn issued_up_to_now(&self, scope: RevocationScope, id: RevocationId) -> Revocation {
+        self.issued_up_to(scope, id, self.now())
+    }
+
+    /// Revokes what was issued up to `moment`.
+    pub(crate) fn issued_up_to(&self, scope: RevocationScope, id: RevocationId, moment: Timestamp) -> Revocation {
+        Revocation::expiring_at(scope, id, self.last_use_of_any(moment)).issued_up_to(moment.into())
+    }
+
+    /// Revokes what was issued to the token's subject up to `moment`, except the token's session. `None` for a token
+    /// without `sub` or `sid`.
+    pub(crate) fn other_sessions(&self, ids: &TokenIds, moment: Timestamp) -> Option<Revocation> {
+        let (subject, session) = (ids.subject()?, ids.session()?);
+        Some(self.issued_up_to(RevocationScope::Subject, subject, moment).except_session(session))
+    }
+
+    /// Until when any token could be accepted that was issued up to `moment`. Its `iat` may lie after that moment by
+    /// the leeway, and `max_lifetime` bounds the rest.
+    pub(crate) fn last_use_of_any(&self, moment: Timestamp) -> Timestamp {
+        moment + (KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.max_lifetime)
+    }
+}
+
+/// Until when a token with this `exp` could be accepted.
+pub(crate) fn kept_after(expires_at: Timestamp) -> Timestamp {
+    expires_at + KEPT_AFTER_EXPIRY
+}
+
+impl fmt::Debug for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retention").field("max_lifetime", &self.max_lifetime).finish_non_exhaustive()
     }
 }

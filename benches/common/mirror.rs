@@ -8,7 +8,6 @@ use std::{
 use tokio::task::JoinSet;
 use tower_jwt_blocklist::{
     MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
-    Timestamp,
 };
 
 /// Connects, and declares that this Redis has lost nothing.
@@ -30,7 +29,7 @@ pub(crate) async fn mirror(redis: RedisBlocklist) -> MirrorBlocklist {
 }
 
 pub(crate) fn session(name: &str) -> Revocation {
-    let until = Timestamp::from(SystemTime::now()) + Duration::from_secs(24 * 3600);
+    let until = SystemTime::now() + Duration::from_secs(24 * 3600);
     Revocation::new(RevocationScope::Session, RevocationId::new(None, RevocationScope::Session, name), until)
 }
 

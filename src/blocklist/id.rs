@@ -1,32 +1,73 @@
-//! How a token and a session are named in a store: by a hash, so that no text of a token is ever part of a key.
+//! The ids of a store: hashes, so that no text of a token is ever part of a key.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    time::SystemTime,
+};
 
 use sha2::{Digest, Sha256};
 
-use crate::{blocklist::RevocationScope, clock::Timestamp, compat::RawJti};
+use crate::{blocklist::raw_jti::RawJti, clock::Timestamp};
 
-/// The name of something in a store: the first 128 bits of a SHA-256 over the scope, the issuer and the id. Equal ids of
-/// different issuers, or in different scopes, have different names.
+/// How much is revoked at once, the smallest unit first.
+// A wider or narrower scope, such as a device, must not be a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RevocationScope {
+    /// One token, by its `jti`.
+    Token,
+    /// One login, by its `sid`: an access token, its refresh token and all their successors.
+    Session,
+    /// All tokens of one subject, by its `sub`.
+    Subject,
+    /// All tokens of one issuer, by its `iss`.
+    Issuer,
+}
+
+impl RevocationScope {
+    /// Returns the name for log events and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::Session => "session",
+            Self::Subject => "subject",
+            Self::Issuer => "issuer",
+        }
+    }
+
+    pub(crate) const fn tag(self) -> u8 {
+        match self {
+            Self::Token => b't',
+            Self::Session => b's',
+            Self::Subject => b'u',
+            Self::Issuer => b'i',
+        }
+    }
+}
+
+/// The id of a token, session, subject or issuer in a store: the first 128 bits of a SHA-256 over the scope, the
+/// issuer and the id.
+///
+/// Equal ids of different issuers, or in different scopes, have different `RevocationId`s.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RevocationId([u8; 16]);
 
 impl RevocationId {
-    /// Names what this issuer (`iss`) calls `id`: a token's `jti`, a session's `sid`, a subject's `sub`. All that the issuer
-    /// has issued is [`RevocationId::issuer`].
+    /// Hashes an issuer's id of a token (`jti`), a session (`sid`) or a subject (`sub`).
+    ///
+    /// The id of the issuer itself is [`RevocationId::issuer`].
     pub fn new(issuer: Option<&str>, scope: RevocationScope, id: &str) -> Self {
         Self::issuer(issuer).within(scope, id)
     }
 
-    /// Names an issuer (`iss`), or with `None` whoever issues tokens without `iss`.
+    /// Hashes the name of an issuer (`iss`). `None` stands for the issuer of tokens without `iss`.
     pub fn issuer(issuer: Option<&str>) -> Self {
         // The marker keeps "no issuer" and "an empty one" apart.
         let marker = [RevocationScope::Issuer.tag(), u8::from(issuer.is_some())];
         Self::first_half(Sha256::new().chain_update(marker).chain_update(issuer.unwrap_or_default()))
     }
 
-    /// Names something of the issuer that this is the name of. All parts but the last have one length: no two triples hash the
-    /// same text.
+    /// Hashes an id of this issuer. All parts but the last have a fixed length, so no two triples hash the same text.
     fn within(self, scope: RevocationScope, id: &str) -> Self {
         Self::first_half(Sha256::new().chain_update([scope.tag()]).chain_update(self.0).chain_update(id))
     }
@@ -38,7 +79,7 @@ impl RevocationId {
         Self(bytes)
     }
 
-    /// From what `Display` writes, and nothing else: what the scripts compare as text must not be equal here.
+    /// Parses what `Display` writes, and nothing else: the scripts in Redis compare ids as text.
     #[cfg(feature = "redis")]
     pub(crate) fn from_hex(digits: &str) -> Option<Self> {
         let mut bytes = [0; 16];
@@ -51,19 +92,19 @@ impl RevocationId {
         Some(Self(bytes))
     }
 
-    /// A name that nothing else has.
+    /// A random id.
     #[cfg(feature = "redis")]
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes).map(|()| Self(bytes))
     }
 
-    #[cfg(feature = "redis")]
-    pub(crate) const fn from_bytes(bytes: [u8; 16]) -> Self {
+    /// Rebuilds an id from its [bytes](Self::as_bytes).
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }
 
-    /// What `Display` writes.
+    /// The text that `Display` writes.
     pub(crate) fn hex(self) -> [u8; 32] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let mut hex = [0; 32];
@@ -74,33 +115,22 @@ impl RevocationId {
         hex
     }
 
-    /// Its place among `len`, by its first bits: as even as the hash is, and ascending with the names.
+    /// The id's place in a table of `len` places, by its first bits. Places ascend with the ids.
     #[cfg(feature = "redis")]
     pub(crate) fn scaled_to(self, len: usize) -> usize {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         let scaled = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) * len as u128;
-        // Less than `len`.
+        // Less than `len`, so it fits.
         (scaled >> 64) as usize
     }
 
-    /// The 16 bytes.
+    /// Returns the 16 bytes: the key of an entry.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-impl RevocationScope {
-    pub(crate) const fn tag(self) -> u8 {
-        match self {
-            Self::Token => b't',
-            Self::Session => b's',
-            Self::Subject => b'u',
-            Self::Issuer => b'i',
-        }
-    }
-}
-
-/// 32 lower-case hexadecimal digits. They tell nothing about the id that was hashed, if that is hard to guess.
+/// Writes 32 lower-case hexadecimal digits. They reveal nothing about the hashed id, if that is hard to guess.
 impl fmt::Display for RevocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.hex().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
@@ -113,7 +143,7 @@ impl fmt::Debug for RevocationId {
     }
 }
 
-/// Every name by which one token can have been revoked, and when it was issued: what a check asks about, at once.
+/// All ids by which one token can be revoked, and when it was issued. A check looks all of them up at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenIds {
     token: RevocationId,
@@ -121,11 +151,11 @@ pub struct TokenIds {
     subject: Option<RevocationId>,
     issuer: RevocationId,
     issued_at: Option<Timestamp>,
-    bare: Option<RawJti>,
+    raw_jti: Option<RawJti>,
 }
 
 impl TokenIds {
-    /// From a token's `iss`, `jti` and `sid`; without subject and time of issue.
+    /// Hashes a token's `iss`, `jti` and `sid`. The subject and the time of issue are missing.
     pub fn new(issuer: Option<&str>, token_id: &str, session_id: Option<&str>) -> Self {
         let issuer = RevocationId::issuer(issuer);
         Self {
@@ -134,64 +164,74 @@ impl TokenIds {
             subject: None,
             issuer,
             issued_at: None,
-            bare: RawJti::parse(token_id),
+            raw_jti: RawJti::parse(token_id),
         }
     }
 
-    /// With the token's `sub`.
+    /// Sets the token's `sub`.
     #[must_use]
     pub fn with_subject(mut self, subject: &str) -> Self {
         self.subject = Some(self.issuer.within(RevocationScope::Subject, subject));
         self
     }
 
-    /// With the time that a cut-off is compared with: when the login was, or the token's `iat`. A token without it is refused
-    /// wherever a cut-off applies.
+    /// Sets the time that a cut-off is compared with: the time of the login, or the token's `iat`.
+    ///
+    /// A token without it is rejected by every cut-off of its ids.
     #[must_use]
-    pub fn with_issued_at(mut self, issued_at: Timestamp) -> Self {
+    pub fn with_issued_at(self, issued_at: SystemTime) -> Self {
+        self.with_issue_time(issued_at.into())
+    }
+
+    pub(crate) fn with_issue_time(mut self, issued_at: Timestamp) -> Self {
         self.issued_at = Some(issued_at);
         self
     }
 
-    /// The token's own name.
+    /// Returns the token's own id.
     pub fn token(&self) -> RevocationId {
         self.token
     }
 
-    /// Its session's name; `None` where the token has no `sid`.
+    /// Returns the session's id; `None` for a token without `sid`.
     pub fn session(&self) -> Option<RevocationId> {
         self.session
     }
 
-    /// Its subject's name; `None` where the token has no `sub`.
+    /// Returns the subject's id; `None` for a token without `sub`.
     pub fn subject(&self) -> Option<RevocationId> {
         self.subject
     }
 
-    /// Its issuer's name.
+    /// Returns the issuer's id.
     pub fn issuer(&self) -> RevocationId {
         self.issuer
     }
 
-    /// When the token was issued.
-    pub fn issued_at(&self) -> Option<Timestamp> {
+    /// Returns when the token was issued.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.issued_at.map(SystemTime::from)
+    }
+
+    /// The same as [`issued_at`](Self::issued_at).
+    pub(crate) fn issue_time(&self) -> Option<Timestamp> {
         self.issued_at
     }
 
-    /// Its `jti` itself, if it can be a key.
-    pub(crate) fn bare(&self) -> Option<RawJti> {
-        self.bare
+    /// The `jti` itself, if it can be a key.
+    pub(crate) fn raw_jti(&self) -> Option<RawJti> {
+        self.raw_jti
     }
 
-    /// All its names with their scopes, the widest first: what a check has to look up.
+    /// Iterates over all ids with their scopes, the widest scope first: the entries that a check has to look up.
     pub fn each(&self) -> impl Iterator<Item = (RevocationScope, RevocationId)> {
-        let names = [
+        let ids = [
             (RevocationScope::Issuer, Some(self.issuer)),
             (RevocationScope::Subject, self.subject),
             (RevocationScope::Session, self.session),
             (RevocationScope::Token, Some(self.token)),
         ];
-        names.into_iter().filter_map(|(scope, id)| Some((scope, id?)))
+        ids.into_iter().filter_map(|(scope, id)| Some((scope, id?)))
     }
 }
 

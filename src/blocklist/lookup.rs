@@ -1,4 +1,4 @@
-//! The answer to a check, now or later.
+//! The answer to a check: known at once, or awaited.
 
 use std::{
     fmt,
@@ -8,16 +8,29 @@ use std::{
 };
 
 use crate::{
-    blocklist::{Outage, Status},
+    blocklist::{error::Outage, id::RevocationScope},
     metrics::{self, Stopwatch},
 };
 
+/// A store's answer about one token.
+// An answer between these, which a store cannot give today, must not be a breaking change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// No revocation applies to the token.
+    NotRevoked,
+    /// The token was revoked in this scope. If several apply, it is any one of them.
+    Revoked(RevocationScope),
+    /// The token was issued before the store lost its revocations. It may have been revoked.
+    BeforeLoss,
+}
+
 type Answer = Result<Status, Outage>;
 
-/// What [`Blocklist::check`](super::Blocklist::check) returns: a future that may already be known.
+/// The future of [`Blocklist::check`](crate::Blocklist::check). The answer may be known already.
 ///
-/// One concrete type, so that `dyn Blocklist` is possible; it boxes only what has to wait.
-#[must_use = "a check decides nothing before its answer is looked at"]
+/// It is one concrete type, so `dyn Blocklist` is possible. It allocates only if the answer must be awaited.
+#[must_use = "a check decides nothing until its answer is read"]
 pub struct Lookup(State);
 
 enum State {
@@ -26,17 +39,17 @@ enum State {
 }
 
 impl Lookup {
-    /// An answer that is known already.
+    /// Wraps an answer that is known already.
     pub fn known(answer: Result<Status, Outage>) -> Self {
         Self(State::Known(answer))
     }
 
-    /// An answer that has to be waited for.
+    /// Wraps an answer that must be awaited.
     pub fn waiting(answer: impl Future<Output = Result<Status, Outage>> + Send + 'static) -> Self {
         Self(State::Waiting(Box::pin(answer), Stopwatch::start()))
     }
 
-    /// The answer, if it is known without waiting.
+    /// The answer, if it is known already.
     pub(crate) fn answer(&self) -> Option<Answer> {
         match self.0 {
             State::Known(answer) => Some(answer),
@@ -57,7 +70,7 @@ impl Future for Lookup {
                 answer
             }
         };
-        // A future must not be polled after it was ready; the answer can be.
+        // A future must not be polled after it was ready, but a `Lookup` may be.
         self.0 = State::Known(answer);
         Poll::Ready(answer)
     }

@@ -1,43 +1,50 @@
-//! The blocklist of one process.
+//! The store of one process, in its memory.
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use foldhash::quality::RandomState;
 
 use crate::{
     blocklist::{
-        Blocklist, CutOff, CutOffFuture, Revocation, RevocationScope, Revoke, RevokeError, RevokeFuture, Status,
-        id::{RevocationId, TokenIds},
-        lookup::Lookup,
-        rotation::{Generation, Redemption, Rotate, RotateFuture, Rotation},
+        cut_off::CutOff,
+        error::RevokeError,
+        id::{RevocationId, RevocationScope, TokenIds},
+        lookup::{Lookup, Status},
+        redemption::{Generation, Redemption, Rotation},
+        revocation::Revocation,
+        traits::{Blocklist, CutOffFuture, Revoke, RevokeFuture, Rotate, RotateFuture},
     },
     clock::{Clock, SystemClock, Timestamp},
 };
 
-/// Revocations in the memory of this process: for tests, for one process, for a start without Redis.
+/// Revocations in the memory of this process: for tests, for a single process, for a start without Redis.
 ///
-/// They are lost when the process ends, and other processes do not see them. Entries are forgotten when they expire, and
-/// never sooner: a full list refuses to store ([`RevokeError::Full`]) rather than drop one. A check takes no lock, allocates
-/// nothing and does not wait. Clones share one list.
+/// They are lost when the process ends, and other processes do not see them. An entry is forgotten when it
+/// expires, never earlier: a full list rejects a new revocation ([`RevokeError::Full`]) and drops none. A check
+/// takes no lock, allocates nothing and does not wait. Clones share one list.
 ///
 /// ```
-/// use tower_jwt_blocklist::{Blocklist, MemoryBlocklist, Revocation, RevocationId, Revoke, RevocationScope, Status, SystemClock};
-/// use tower_jwt_blocklist::{Clock, Timestamp, TokenIds};
-/// # use std::time::Duration;
+/// use std::time::{Duration, SystemTime};
+/// use tower_jwt_blocklist::blocklist::{
+///     Blocklist, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, Status, TokenIds,
+/// };
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let blocklist = MemoryBlocklist::new();
+/// let now = SystemTime::now();
 /// let id = RevocationId::new(Some("my-app"), RevocationScope::Session, "session-1");
-/// let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(3600);
-/// blocklist.revoke(&Revocation::new(RevocationScope::Session, id, until)).await?;
+/// blocklist.revoke(&Revocation::new(RevocationScope::Session, id, now + Duration::from_secs(3600))).await?;
 ///
 /// let token = TokenIds::new(Some("my-app"), "token-7", Some("session-1"));
-/// assert_eq!(blocklist.check(&token).await?, Status::Revoked(RevocationScope::Session));
+/// assert_eq!(blocklist.check(&token, now).await?, Status::Revoked(RevocationScope::Session));
+/// let other = TokenIds::new(Some("my-app"), "token-8", Some("session-2"));
+/// assert_eq!(blocklist.check(&other, now).await?, Status::NotRevoked);
 /// # Ok(())
 /// # }
 /// ```
@@ -45,9 +52,9 @@ use crate::{
 pub struct MemoryBlocklist(Arc<Shared>);
 
 struct Shared {
-    /// What is revoked, and until when. Being here is being revoked: reading does not look at `until`.
+    /// The revocations by id. A check does not read `until`: an entry counts for as long as it is here.
     entries: papaya::HashMap<RevocationId, Entry, RandomState>,
-    /// Held by writers only, one at a time: so nothing is revoked while a token is redeemed.
+    /// Only writers take the lock, so nothing is revoked while a token is redeemed.
     writers: Mutex<Writers>,
     capacity: usize,
     clock: Arc<dyn Clock>,
@@ -61,9 +68,9 @@ struct Entry {
 
 #[derive(Default)]
 struct Writers {
-    /// The newest refresh token of each session that has redeemed one.
+    /// The newest generation of each session that has redeemed a refresh token.
     sessions: HashMap<RevocationId, Line>,
-    /// All that is held, by expiry, to find what can be forgotten.
+    /// All entries by expiry, to find those that can be forgotten.
     by_expiry: BTreeSet<(Timestamp, Held)>,
 }
 
@@ -80,21 +87,23 @@ enum Held {
 }
 
 impl MemoryBlocklist {
-    /// Entries a list holds unless told otherwise; some 100 bytes each. A session that has redeemed a refresh token is one of them.
+    /// The default capacity in entries of about 100 bytes. A session that has redeemed a refresh token is one
+    /// entry too.
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
-    /// An empty list with room for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) entries.
+    /// Creates an empty list with room for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) entries.
     pub fn new() -> Self {
         Self::with_capacity_and_clock(Self::DEFAULT_CAPACITY, SystemClock)
     }
 
-    /// An empty list with room for `capacity` entries.
+    /// Creates an empty list with room for `capacity` entries.
     pub fn with_capacity(capacity: usize) -> Self {
         Self::with_capacity_and_clock(capacity, SystemClock)
     }
 
-    /// An empty list with room for `capacity` entries that forgets by this clock, which must be the verifier's: what is over by
-    /// the one need not be by the other.
+    /// Creates an empty list with room for `capacity` entries that expire by this clock.
+    ///
+    /// It must be the verifier's clock: a list whose clock is ahead would forget revocations of valid tokens.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
             entries: papaya::HashMap::default(),
@@ -104,25 +113,26 @@ impl MemoryBlocklist {
         }))
     }
 
-    /// How many entries are held, revocations and sessions that have redeemed a refresh token. Expired ones that nothing stored
-    /// since has cleared away are among them.
+    /// Returns the number of entries: revocations, and sessions that have redeemed a refresh token.
+    ///
+    /// Expired entries count until the next write removes them.
     pub fn len(&self) -> usize {
         self.0.writers().by_expiry.len()
     }
 
-    /// Whether no entry is held.
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
 impl Shared {
-    /// Nothing done under the lock can panic half-way and leave the collections apart, so a poisoned one is as good as a whole one.
+    /// No code under the lock can panic between two changes that belong together, so a poisoned lock is usable.
     fn writers(&self) -> MutexGuard<'_, Writers> {
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The lock, once everything is forgotten that is over.
+    /// Takes the lock, and removes expired entries.
     fn swept(&self, now: Timestamp) -> MutexGuard<'_, Writers> {
         let mut writers = self.writers();
         while let Some(expired) = writers.by_expiry.first().copied().filter(|(until, _)| *until <= now) {
@@ -140,20 +150,18 @@ impl Shared {
     }
 
     fn store(&self, writers: &mut Writers, revocation: &Revocation, now: Timestamp) -> Result<(), RevokeError> {
-        let id = revocation.id;
+        let (id, cut_off, until) = (revocation.id(), revocation.cut_off(), revocation.expiry());
         let entries = self.entries.pin();
         let earlier = entries.get(&id).copied();
         let entry = match earlier {
-            Some(earlier) => {
-                Entry { cut_off: earlier.cut_off.merge(revocation.cut_off), until: earlier.until.max(revocation.until) }
-            }
-            None if revocation.until <= now => return Ok(()),
+            Some(earlier) => Entry { cut_off: earlier.cut_off.merge(cut_off), until: earlier.until.max(until) },
+            None if until <= now => return Ok(()),
             None if writers.by_expiry.len() >= self.capacity => return Err(RevokeError::Full),
-            None => Entry { cut_off: revocation.cut_off, until: revocation.until },
+            None => Entry { cut_off, until },
         };
         writers.move_expiry(Held::Entry(id), earlier.map(|earlier| earlier.until), entry.until);
         if entries.len().is_power_of_two() {
-            // Nearly every check finds nothing, and has looked far before it knows where the table is more than half full.
+            // Nearly every check finds nothing. In a table that is more than half full, that takes many probes.
             entries.reserve(2 * entries.len());
         }
         entries.insert(id, entry);
@@ -172,12 +180,13 @@ impl Shared {
                 return Err(RevokeError::Full);
             }
             Rotation::Rotated => {
-                let until = earlier.map_or(redemption.kept_until, |earlier| earlier.max(redemption.kept_until));
+                let kept_until = Timestamp::from(redemption.kept_until);
+                let until = earlier.map_or(kept_until, |earlier| earlier.max(kept_until));
                 writers.move_expiry(Held::Line(redemption.session), earlier, until);
-                writers.sessions.insert(redemption.session, Line { newest: redemption.next(), until });
+                writers.sessions.insert(redemption.session, Line { newest: redemption.next_generation(), until });
             }
             Rotation::Replayed => {
-                // The revocation takes the room of the line that it ends: a full list cannot keep a thief in.
+                // The revocation takes the place of the session's generation, so a full list cannot prevent it.
                 if let Some(earlier) = earlier {
                     writers.by_expiry.remove(&(earlier, Held::Line(redemption.session)));
                     writers.sessions.remove(&redemption.session);
@@ -188,7 +197,7 @@ impl Shared {
         Ok(rotation)
     }
 
-    /// The widest scope at which a token with these ids is refused.
+    /// The widest scope in which a token with these ids is revoked.
     fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
         let entries = self.entries.pin();
         let is_refused = |id| entries.get(&id).is_some_and(|entry| entry.cut_off.refuses(ids));
@@ -206,23 +215,25 @@ impl Writers {
 }
 
 impl Blocklist for MemoryBlocklist {
-    fn check(&self, ids: &TokenIds) -> Lookup {
+    fn check(&self, ids: &TokenIds, _now: SystemTime) -> Lookup {
         Lookup::known(Ok(self.0.refused(ids).map_or(Status::NotRevoked, Status::Revoked)))
     }
 }
 
 impl Revoke for MemoryBlocklist {
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+    fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move {
             let now = self.0.now();
-            revocation.reported(self.0.store(&mut self.0.swept(now), revocation, now))
+            self.0.store(&mut self.0.swept(now), revocation, now)
         })
     }
 
-    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
-        let entries = self.0.entries.pin();
-        let latest = ids.each().filter_map(|(_, id)| Some(entries.get(&id)?.cut_off.limit(ids))).max();
-        Box::pin(std::future::ready(Ok(latest)))
+    fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_> {
+        Box::pin(async move {
+            let entries = self.0.entries.pin();
+            let cut_offs = [Some(issuer), subject].into_iter().flatten();
+            Ok(cut_offs.filter_map(|id| Some(entries.get(&id)?.cut_off.latest())).max())
+        })
     }
 }
 

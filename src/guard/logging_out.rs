@@ -1,17 +1,15 @@
 //! Who may log out: whoever holds a genuine token of the session, also one that is over.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime},
-};
+use std::fmt;
 
 use crate::{
     blocklist::{Revocation, TokenIds},
     clock::Timestamp,
     guard::{
-        Authenticated, end_of_login, names,
+        authenticated::{Authenticated, token_ids},
         rejection::{Reason, Rejection},
     },
+    revocation::Retention,
     token::{NoClaims, TokenKind, Verified, Verifier},
 };
 
@@ -44,8 +42,7 @@ use crate::{
 pub struct LoggingOut {
     ids: TokenIds,
     expires_at: Timestamp,
-    /// How long a revocation of more than this token has to be remembered.
-    kept_for: Duration,
+    retention: Retention,
 }
 
 impl LoggingOut {
@@ -58,8 +55,8 @@ impl LoggingOut {
         let Verified { claims, .. } = verifier
             .verify_ended::<NoClaims>(token, verifier.now())
             .map_err(|error| Self::reject(Reason::Unacceptable(error)))?;
-        let kept_for = verifier.revocations_kept_for();
-        Ok(Self { ids: names(&claims), expires_at: claims.expires_at, kept_for })
+        let retention = verifier.retention();
+        Ok(Self { ids: token_ids(&claims), expires_at: claims.expires_at, retention })
     }
 
     /// Either kind would do; the words are those for the one that clients have at hand.
@@ -77,20 +74,19 @@ impl fmt::Debug for LoggingOut {
 
 /// What a login can be taken back with: an [`Authenticated`] or a [`LoggingOut`].
 pub trait Revocable: Send + Sync + sealed::Sealed {
-    /// What to store so that this login is over: its session, or, of a token without `sid`, the token itself. `now` is the
-    /// time of the logout.
-    fn revocation(&self, now: SystemTime) -> Revocation;
+    /// Returns what to store to revoke this login: its session, or the token alone if it has no `sid`.
+    fn revocation(&self) -> Revocation;
 }
 
 impl Revocable for LoggingOut {
-    fn revocation(&self, now: SystemTime) -> Revocation {
-        end_of_login(&self.ids, self.expires_at, self.kept_for, now.into())
+    fn revocation(&self) -> Revocation {
+        self.retention.login(&self.ids, self.expires_at)
     }
 }
 
 impl<X: Send + Sync> Revocable for Authenticated<X> {
-    fn revocation(&self, now: SystemTime) -> Revocation {
-        self.revocation(now)
+    fn revocation(&self) -> Revocation {
+        self.revocation()
     }
 }
 

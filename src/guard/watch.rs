@@ -18,12 +18,12 @@ impl Guard {
     ///
     /// When the token is over, was revoked, or the blocklist cannot tell.
     pub async fn recheck<X>(&self, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
-        let facts = &authenticated.0;
-        if self.verifier.is_over(facts.claims.expires_at, self.verifier.now()) {
+        let (token, now) = (authenticated.token(), self.verifier.now());
+        if self.verifier.is_over(token.claims().expires_at, now) {
             return Err(self.reject(Reason::Unacceptable(VerifyError::Expired)));
         }
-        let answer = self.blocklist.check(&facts.ids).await;
-        let authenticated = self.decide(Arc::clone(facts), answer)?;
+        let answer = self.blocklist.check(token.ids(), now.into()).await;
+        let authenticated = self.decide(Arc::clone(token), answer)?;
         self.count_admitted(&authenticated);
         Ok(())
     }

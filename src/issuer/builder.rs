@@ -1,4 +1,4 @@
-//! The settings of an issuer, tried out on its verifier before the first login.
+//! The settings of an issuer, and the proof that its verifier accepts what it mints.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,8 +11,8 @@ use crate::{
     token::{NoClaims, Signer, Verifier},
 };
 
-/// Settings of an [`Issuer`].
-#[must_use = "nothing is built before `build`"]
+/// The settings of an [`Issuer`].
+#[must_use = "nothing is built until `build` is called"]
 pub struct IssuerBuilder {
     verifier: Arc<Verifier>,
     key: SigningKey,
@@ -23,9 +23,11 @@ pub struct IssuerBuilder {
     rotation_grace: Duration,
 }
 
-impl IssuerBuilder {
-    pub(crate) fn new(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> Self {
-        Self {
+impl Issuer {
+    /// Starts building an issuer of tokens that `verifier` accepts. They are signed with `key`, and redeemed and
+    /// revoked in `store`.
+    pub fn builder(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> IssuerBuilder {
+        IssuerBuilder {
             verifier,
             key,
             store: Arc::new(store),
@@ -36,54 +38,77 @@ impl IssuerBuilder {
         }
     }
 
-    /// How long an access token lives; 1 hour by default. Whole seconds count.
+    /// Signs with this key from now on, in all clones, without a restart.
+    ///
+    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::KeySet) first, next to the old
+    /// one. Remove the old one when the last of its tokens has expired.
+    ///
+    /// # Errors
+    ///
+    /// If the verifier does not accept what the key signs. Then the old key stays in use.
+    pub fn sign_with(&self, key: SigningKey) -> Result<(), ConfigError> {
+        let trial = self.mint().with_key(key);
+        self_test(&trial)?;
+        self.mint().signer.store(trial.signer);
+        Ok(())
+    }
+}
+
+impl IssuerBuilder {
+    /// Sets how long an access token is valid; 1 hour by default. Fractions of a second are ignored.
     pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
         self.access_lifetime = lifetime;
         self
     }
 
-    /// How long a refresh token lives; 2 days by default. Whole seconds count. Each refresh gives one that lives so long from
-    /// then on: a session that is not used for this long is over.
+    /// Sets how long a refresh token is valid; 2 days by default. Fractions of a second are ignored.
+    ///
+    /// Each refresh gives a new one that is valid for this long. So a session expires if it is not used for this long.
     pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
         self.refresh_lifetime = lifetime;
         self
     }
 
-    /// How long a session can go on, however often it is refreshed; 30 days by default, at least the lifetime of a refresh token.
-    /// None of its tokens ends later than this after the login.
+    /// Sets the longest duration of a session, however often it is refreshed; 30 days by default.
+    ///
+    /// None of its tokens expires later than this after the login. It must not be shorter than the lifetime of a
+    /// refresh token.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
         self
     }
 
-    /// For how long after a refresh the same refresh token gets the same successor again; 10 seconds by default. It is for
-    /// clients that lost the answer, and for those that ask twice at once.
+    /// Sets for how long after a refresh the same refresh token gets the same successor again; 10 seconds by default.
     ///
-    /// Zero means that every second use ends the session: a client whose connection breaks before the answer has come is logged
-    /// out, as a thief would be. What the grace costs: a thief who is as quick gets the successor too, and is found out only when
-    /// one of the two uses it again later.
+    /// It is for clients that lost the response, and for those that send two requests at once. With zero, every second
+    /// use ends the session: a client whose connection breaks before the response arrives is logged out, like a
+    /// thief.
+    ///
+    /// The grace has a cost. A thief who is as quick gets the successor too, and is detected only when one of
+    /// the two uses it again later.
     pub fn rotation_grace(mut self, grace: Duration) -> Self {
         self.rotation_grace = grace;
         self
     }
 
-    /// Checks the settings, and mints a token of each kind for the verifier to accept.
+    /// Checks the settings, and lets the verifier verify a token of each kind.
     ///
     /// # Errors
     ///
-    /// When a lifetime is under a second or over the verifier's
-    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), or the session's is under the refresh token's, or the verifier does
-    /// not accept what the key signs.
+    /// - A lifetime is under one second, or over the verifier's
+    ///   [`max_lifetime`](crate::VerifierBuilder::max_lifetime).
+    /// - The session's lifetime is shorter than the refresh token's.
+    /// - The verifier does not accept what the key signs.
     pub fn build(self) -> Result<Issuer, ConfigError> {
         let allowed = Duration::from_secs(1)..=self.verifier.max_lifetime();
         if !allowed.contains(&self.access_lifetime) || !allowed.contains(&self.refresh_lifetime) {
             return Err(ConfigError::setting(
-                "a token's lifetime is under a second or over the verifier's `max_lifetime` (2 days by default): raise that one",
+                "a token's lifetime is under one second, or over the verifier's `max_lifetime` (2 days by default): raise the latter",
             ));
         }
         if self.session_lifetime < self.refresh_lifetime {
             return Err(ConfigError::setting(
-                "`session_lifetime` (30 days by default) is under `refresh_lifetime`: a refresh token never outlives its session",
+                "`session_lifetime` (30 days by default) is shorter than `refresh_lifetime`: a refresh token never outlives its session",
             ));
         }
         let signer = Swap::new(Signer::new(self.key, &self.verifier));
@@ -95,16 +120,18 @@ impl IssuerBuilder {
             session_lifetime: self.session_lifetime,
         };
         self_test(&mint)?;
-        Ok(Issuer(Arc::new(Shared { mint, store: self.store, rotation_grace: self.rotation_grace }), None))
+        let retention = mint.verifier.retention();
+        let shared = Shared { mint, store: self.store, rotation_grace: self.rotation_grace, retention };
+        Ok(Issuer { shared: Arc::new(shared), reason: None })
     }
 }
 
-/// The verifier accepts a token of each kind.
-pub(crate) fn self_test(mint: &Mint) -> Result<(), ConfigError> {
+/// Proves that the verifier accepts a token of each kind.
+fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
         ConfigError::setting(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \
-             room for a token of this size"
+             raise `max_token_bytes` if the token is too long"
         ))
     };
     let pair = mint

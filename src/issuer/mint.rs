@@ -76,7 +76,7 @@ impl Mint {
         }
         let issuer = self.verifier.issuer();
         let session = Session { issuer, subject: Some(subject), id: session_id, began_at: issued_at };
-        self.pair(&session, &Generation { number: 0, token_id: random_bits()?, minted_at: issued_at }, claims)
+        self.pair(&session, &Generation { number: 0, token_id: random_bits()?, minted_at: issued_at.into() }, claims)
     }
 
     /// An access token of now, and the refresh token of this generation.
@@ -87,7 +87,7 @@ impl Mint {
         claims: &X,
     ) -> Result<TokenPair, IssueError> {
         Ok(TokenPair {
-            access: self.access(session, generation.minted_at, claims)?,
+            access: self.access(session, generation.minted_at.into(), claims)?,
             refresh: self.refresh(session, generation, claims)?,
         })
     }
@@ -109,7 +109,7 @@ impl Mint {
         claims: &X,
     ) -> Result<MintedToken, IssueError> {
         let Generation { number, token_id, minted_at } = *generation;
-        self.token(TokenKind::Refresh, session, minted_at, token_id, Some(number), claims)
+        self.token(TokenKind::Refresh, session, minted_at.into(), token_id, Some(number), claims)
     }
 
     /// When a session that began then is over: no token of it ends later.

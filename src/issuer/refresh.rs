@@ -12,7 +12,8 @@ use crate::{
         mint::{Session, TokenPair, random_bits},
     },
     metrics,
-    token::{KEPT_AFTER_EXPIRY, TokenKind, VerifyError},
+    revocation::kept_after,
+    token::{TokenKind, VerifyError},
 };
 
 /// What became of a refresh token. Only [`pair`](Self::pair) has tokens in it, and the rest is answered with 401.
@@ -74,11 +75,11 @@ impl Issuer {
         if session.kind() != TokenKind::Refresh {
             return Err(IssueError::NotRefresh);
         }
-        if session.issuer().is_none() && self.0.mint.verifier.issuer().is_some() {
+        if session.issuer().is_none() && self.mint().verifier.issuer().is_some() {
             return Err(IssueError::ForeignSession);
         }
         let (id, name) = (session.session_id().zip(session.ids().session())).ok_or(IssueError::NoSession)?;
-        let mint = &self.0.mint;
+        let mint = self.mint();
         let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
         let expires_at = Timestamp::from(session.expires_at());
         // The last number has no successor: a token with it could be redeemed again and again.
@@ -92,15 +93,15 @@ impl Issuer {
             session: name,
             presented: session.generation(),
             successor: random_bits()?,
-            now,
-            grace: self.0.rotation_grace,
-            kept_until: expires_at + KEPT_AFTER_EXPIRY,
-            revoked_until: now + self.kept_for(),
+            now: now.into(),
+            grace: self.shared.rotation_grace,
+            kept_until: kept_after(expires_at).into(),
+            revoked_until: self.shared.retention.last_use_of_any(now).into(),
         };
         let session = Session { issuer: session.issuer(), subject: session.subject(), id, began_at };
         // Minted first: whatever can fail must not fail once the token is redeemed.
-        let pair = mint.pair(&session, &redemption.next(), claims)?;
-        Ok(match self.0.store.rotate(&redemption).await.map_err(not_redeemed)? {
+        let pair = mint.pair(&session, &redemption.next_generation(), claims)?;
+        Ok(match self.shared.store.rotate(&redemption).await.map_err(not_redeemed)? {
             Rotation::Rotated => Refreshed::Rotated(pair),
             Rotation::Repeated(first) => {
                 Refreshed::Repeated(TokenPair { refresh: mint.refresh(&session, &first, claims)?, ..pair })

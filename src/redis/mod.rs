@@ -27,7 +27,8 @@ use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
 
 use crate::{
     blocklist::{
-        Blocklist, CutOffFuture, Lookup, Outage, Revocation, Revoke, RevokeError, RevokeFuture, Status, TokenIds,
+        Blocklist, CutOffFuture, Lookup, Outage, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Status,
+        TokenIds,
     },
     clock::Timestamp,
     config_error::ConfigError,
@@ -36,7 +37,7 @@ use crate::{
         commands::{
             acks::Acks,
             batch::Batcher,
-            check::{Checks, Question},
+            check::{Checks, CutOffQuestion, Question},
         },
         connection::{
             dial::{DialError, Dialler},
@@ -203,14 +204,17 @@ impl Shared {
         }
     }
 
-    async fn latest_cut_off(&self, token: &TokenIds) -> Result<Option<Timestamp>, Outage> {
-        let tokens = [*token];
-        let question = Question::new(&self.keys, &tokens);
-        let command = question.command();
-        let read = |live: &Live, answer: &Value| Ok(question.cut_off(&question.read(answer, live.connected.epoch)?)?);
+    async fn latest_cut_off(
+        &self,
+        issuer: RevocationId,
+        subject: Option<RevocationId>,
+    ) -> Result<Option<SystemTime>, Outage> {
+        let question = CutOffQuestion { issuer, subject };
+        let command = question.command(&self.keys);
+        let read = |live: &Live, answer: &Value| question.read(answer, live.connected.epoch);
         let deadline = Instant::now() + self.settings.revoke_deadline;
         let (cut_off, _) = self.reader.insist(deadline, |_| Request::Command(&command), read).await?;
-        Ok(cut_off)
+        Ok(cut_off.map(SystemTime::from))
     }
 
     async fn revoke(self: &Arc<Self>, revocation: &Revocation) -> Result<(), RevokeError> {
@@ -239,7 +243,7 @@ impl Shared {
     /// Stores an entry, and appends it to the log as it is `packed`, unless that is nothing. Answers with the connection that it was done
     /// on; `None` if there was nothing to do, for it is over already.
     async fn store(&self, revocation: &Revocation, packed: &[u8], deadline: Instant) -> Result<Option<Live>, Outage> {
-        let live_for = revocation.until().since(self.now());
+        let live_for = revocation.expiry().since(self.now());
         if live_for.is_zero() {
             return Ok(None);
         }
@@ -266,7 +270,8 @@ impl Shared {
         live_for: Duration,
         always: bool,
     ) -> ScriptInvocation<'_> {
-        let bare = revocation.bare().and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
+        let bare =
+            revocation.legacy_key().and_then(|(id, until)| Some((self.keys.bare(Some(id))?, until.since(self.now()))));
         let mut call = self.script(&self.revoke_script, epoch);
         call.key(self.keys.entry(revocation.scope(), revocation.id()));
         for argument in schema::entry::arguments(&revocation.cut_off()) {
@@ -321,7 +326,7 @@ pub(crate) fn millis(duration: Duration) -> u64 {
 }
 
 impl Blocklist for RedisBlocklist {
-    fn check(&self, ids: &TokenIds) -> Lookup {
+    fn check(&self, ids: &TokenIds, _now: SystemTime) -> Lookup {
         match self.0.reader.outage() {
             None => Lookup::waiting(Arc::clone(&self.0).check(*ids)),
             Some(outage) => Lookup::known(Err(outage)),
@@ -330,15 +335,12 @@ impl Blocklist for RedisBlocklist {
 }
 
 impl Revoke for RedisBlocklist {
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        Box::pin(async move {
-            let outcome = self.0.revoke_and_tell(revocation).await;
-            revocation.reported(outcome)
-        })
+    fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+        Box::pin(self.0.revoke_and_tell(revocation))
     }
 
-    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
-        Box::pin(self.0.latest_cut_off(ids))
+    fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_> {
+        Box::pin(self.0.latest_cut_off(issuer, subject))
     }
 }
 

@@ -1,10 +1,13 @@
 //! A blocklist that fails on demand.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
 
 use crate::blocklist::{
-    Blocklist, CutOffFuture, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationScope, Revoke,
-    RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Status, TokenIds,
+    Blocklist, CutOffFuture, Lookup, MemoryBlocklist, Outage, Redemption, Revocation, RevocationId, RevocationScope,
+    Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Status, TokenIds,
 };
 
 /// A blocklist in front of another one, which can be told to fail, or to answer that every token is
@@ -82,9 +85,9 @@ impl<B> FailingBlocklist<B> {
 }
 
 impl<B: Blocklist> Blocklist for FailingBlocklist<B> {
-    fn check(&self, ids: &TokenIds) -> Lookup {
+    fn check(&self, ids: &TokenIds, now: SystemTime) -> Lookup {
         match self.mode() {
-            Mode::PassOn => self.inner.check(ids),
+            Mode::PassOn => self.inner.check(ids, now),
             Mode::Fail(outage) => Lookup::known(Err(outage)),
             Mode::Revoked(scope) => Lookup::known(Ok(Status::Revoked(scope))),
         }
@@ -92,16 +95,16 @@ impl<B: Blocklist> Blocklist for FailingBlocklist<B> {
 }
 
 impl<B: Revoke> Revoke for FailingBlocklist<B> {
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+    fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         match self.mode() {
-            Mode::PassOn | Mode::Revoked(_) => self.inner.revoke(revocation),
+            Mode::PassOn | Mode::Revoked(_) => self.inner.store(revocation),
             Mode::Fail(outage) => Box::pin(async move { Err(RevokeError::Outage(outage)) }),
         }
     }
 
-    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
+    fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_> {
         match self.mode() {
-            Mode::PassOn | Mode::Revoked(_) => self.inner.cut_off(ids),
+            Mode::PassOn | Mode::Revoked(_) => self.inner.cut_off(issuer, subject),
             Mode::Fail(outage) => Box::pin(async move { Err(outage) }),
         }
     }

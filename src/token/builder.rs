@@ -9,6 +9,7 @@ use crate::{
     compat::Tutorial,
     config_error::ConfigError,
     keys::{KeySet, RsaMinimum, VerifyingKey, provider},
+    revocation::MAX_LEEWAY,
     token::{
         TokenIdSource,
         claims::{
@@ -31,14 +32,6 @@ pub(crate) const SESSION_BEGAN: &str = "session_ms";
 
 /// A claim of this crate's own, in refresh tokens: how many of its session were redeemed before it. Of one without it, none was.
 pub(crate) const GENERATION: &str = "refresh_generation";
-
-/// The largest leeway that can be set. Revocations are kept that much longer than a token's `exp`, whatever the leeway of
-/// the verifier that made them.
-const MAX_LEEWAY: Duration = Duration::from_secs(300);
-
-/// How long a token's revocation is kept after its `exp`: the largest leeway any verifier can have, one second for the rounding
-/// of `exp`, and a minute by which the clocks of two machines may differ.
-pub(crate) const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
 
 /// A claim that is required by default and need not be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,13 +3,14 @@
 mod builder;
 mod cache;
 mod claims;
+mod revocation;
 mod signer;
 mod trusted_issuers;
 mod verifier;
 #[cfg(test)]
 mod wycheproof;
 
-pub(crate) use builder::{GENERATION, KEPT_AFTER_EXPIRY, RESERVED_CLAIMS, SESSION_BEGAN};
+pub(crate) use builder::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN};
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;

@@ -13,7 +13,7 @@ use crate::{
     keys::{KeySet, VerifyingKey},
     token::{
         VerifyError,
-        builder::{KEPT_AFTER_EXPIRY, VerifierBuilder},
+        builder::VerifierBuilder,
         claims::{
             TokenKind,
             header::{Header, Typ},
@@ -201,12 +201,6 @@ impl Verifier {
 
     pub(crate) fn max_lifetime(&self) -> Duration {
         self.rules.max_lifetime
-    }
-
-    /// From the moment of a revocation of several tokens, how long any of them could still be accepted: its `iat` lies before
-    /// that moment, or after it by no more than the leeway, and `max_lifetime` bounds the rest.
-    pub(crate) fn revocations_kept_for(&self) -> Duration {
-        KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.rules.max_lifetime
     }
 
     /// Whether a token with this `exp` is accepted no more.

@@ -24,3 +24,8 @@ pub use redis::{
     ClusterOptions, RedisBinary, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions,
     TlsCertificates, redis_versions,
 };
+
+/// The time this many milliseconds after the beginning of 1970.
+pub fn at_millis(millis: u64) -> std::time::SystemTime {
+    std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis)
+}

@@ -1,27 +1,36 @@
 //! Refresh tokens are redeemed once, whatever happens at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use testkit::at_millis;
 use tower_jwt_blocklist::{
     Blocklist, Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status,
-    Timestamp, TokenIds,
+    TokenIds,
 };
 
 use super::{Backend, MINUTE, MOMENT, session};
 
 const GRACE: Duration = Duration::from_secs(10);
 /// When every session of these cases began, and when the first of its tokens is redeemed.
-const BEGAN: Timestamp = Timestamp::from_millis(10_000);
-const FIRST: Timestamp = Timestamp::from_millis(60_000);
+fn began() -> SystemTime {
+    at_millis(10_000)
+}
+
+fn first() -> SystemTime {
+    at_millis(60_000)
+}
 
 /// A refresh token of ann's session `s`.
 fn ids() -> TokenIds {
-    TokenIds::new(None, "r", Some("s")).with_subject("ann").with_issued_at(BEGAN)
+    TokenIds::new(None, "r", Some("s")).with_subject("ann").with_issued_at(began())
 }
 
 /// An access token of the same session.
 fn access() -> TokenIds {
-    TokenIds::new(None, "a", Some("s")).with_subject("ann").with_issued_at(BEGAN)
+    TokenIds::new(None, "a", Some("s")).with_subject("ann").with_issued_at(began())
 }
 
 /// The first use of the token of this generation. Whoever uses it proposes a successor that nobody else proposes.
@@ -31,7 +40,7 @@ fn using(backend: &impl Backend, presented: u32, successor: u128) -> Redemption 
         session: session("s"),
         presented,
         successor,
-        now: FIRST,
+        now: first(),
         grace: GRACE,
         kept_until: backend.after(MINUTE),
         revoked_until: backend.after(MINUTE),
@@ -47,7 +56,7 @@ fn without_grace(redemption: Redemption) -> Redemption {
 }
 
 fn repeated(number: u32, token_id: u128) -> Rotation {
-    Rotation::Repeated(Generation { number, token_id, minted_at: FIRST })
+    Rotation::Repeated(Generation { number, token_id, minted_at: first() })
 }
 
 /// What became of all of them, begun at the same time on two nodes.
@@ -72,7 +81,7 @@ async fn r56_g6_of_concurrent_uses_one_rotates_and_the_others_get_its_successor(
             assert_eq!(rotation, repeated(1, winner as u128), "use {number}");
         }
     }
-    assert_eq!(backend.node().check(&access()).await, Ok(Status::NotRevoked));
+    assert_eq!(backend.node().check(&access(), SystemTime::now()).await, Ok(Status::NotRevoked));
     assert_eq!(backend.node().rotate(&using(&backend, 1, 100)).await, Ok(Rotation::Rotated), "the successor is good");
 }
 
@@ -83,7 +92,7 @@ async fn r56_g6_without_grace_one_of_concurrent_uses_rotates_and_the_session_is_
     assert_eq!(count(Rotation::Rotated), 1);
     assert_eq!(count(Rotation::Replayed), 1, "the second use ends the session");
     assert_eq!(count(Rotation::Revoked(RevocationScope::Session)), 62);
-    assert_eq!(backend.node().check(&access()).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(backend.node().check(&access(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
     let successor = backend.node().rotate(&using(&backend, 1, 100)).await;
     assert_eq!(successor, Ok(Rotation::Revoked(RevocationScope::Session)), "the successor died with it");
 }
@@ -104,17 +113,20 @@ async fn r56_an_older_token_ends_the_session_and_its_access_tokens(backend: impl
     for number in 0..3 {
         assert_eq!(node.rotate(&using(&backend, number, number.into())).await, Ok(Rotation::Rotated));
     }
-    assert_eq!(node.check(&access()).await, Ok(Status::NotRevoked));
+    assert_eq!(node.check(&access(), SystemTime::now()).await, Ok(Status::NotRevoked));
     // Within the grace, which is for the last one only.
     assert_eq!(node.rotate(&using(&backend, 1, 50)).await, Ok(Rotation::Replayed));
     for ids in [ids(), access()] {
-        assert_eq!(backend.other_node().check(&ids).await, Ok(Status::Revoked(RevocationScope::Session)));
+        assert_eq!(
+            backend.other_node().check(&ids, SystemTime::now()).await,
+            Ok(Status::Revoked(RevocationScope::Session))
+        );
     }
     for number in 0..5 {
         let dead = Ok(Rotation::Revoked(RevocationScope::Session));
         assert_eq!(node.rotate(&using(&backend, number, 60)).await, dead, "generation {number}");
     }
-    let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(BEGAN);
+    let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(began());
     let elsewhere = Redemption { ids: other, session: session("t"), ..using(&backend, 0, 70) };
     assert_eq!(node.rotate(&elsewhere).await, Ok(Rotation::Rotated), "another session of hers goes on");
 }
@@ -136,7 +148,7 @@ async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: imp
     let node = backend.node();
     let until = backend.after(MINUTE);
     let subject = |name: &str| RevocationId::new(None, RevocationScope::Subject, name);
-    let moment = BEGAN;
+    let moment = began();
     type Row = (&'static str, fn(&str) -> TokenIds, Revocation, RevocationScope);
     let logouts: [Row; 5] = [
         ("the token", |s| TokenIds::new(None, s, Some(s)), of_token("token", until), RevocationScope::Token),
@@ -169,7 +181,7 @@ async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: imp
     ];
     for (number, (name, ids_in, logout, scope)) in logouts.into_iter().enumerate() {
         let sid = ["token", "session", "phone", "desk", "tablet"][number];
-        let ids = ids_in(sid).with_issued_at(BEGAN);
+        let ids = ids_in(sid).with_issued_at(began());
         let line = |presented, successor| Redemption {
             ids,
             session: ids.session().unwrap(),
@@ -186,23 +198,23 @@ async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend: imp
             assert_eq!(node.rotate(&redemption).await, Ok(Rotation::Revoked(scope)), "{name}: {what}");
         }
         // A login after it, of the same subject and issuer.
-        let ids = ids_in(&format!("{sid} later")).with_issued_at(BEGAN + Duration::from_millis(1));
+        let ids = ids_in(&format!("{sid} later")).with_issued_at(began() + Duration::from_millis(1));
         let after = Redemption { ids, session: ids.session().unwrap(), ..using(&backend, 0, 5) };
         assert_eq!(node.rotate(&after).await, Ok(Rotation::Rotated), "{name}: a later login");
     }
 }
 
-fn of_token(name: &str, until: Timestamp) -> Revocation {
+fn of_token(name: &str, until: SystemTime) -> Revocation {
     Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, name), until)
 }
 
 async fn r58_the_session_that_is_spared_goes_on(backend: impl Backend) {
     let node = backend.node();
     let subject = RevocationId::new(None, RevocationScope::Subject, "ann");
-    let others = Revocation::new(RevocationScope::Subject, subject, backend.after(MINUTE)).issued_up_to(FIRST);
+    let others = Revocation::new(RevocationScope::Subject, subject, backend.after(MINUTE)).issued_up_to(first());
     node.revoke(&others.except_session(session("s"))).await.unwrap();
     assert_eq!(node.rotate(&using(&backend, 0, 1)).await, Ok(Rotation::Rotated));
-    let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(BEGAN);
+    let other = TokenIds::new(None, "r", Some("t")).with_subject("ann").with_issued_at(began());
     let other = Redemption { ids: other, session: session("t"), ..using(&backend, 0, 2) };
     assert_eq!(node.rotate(&other).await, Ok(Rotation::Revoked(RevocationScope::Subject)));
     // A token that does not tell its time is older than any cut-off.
@@ -217,7 +229,7 @@ async fn r56_a_use_that_is_sent_again_is_the_same_use(backend: impl Backend) {
     for _ in 0..3 {
         assert_eq!(node.rotate(&once).await, Ok(Rotation::Rotated));
     }
-    assert_eq!(node.check(&access()).await, Ok(Status::NotRevoked));
+    assert_eq!(node.check(&access(), SystemTime::now()).await, Ok(Status::NotRevoked));
     // Until its successor is used: then it is not a thing of the moment any more.
     assert_eq!(node.rotate(&without_grace(using(&backend, 1, 2))).await, Ok(Rotation::Rotated));
     assert_eq!(node.rotate(&once).await, Ok(Rotation::Replayed));

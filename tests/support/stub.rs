@@ -8,12 +8,13 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
+    time::SystemTime,
 };
 
 use tokio::sync::Notify;
 use tower_jwt_blocklist::{
-    Blocklist, CutOffFuture, Lookup, Outage, Redemption, Revocation, RevocationScope, Revoke, RevokeError,
-    RevokeFuture, Rotate, RotateFuture, Status, TokenIds,
+    Blocklist, CutOffFuture, Lookup, Outage, Redemption, Revocation, RevocationId, RevocationScope, Revoke,
+    RevokeError, RevokeFuture, Rotate, RotateFuture, Status, TokenIds,
 };
 
 pub type Answer = Result<Status, Outage>;
@@ -82,7 +83,7 @@ impl StubBlocklist {
 }
 
 impl Blocklist for StubBlocklist {
-    fn check(&self, _ids: &TokenIds) -> Lookup {
+    fn check(&self, _ids: &TokenIds, _now: SystemTime) -> Lookup {
         let earlier = self.asked.fetch_add(1, Ordering::Relaxed);
         let answer = *self.answer.lock().unwrap();
         match self.pace {
@@ -111,11 +112,11 @@ impl Blocklist for StubBlocklist {
 }
 
 impl Revoke for StubBlocklist {
-    fn revoke<'a>(&'a self, _: &'a Revocation) -> RevokeFuture<'a> {
+    fn store<'a>(&'a self, _: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async { Err(RevokeError::Outage(Outage::TimedOut)) })
     }
 
-    fn cut_off<'a>(&'a self, _: &'a TokenIds) -> CutOffFuture<'a> {
+    fn cut_off(&self, _: RevocationId, _: Option<RevocationId>) -> CutOffFuture<'_> {
         Box::pin(async { Err(Outage::TimedOut) })
     }
 }

@@ -7,7 +7,7 @@ use fuzz::stored_limit;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use redis::{Value, parse_redis_value};
 use tower_jwt_blocklist::{
-    Redemption, RevocationId, Rotation, RevocationScope, Status, Timestamp, TokenIds,
+    Redemption, RevocationId, Rotation, RevocationScope, Status, TokenIds,
     fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
 };
 
@@ -16,7 +16,7 @@ const EPOCH_WITH_FLOOR: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 1
 
 static IDS: LazyLock<TokenIds> = LazyLock::new(|| {
     let ids = TokenIds::new(Some("issuer"), "t", Some("s")).with_subject("ann");
-    ids.with_issued_at(Timestamp::from_millis(1_767_225_600_000))
+    ids.with_issued_at(UNIX_EPOCH + Duration::from_millis(1_767_225_600_000))
 });
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
@@ -88,7 +88,7 @@ fn check_news(reply: &Value) {
 /// A token gets a successor only if the script says so, in one word.
 fn check_rotation(reply: &Value) {
     let session = RevocationId::new(None, RevocationScope::Session, "s");
-    let (now, later) = (Timestamp::from_millis(5), Timestamp::from_millis(u64::MAX));
+    let (now, later) = (UNIX_EPOCH + Duration::from_millis(5), UNIX_EPOCH + Duration::from_millis(u64::MAX));
     let redemption = Redemption {
         ids: *IDS,
         session,

@@ -75,7 +75,7 @@ impl<'a> Question<'a> {
                 self.keys.write_entry(scope, id, &mut key);
                 command.arg(&key[..]);
             }
-            if let Some(key) = self.keys.bare(token.bare()) {
+            if let Some(key) = self.keys.bare(token.raw_jti()) {
                 command.arg(key);
             }
         }
@@ -91,11 +91,8 @@ impl<'a> Question<'a> {
         if others.len() != self.tokens.iter().map(|token| self.count(token)).sum::<usize>() {
             return Err(unexpected);
         }
-        match found {
-            Value::BulkString(text) if epoch.is_written(text) => Ok(Reply { epoch, issuers, others }),
-            Value::BulkString(_) | Value::Nil => Err(Failure::Lost),
-            _ => Err(unexpected),
-        }
+        expect_epoch(found, epoch)?;
+        Ok(Reply { epoch, issuers, others })
     }
 
     /// What the reply says of each token, in their order.
@@ -123,17 +120,6 @@ impl<'a> Question<'a> {
         Ok(if reply.epoch.refuses(token) { Status::BeforeLoss } else { Status::NotRevoked })
     }
 
-    /// Up to when tokens like these are refused.
-    pub(crate) fn cut_off(&self, reply: &Reply<'_>) -> Result<Option<Timestamp>, Outage> {
-        let mut latest = Some(reply.epoch.floor).filter(|floor| *floor > Timestamp::default());
-        for token in self.tokens {
-            for value in reply.issuers.iter().chain(reply.others) {
-                latest = latest.max(read_entry(value)?.map(|entry| entry.limit(token)));
-            }
-        }
-        Ok(latest)
-    }
-
     fn issuer<'r>(&self, token: &TokenIds, reply: &Reply<'r>) -> Result<&'r Value, Outage> {
         let place = self.issuers.iter().position(|issuer| *issuer == token.issuer());
         place.and_then(|place| reply.issuers.get(place)).ok_or(Outage::UnexpectedReply)
@@ -141,7 +127,48 @@ impl<'a> Question<'a> {
 
     /// How many entries are asked for of one token, without its issuer's.
     fn count(&self, token: &TokenIds) -> usize {
-        below_issuer(token).count() + usize::from(self.keys.bare(token.bare()).is_some())
+        below_issuer(token).count() + usize::from(self.keys.bare(token.raw_jti()).is_some())
+    }
+}
+
+/// Up to when the tokens of a subject, or of a whole issuer, are rejected.
+pub(crate) struct CutOffQuestion {
+    pub(crate) issuer: RevocationId,
+    pub(crate) subject: Option<RevocationId>,
+}
+
+impl CutOffQuestion {
+    pub(crate) fn command(&self, keys: &KeyNames) -> Cmd {
+        let mut command = redis::cmd("MGET");
+        command.arg(keys.epoch()).arg(keys.entry(RevocationScope::Issuer, self.issuer));
+        if let Some(subject) = self.subject {
+            command.arg(keys.entry(RevocationScope::Subject, subject));
+        }
+        command
+    }
+
+    /// Everything that is not the expected answer is an outage.
+    pub(crate) fn read(&self, reply: &Value, epoch: Epoch) -> Result<Option<Timestamp>, Failure> {
+        let unexpected = Failure::from(Outage::UnexpectedReply);
+        let Value::Array(values) = reply else { return Err(unexpected) };
+        let (found, entries) = values.split_first().ok_or(unexpected)?;
+        if entries.len() != 1 + usize::from(self.subject.is_some()) {
+            return Err(unexpected);
+        }
+        expect_epoch(found, epoch)?;
+        let mut latest = Some(epoch.floor).filter(|floor| *floor > Timestamp::default());
+        for value in entries {
+            latest = latest.max(read_entry(value)?.map(|entry| entry.latest_time()));
+        }
+        Ok(latest)
+    }
+}
+
+fn expect_epoch(found: &Value, epoch: Epoch) -> Result<(), Failure> {
+    match found {
+        Value::BulkString(text) if epoch.is_written(text) => Ok(()),
+        Value::BulkString(_) | Value::Nil => Err(Failure::Lost),
+        _ => Err(Outage::UnexpectedReply.into()),
     }
 }
 
@@ -173,7 +200,7 @@ mod tests {
         let (nil, entry) = (Value::Nil, Value::BulkString(b"7 0 ".to_vec()));
         let (epoch_text, other) = (Value::BulkString(epoch.to_text().into()), Value::BulkString(b"other".to_vec()));
         // Two names: of the issuer and of the token itself.
-        let token = TokenIds::new(None, "t", None).with_issued_at(Timestamp::from_millis(7));
+        let token = TokenIds::new(None, "t", None).with_issue_time(Timestamp::from_millis(7));
         let unexpected = Err(Failure::Outage(Outage::UnexpectedReply));
         let rows = [
             (array(&[&epoch_text, &nil, &nil]), Ok(Ok(Status::NotRevoked))),
@@ -230,7 +257,7 @@ mod tests {
             for (token, status) in tokens.iter().zip(statuses) {
                 let names = |name: &(RevocationScope, RevocationId)| keys.entry(name.0, name.1) == *key;
                 let own = token.each().find(names).map(|(scope, _)| scope);
-                let bare = keys.bare(token.bare()).filter(|bare| bare == key).map(|_| RevocationScope::Token);
+                let bare = keys.bare(token.raw_jti()).filter(|bare| bare == key).map(|_| RevocationScope::Token);
                 let expected = own.or(bare).map_or(Status::NotRevoked, Status::Revoked);
                 assert_eq!(status, Ok(expected), "{}", String::from_utf8_lossy(key));
             }

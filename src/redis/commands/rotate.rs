@@ -92,12 +92,14 @@ impl Shared {
         for (scope, id) in ids.each() {
             call.key(self.keys.entry(scope, id));
         }
-        call.key(self.keys.bare(ids.bare()));
+        call.key(self.keys.bare(ids.raw_jti()));
         let left = |until: Timestamp| millis(until.since(self.now())).max(1);
-        call.arg(redemption.presented).arg(format!("{:032x}", redemption.successor)).arg(redemption.now.as_millis());
-        call.arg(millis(redemption.grace)).arg(left(redemption.kept_until));
-        call.arg(CutOff::ALWAYS.all.as_millis()).arg(left(theft.until())).arg(log_entry::pack(&theft));
-        call.arg(ids.issued_at().map_or(0, Timestamp::as_millis));
+        call.arg(redemption.presented)
+            .arg(format!("{:032x}", redemption.successor))
+            .arg(Timestamp::from(redemption.now).as_millis());
+        call.arg(millis(redemption.grace)).arg(left(redemption.kept_until.into()));
+        call.arg(CutOff::ALWAYS.all.as_millis()).arg(left(theft.expiry())).arg(log_entry::pack(&theft));
+        call.arg(ids.issue_time().map_or(0, Timestamp::as_millis));
         call.arg(ids.session().map(|session| session.to_string()).unwrap_or_default()).arg(not_after.as_millis());
         call
     }
@@ -136,7 +138,7 @@ pub(crate) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Resul
         }
         ("repeated", [Value::Int(number), minted_at, token_id]) => Rotation::Repeated(Generation {
             number: u32::try_from(*number).ok()?,
-            minted_at: entry::parse_time(&text(minted_at)?)?,
+            minted_at: entry::parse_time(&text(minted_at)?)?.into(),
             token_id: u128::from_str_radix(&text(token_id)?, 16).ok()?,
         }),
         _ => return None,

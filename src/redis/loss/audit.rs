@@ -49,7 +49,7 @@ async fn audit(shared: &Arc<Shared>, interval: Duration) -> Result<usize, Failur
         let page = page(shared, &after).await?;
         let Some(last) = page.ids.last() else { return Ok(missing) };
         after = format!("({}", last.id);
-        let is_live = |revocation: &Revocation| revocation.until() > shared.now() + ENDS_SOON;
+        let is_live = |revocation: &Revocation| revocation.expiry() > shared.now() + ENDS_SOON;
         let packed = page.ids.iter().filter_map(|entry| match entry.map.get("d") {
             Some(Value::BulkString(packed)) => log_entry::unpack(packed),
             _ => None,

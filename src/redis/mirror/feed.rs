@@ -218,7 +218,7 @@ impl Feed {
             match entry.field {
                 b"d" => {
                     let revocation = log_entry::unpack(entry.value).ok_or(DialError::UnknownEntry)?;
-                    if revocation.until() > self.calendar.now() {
+                    if revocation.expiry() > self.calendar.now() {
                         self.holding.merge(&revocation);
                     }
                 }

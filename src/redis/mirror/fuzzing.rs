@@ -2,11 +2,12 @@
 //! of the API. Of all rooms this is the one that everything in question can be seen from.
 #![allow(missing_docs, missing_debug_implementations, reason = "nobody can use it")]
 
+use std::time::SystemTime;
+
 use redis::Value;
 
 use crate::{
     blocklist::{CutOff, Outage, Redemption, Revocation, RevocationScope, Rotation, Status, TokenIds},
-    clock::Timestamp,
     redis::{
         commands::{check::Question, rotate},
         connection::dial,
@@ -57,8 +58,8 @@ pub fn entry_of(revocation: &Revocation) -> Entry {
 }
 
 /// The epoch that is written so, if it is one that is open, written anew; and its floor, open or not.
-pub fn epoch(bytes: &[u8]) -> (Option<String>, Timestamp) {
-    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes))
+pub fn epoch(bytes: &[u8]) -> (Option<String>, SystemTime) {
+    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes).into())
 }
 
 /// What a mirror holds.
@@ -105,8 +106,8 @@ pub fn is_master(hello: &Value) -> bool {
 }
 
 /// What a server's clock says.
-pub fn time(reply: &Value) -> Option<Timestamp> {
-    rotate::read_time(reply).ok()
+pub fn time(reply: &Value) -> Option<SystemTime> {
+    rotate::read_time(reply).ok().map(SystemTime::from)
 }
 
 /// The fields and values of what is new in the log.

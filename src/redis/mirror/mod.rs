@@ -22,13 +22,13 @@ use std::{
         Arc, PoisonError, RwLock, Weak,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use tokio::task::JoinHandle;
 
 use crate::{
     blocklist::{Blocklist, Lookup, Revocation, TokenIds},
-    clock::Timestamp,
     config_error::ConfigError,
     metrics,
     redis::{
@@ -120,18 +120,14 @@ impl MirrorBlocklist {
 }
 
 impl Blocklist for MirrorBlocklist {
-    fn check(&self, ids: &TokenIds) -> Lookup {
-        self.check_at(ids, self.0.holding.time())
-    }
-
     /// Trusts what is held unless `now` is so much earlier than the proof that what is alive by it may be forgotten, or so much later that
     /// nothing is proven of it.
-    fn check_at(&self, ids: &TokenIds, now: Timestamp) -> Lookup {
-        match self.0.holding.status(ids, now) {
+    fn check(&self, ids: &TokenIds, now: SystemTime) -> Lookup {
+        match self.0.holding.status(ids, now.into()) {
             Some(status) => Lookup::known(Ok(status)),
             None => {
                 metrics::bypassed();
-                self.0.redis.check(ids)
+                self.0.redis.check(ids, now)
             }
         }
     }

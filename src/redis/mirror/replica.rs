@@ -261,11 +261,11 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     fn token(name: &str) -> TokenIds {
-        TokenIds::new(None, name, None).with_issued_at(Timestamp::from_millis(1000))
+        TokenIds::new(None, name, None).with_issue_time(Timestamp::from_millis(1000))
     }
 
     fn revoked(name: &str) -> Revocation {
-        let until = Timestamp::from(SystemTime::now()) + 10 * MINUTE;
+        let until = SystemTime::now() + 10 * MINUTE;
         Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, name), until)
     }
 

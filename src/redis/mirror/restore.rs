@@ -215,7 +215,7 @@ impl Feed {
     ) -> Result<usize, DialError> {
         // What is over by a clock that was set forward may be needed again.
         let now = self.calendar.now();
-        let alive = revocations.iter().filter(|revocation| revocation.until() > now).copied().collect();
+        let alive = revocations.iter().filter(|revocation| revocation.expiry() > now).copied().collect();
         let wanted = match which {
             Which::All => alive,
             Which::Missing => self.missing(connection, alive).await?,
@@ -224,7 +224,7 @@ impl Feed {
         let shared = &self.shared;
         let mut pipeline = redis::pipe();
         for revocation in &wanted {
-            let live_for = revocation.until().since(now);
+            let live_for = revocation.expiry().since(now);
             let call = shared.revoking(revocation, &log_entry::pack(revocation), epoch, live_for, which == Which::All);
             pipeline.invoke_script(&call).ignore();
         }

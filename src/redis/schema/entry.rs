@@ -143,7 +143,7 @@ mod tests {
     fn what_is_written_is_read() {
         let session = RevocationId::new(None, RevocationScope::Session, "s");
         let moment = Timestamp::from_millis(1_767_225_600_123);
-        for cut_off in [CutOff::ALWAYS, CutOff::up_to(moment), CutOff::up_to(moment).but_for(session)] {
+        for cut_off in [CutOff::ALWAYS, CutOff::up_to(moment), CutOff::up_to(moment).except_session(session)] {
             assert_eq!(parse(arguments(&cut_off).join(" ").as_bytes()), cut_off);
         }
     }

@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn g5_a_floor_refuses_what_began_up_to_it_and_zero_refuses_nothing() {
-        let token = |millis| TokenIds::new(None, "t", None).with_issued_at(Timestamp::from_millis(millis));
+        let token = |millis| TokenIds::new(None, "t", None).with_issue_time(Timestamp::from_millis(millis));
         let ours = epoch(1, 5000);
         assert!(ours.refuses(&token(7)) && !ours.refuses(&token(8)) && ours.refuses(&TokenIds::new(None, "t", None)));
         let open = Epoch { floor: Timestamp::default(), ..ours };

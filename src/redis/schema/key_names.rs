@@ -1,9 +1,6 @@
 //! The names of our keys. The braces put all keys of a namespace into one hash slot.
 
-use crate::{
-    blocklist::{RevocationId, RevocationScope},
-    compat::RawJti,
-};
+use crate::blocklist::{RawJti, RevocationId, RevocationScope};
 
 /// The keys of one namespace.
 #[derive(Debug, Clone)]

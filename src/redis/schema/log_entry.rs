@@ -14,7 +14,7 @@ pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
     let mut packed = Vec::with_capacity(49);
     packed.push(revocation.scope().tag());
     packed.extend_from_slice(revocation.id().as_bytes());
-    packed.extend_from_slice(&revocation.until().as_millis().to_be_bytes());
+    packed.extend_from_slice(&revocation.expiry().as_millis().to_be_bytes());
     if revocation.cut_off() != CutOff::ALWAYS {
         packed.extend_from_slice(&all.as_millis().to_be_bytes());
     }
@@ -33,7 +33,7 @@ pub(crate) fn unpack(packed: &[u8]) -> Option<Revocation> {
         .find(|s| s.tag() == *tag)?;
     let (id, rest) = take_id(rest)?;
     let (until, rest) = take_time(rest)?;
-    let revocation = Revocation::new(scope, id, until);
+    let revocation = Revocation::expiring_at(scope, id, until);
     if rest.is_empty() {
         return Some(revocation);
     }
@@ -68,12 +68,12 @@ mod tests {
     fn all_forms() -> [Revocation; 4] {
         let id = |name| RevocationId::new(Some("issuer"), RevocationScope::Session, name);
         let (until, moment) = (Timestamp::from_millis(1_767_225_600_123), Timestamp::from_millis(1_767_000_000_456));
-        let revocation = |scope| Revocation::new(scope, id("a"), until);
+        let revocation = |scope| Revocation::expiring_at(scope, id("a"), until);
         [
             revocation(RevocationScope::Token),
             revocation(RevocationScope::Session),
-            revocation(RevocationScope::Issuer).issued_up_to(moment),
-            revocation(RevocationScope::Subject).issued_up_to(moment).except_session(id("b")),
+            revocation(RevocationScope::Issuer).issued_up_to(moment.into()),
+            revocation(RevocationScope::Subject).issued_up_to(moment.into()).except_session(id("b")),
         ]
     }
 

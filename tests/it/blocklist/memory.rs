@@ -3,13 +3,13 @@
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
-use testkit::ManualClock;
+use testkit::{ManualClock, at_millis};
 use tower_jwt_blocklist::{
     Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, RevocationScope, Revoke, RevokeError, Rotate, Rotation,
-    Status, SystemClock, Timestamp, TokenIds,
+    Status, SystemClock, TokenIds,
 };
 
 use super::conformance::{Backend, MINUTE, MOMENT, id, token};
@@ -36,14 +36,14 @@ impl Backend for Memory {
         self.list.clone()
     }
 
-    fn after(&self, duration: Duration) -> Timestamp {
-        Timestamp::from(self.clock.now()) + duration
+    fn after(&self, duration: Duration) -> SystemTime {
+        self.clock.now() + duration
     }
 
     async fn let_pass(&self, duration: Duration) {
         self.clock.advance(duration);
         // What is over is cleared away by the next revocation, whatever it is.
-        let over = Revocation::new(RevocationScope::Token, id("over"), Timestamp::from_millis(0));
+        let over = Revocation::new(RevocationScope::Token, id("over"), at_millis(0));
         self.list.revoke(&over).await.unwrap();
     }
 
@@ -56,7 +56,7 @@ impl Backend for Memory {
 async fn g7_a_full_memory_list_errs_and_drops_nothing() {
     let clock = clock();
     let list = MemoryBlocklist::with_capacity_and_clock(2, clock.as_fn());
-    let until = |duration| Timestamp::from(clock.now()) + duration;
+    let until = |duration| clock.now() + duration;
     list.revoke(&Revocation::new(RevocationScope::Token, id("short"), until(MOMENT))).await.unwrap();
     list.revoke(&Revocation::new(RevocationScope::Token, id("long"), until(MINUTE))).await.unwrap();
 
@@ -67,19 +67,19 @@ async fn g7_a_full_memory_list_errs_and_drops_nothing() {
         ("long", Status::Revoked(RevocationScope::Token)),
         ("third", Status::NotRevoked),
     ] {
-        assert_eq!(list.check(&token(name)).await, Ok(expected), "{name}");
+        assert_eq!(list.check(&token(name), SystemTime::now()).await, Ok(expected), "{name}");
     }
     // What is there can still be lengthened, and what is over makes room.
     list.revoke(&Revocation::new(RevocationScope::Token, id("long"), until(MINUTE * 2))).await.unwrap();
     clock.advance(MOMENT);
     list.revoke(&third).await.unwrap();
-    assert_eq!(list.check(&token("third")).await, Ok(Status::Revoked(RevocationScope::Token)));
+    assert_eq!(list.check(&token("third"), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Token)));
 }
 
 #[test]
 fn g1_a_memory_list_is_read_while_it_is_written() {
     let list = MemoryBlocklist::new();
-    let until = Timestamp::from(SystemClock.now()) + MINUTE;
+    let until = SystemClock.now() + MINUTE;
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     std::thread::scope(|scope| {
         for reader in 0..2 {
@@ -89,7 +89,7 @@ fn g1_a_memory_list_is_read_while_it_is_written() {
             scope.spawn(move || {
                 let mut seen = false;
                 for _ in 0..20_000 {
-                    let answer = runtime.block_on(list.check(&token("a")));
+                    let answer = runtime.block_on(list.check(&token("a"), SystemTime::now()));
                     let is_revoked = answer == Ok(Status::Revoked(RevocationScope::Token));
                     assert!(is_revoked || !seen, "reader {reader} saw the entry vanish");
                     seen |= is_revoked;
@@ -110,7 +110,7 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
     let list = MemoryBlocklist::with_capacity_and_clock(1, clock.as_fn());
     let using = |name: &str, presented, successor| {
         let ids = TokenIds::new(None, name, Some(name));
-        let until = Timestamp::from(clock.now()) + MINUTE;
+        let until = clock.now() + MINUTE;
         let (session, now) = (ids.session().unwrap(), clock.now().into());
         let grace = Duration::ZERO;
         Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until }
@@ -130,9 +130,9 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
 fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
     for round in 0..300 {
         let list = MemoryBlocklist::new();
-        let until = Timestamp::from(SystemClock.now()) + MINUTE;
+        let until = SystemClock.now() + MINUTE;
         let ids = TokenIds::new(None, "t", Some("s"));
-        let (session, now, grace) = (ids.session().unwrap(), Timestamp::from_millis(1), MINUTE);
+        let (session, now, grace) = (ids.session().unwrap(), at_millis(1), MINUTE);
         let logged_out = AtomicBool::new(false);
         thread::scope(|scope| {
             for successor in 0..2 {
@@ -173,12 +173,12 @@ fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
 fn a_check_allocates_nothing() {
     let list = MemoryBlocklist::new();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let until = Timestamp::from(SystemClock.now()) + MINUTE;
+    let until = SystemClock.now() + MINUTE;
     runtime.block_on(list.revoke(&Revocation::new(RevocationScope::Token, id("a"), until))).unwrap();
     for ids in [token("a"), token("b")] {
         // The first check of a thread registers it with the list.
-        drop(list.check(&ids));
-        let allocated = allocation_counter::measure(|| drop(list.check(&ids)));
+        drop(list.check(&ids, SystemTime::now()));
+        let allocated = allocation_counter::measure(|| drop(list.check(&ids, SystemTime::now())));
         assert_eq!(allocated.count_total, 0);
     }
     let control = allocation_counter::measure(|| drop(std::hint::black_box(Box::new(1_u8))));

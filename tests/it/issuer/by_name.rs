@@ -136,8 +136,7 @@ async fn r53_who_has_a_token_logs_out_everywhere_or_everywhere_else() {
         let (this, other) = (access(SHOP, json!({})), access(SHOP, json!({ "sid": "session-2" })));
         let guard = Guard::new(TokenKind::Access, service.0.verifier.clone(), service.0.store.clone());
         let user = guard.authenticate::<NoClaims>(&this).await.unwrap();
-        let now = service.0.clock.now();
-        let revocation = if everywhere { user.subject_revocation(now) } else { user.others_revocation(now) };
+        let revocation = if everywhere { user.subject_revocation() } else { user.others_revocation() };
         service.store(Ok(revocation.unwrap())).await;
         assert_eq!(service.ask(&other).await, "subject_revoked");
         assert_eq!(service.ask(&this).await, of_this_one);
@@ -149,7 +148,7 @@ async fn r53_who_has_a_token_logs_out_everywhere_or_everywhere_else() {
     let service = Service::new(foreign().optional(OptionalClaim::Sub));
     let guard = Guard::new(TokenKind::Access, service.0.verifier.clone(), service.0.store.clone());
     let nobody = guard.authenticate::<NoClaims>(&access(SHOP, json!({ "sub": null }))).await.unwrap();
-    assert_eq!(nobody.subject_revocation(service.0.clock.now()), None);
+    assert_eq!(nobody.subject_revocation(), None);
 }
 
 /// At the last second of the longest token that a revocation is for, by the generous settings of a verifier whose clock is

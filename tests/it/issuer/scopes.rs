@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use crate::support::{AUDIENCE, NOW, clock, settings, signing_key, token, verifying_key, world::World};
 use serde_json::json;
+use testkit::at_millis;
 use tower_jwt_blocklist::{
     Guard, IssueError, Issuer, MemoryBlocklist, NoClaims, OptionalClaim, Revocation, RevocationId, RevocationScope,
-    Revoke, RevokeError, Timestamp, TokenKind, TokenPair, Verifier,
+    Revoke, RevokeError, TokenKind, TokenPair, Verifier,
 };
 
 #[tokio::test]
@@ -146,10 +147,9 @@ async fn r52_the_largest_cut_off_counts_whichever_came_last() {
     world.pass(100);
     let late = world.login("ann").await;
     let subject = RevocationId::new(Some(crate::support::ISSUER), RevocationScope::Subject, "ann");
-    let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1000);
+    let until = world.clock.now() + Duration::from_secs(1000);
     for second in [NOW + 50, NOW, NOW - 1000] {
-        let lower = Revocation::new(RevocationScope::Subject, subject, until)
-            .issued_up_to(Timestamp::from_millis(second * 1000));
+        let lower = Revocation::new(RevocationScope::Subject, subject, until).issued_up_to(at_millis(second * 1000));
         world.store.revoke(&lower).await.unwrap();
     }
     assert!(world.refused(&early).await.is_some());
@@ -235,7 +235,7 @@ impl World {
 async fn a_subject_that_is_revoked_for_good_cannot_log_in() {
     let world = World::new();
     let subject = RevocationId::new(Some(crate::support::ISSUER), RevocationScope::Subject, "mallory");
-    let until = Timestamp::from(world.clock.now()) + Duration::from_secs(1000);
+    let until = world.clock.now() + Duration::from_secs(1000);
     world.store.revoke(&Revocation::new(RevocationScope::Subject, subject, until)).await.unwrap();
     let login = world.issuer().login("mallory", &NoClaims {}).await;
     assert_eq!(login.unwrap_err(), IssueError::Revoked);

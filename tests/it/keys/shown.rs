@@ -8,7 +8,7 @@ use testkit::tokens::KeyPair;
 use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, SigningKey, TokenKind, VerifyingKey};
 
 use super::{Sample, with_key};
-use crate::support::{ISSUER, SECRET, clock, der};
+use crate::support::{ISSUER, SECRET, der};
 
 #[tokio::test]
 async fn r75_nothing_shows_a_key_or_a_token() {
@@ -33,7 +33,7 @@ async fn r75_nothing_shows_a_key_or_a_token() {
             pair.access
         ));
         let refused = guard.authenticate::<Value>(pair.refresh.as_str()).await.unwrap_err();
-        shown.push(format!("{refused} {refused:?} {:?}", user.revocation(clock().now())));
+        shown.push(format!("{refused} {refused:?} {:?}", user.revocation()));
         secrets.push(("token id".into(), user.token_id().into()));
         secrets.push(("session id".into(), user.session_id().unwrap().into()));
         for piece in pair.access.as_str().split('.').chain(pair.refresh.as_str().split('.')) {

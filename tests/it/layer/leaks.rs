@@ -1,6 +1,6 @@
 //! Nothing secret reaches a log, at whatever level: one canary of each kind, and everything that is logged searched for it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use crate::support::{
     AUDIENCE, ISSUER, NOW, SECRET, clock,
@@ -117,7 +117,7 @@ async fn r67_r75_no_token_id_or_secret_is_logged_with_redis_up_and_down() {
     tracing::trace!(?settings, ?blocklist, "shown");
     server.kill();
     check(&log.text());
-    let _ = soon(blocklist.check(&TokenIds::new(None, "c4n4ry", None))).await;
+    let _ = soon(blocklist.check(&TokenIds::new(None, "c4n4ry", None), SystemTime::now())).await;
     let error = RedisBlocklist::connect(settings).await.unwrap_err();
     tracing::trace!(%error, ?error, "shown");
     check(&log.text());

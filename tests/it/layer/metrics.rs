@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::support::{
@@ -17,7 +17,7 @@ use serde_json::json;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
     Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
-    RevocationId, RevocationScope, Revoke, Status, Timestamp, TokenCache, TokenIds, TokenKind, danger,
+    RevocationId, RevocationScope, Revoke, Status, TokenCache, TokenIds, TokenKind, danger,
 };
 
 async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
@@ -131,7 +131,7 @@ async fn r77_what_a_route_asks_for_is_counted_once_too() {
 #[tokio::test]
 async fn revocations_are_counted_by_scope_and_by_what_became_of_them() {
     let (counted, _recording) = count();
-    let until = Timestamp::from(clock().now()) + Duration::from_secs(60);
+    let until = clock().now() + Duration::from_secs(60);
     let list = MemoryBlocklist::with_capacity_and_clock(2, clock().as_fn());
     let rows = [
         (RevocationScope::Token, "a", "stored"),
@@ -165,7 +165,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let guard = Guard::new(TokenKind::Access, verifier(&clock()), list.clone());
     let asked = async || guard.authenticate::<NoClaims>(&good_token()).await.map(drop);
     let session = RevocationId::new(None, RevocationScope::Session, "another");
-    let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
+    let until = SystemClock.now() + Duration::from_secs(60);
     let revocation = Revocation::new(RevocationScope::Session, session, until);
     eventually("it works", async || asked().await.is_ok()).await;
     ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
@@ -225,13 +225,17 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
     let settings = RedisSettings::from_url(&server.url()).unwrap();
     RedisBlocklist::initialize(settings.clone(), UNIX_EPOCH).await.unwrap();
     let redis = RedisBlocklist::connect(settings).await.unwrap();
-    let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(60);
+    let until = SystemClock.now() + Duration::from_secs(60);
     redis
         .revoke(&Revocation::new(RevocationScope::Token, RevocationId::new(None, RevocationScope::Token, "a"), until))
         .await
         .unwrap();
     let mirror = MirrorBlocklist::start(redis, MirrorSettings::new()).unwrap();
-    assert_eq!(mirror.check(&TokenIds::new(None, "b", None)).await, Ok(Status::NotRevoked), "asked of Redis");
+    assert_eq!(
+        mirror.check(&TokenIds::new(None, "b", None), SystemTime::now()).await,
+        Ok(Status::NotRevoked),
+        "asked of Redis"
+    );
     soon(mirror.ready()).await;
     eventually("a test entry comes back", async || mirror.state().propagation().is_some()).await;
     server.cli(&["FLUSHALL"]).await;

@@ -240,7 +240,7 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
     let (good, other) = (good_token(), token(json!({}), json!({ "jti": "token-2", "sid": "session-2" })));
     let guard = Guard::new(TokenKind::Access, verifier, lists.clone());
     let user = guard.authenticate::<NoClaims>(&other).await.unwrap();
-    lists.revoke(&user.revocation(clock.now())).await.unwrap();
+    lists.revoke(&user.revocation()).await.unwrap();
     eventually("it is refused", async || ask(&layer, &other).await == Err(RejectionKind::Revoked)).await;
 
     server.pause();

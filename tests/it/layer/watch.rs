@@ -38,7 +38,7 @@ async fn r47_a_recheck_hears_of_revocations_of_every_scope_and_of_the_end() {
             RevocationScope::Subject => ids.subject().unwrap(),
             _ => ids.issuer(),
         };
-        let until = tower_jwt_blocklist::Timestamp::from(at(NOW + 100_000));
+        let until = at(NOW + 100_000);
         list.revoke(&tower_jwt_blocklist::Revocation::new(scope, id, until)).await.unwrap();
         assert_eq!(guard.recheck(&user).await.unwrap_err().kind(), RejectionKind::Revoked, "{scope:?}");
     }
@@ -73,7 +73,7 @@ async fn r47_the_signal_fires_at_the_pause_after_the_logout_and_not_before() {
         tick.notify_one();
     }
     crate::support::wait::eventually("it pauses again", async || pauses.load(Ordering::Relaxed) == 4).await;
-    list.revoke(&user.revocation(at(NOW))).await.unwrap();
+    list.revoke(&user.revocation()).await.unwrap();
     assert!(!watching.is_finished(), "before the pause is over nobody asks");
     tick.notify_one();
     assert_eq!(soon(watching).await.unwrap().kind(), RejectionKind::Revoked);

@@ -7,8 +7,8 @@ use std::{
 
 use serde_json::json;
 use tower_jwt_blocklist::{
-    CutOffFuture, IssueError, Issuer, MemoryBlocklist, NoClaims, Outage, Redemption, Refreshed, Revocation, Revoke,
-    RevokeError, RevokeFuture, Rotate, RotateFuture, TokenIds,
+    CutOffFuture, IssueError, Issuer, MemoryBlocklist, NoClaims, Outage, Redemption, Refreshed, Revocation,
+    RevocationId, Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture,
 };
 
 use super::MILLISECOND;
@@ -47,12 +47,12 @@ impl Line {
 }
 
 impl Revoke for Line {
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
-        self.store.revoke(revocation)
+    fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+        self.store.store(revocation)
     }
 
-    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
-        self.store.cut_off(ids)
+    fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_> {
+        self.store.cut_off(issuer, subject)
     }
 }
 

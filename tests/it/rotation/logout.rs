@@ -150,10 +150,9 @@ async fn r57_what_is_not_genuine_logs_nobody_out() {
 async fn r57_both_proofs_end_the_same_login() {
     let world = World::new();
     let pair = world.login("ann").await;
-    let now = UNIX_EPOCH + Duration::from_secs(NOW);
     let authenticated = world.ask(TokenKind::Access, pair.access.as_str()).await.unwrap();
     let logging_out = LoggingOut::verify(&world.verifier, pair.access.as_str()).unwrap();
-    assert_eq!(Revocable::revocation(&authenticated, now), logging_out.revocation(now));
+    assert_eq!(Revocable::revocation(&authenticated), logging_out.revocation());
     let shown = format!("{logging_out:?}");
     assert!(!shown.contains(authenticated.session_id().unwrap()) && !shown.contains("ann"), "{shown}");
 }

@@ -16,7 +16,7 @@ use crate::support::{
 use serde_json::json;
 use tower_jwt_blocklist::{
     ConfigErrorKind, IssueError, Issuer, MemoryBlocklist, NoClaims, Refreshed, RejectionKind, Revocation, RevocationId,
-    RevocationScope, Revoke, Timestamp, TokenKind, TokenPair,
+    RevocationScope, Revoke, TokenKind, TokenPair,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -317,7 +317,7 @@ async fn only_refresh_tokens_of_a_session_are_redeemed() {
 async fn r55_a_session_that_begins_ahead_of_the_clock_can_be_refreshed() {
     let world = World::without_grace();
     let subject = RevocationId::new(Some(ISSUER), RevocationScope::Subject, "ann");
-    let ahead = Timestamp::from(world.clock.now()) + Duration::from_secs(5);
+    let ahead = world.clock.now() + Duration::from_secs(5);
     let cut_off = Revocation::new(RevocationScope::Subject, subject, ahead + DAY).issued_up_to(ahead);
     world.store.revoke(&cut_off).await.unwrap();
     let mut pair = world.login("ann").await;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::tokens::sign_hs256;
 use tower_jwt_blocklist::{
     Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, RevocationScope,
-    Revoke, Timestamp, Verifier, VerifyingKey,
+    Revoke, Verifier, VerifyingKey,
 };
 
 use super::{COUNTING, built, counting, layer, now, service, signature_checks};
@@ -61,7 +61,7 @@ fn r71_the_clock_is_asked_again() {
 #[test]
 fn r54_r71_every_scope_of_revocation_is_asked_again() {
     let clock = clock();
-    let until = Timestamp::from(clock.now()) + Duration::from_secs(7200);
+    let until = clock.now() + Duration::from_secs(7200);
     let id = |scope, name| RevocationId::new(Some(ISSUER), scope, name);
     for (reason, revocation) in [
         ("token_revoked", Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "token-1"), until)),

@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Clock, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, SystemClock, Timestamp, TokenCache,
+    Clock, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, SystemClock, TokenCache,
 };
 
 use super::{layer, now, service, signature_checks};
@@ -150,7 +150,7 @@ fn r71_nobody_passes_after_a_logout_while_many_ask_and_tokens_are_pushed_out() {
                 }
             });
         }
-        let until = Timestamp::from(SystemClock.now()) + Duration::from_secs(3600);
+        let until = SystemClock.now() + Duration::from_secs(3600);
         for (number, out) in logged_out.iter().enumerate() {
             // Some requests between one logout and the next.
             let seen = passed.load(Ordering::Relaxed);

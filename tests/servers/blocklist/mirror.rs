@@ -2,13 +2,13 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use testkit::RedisBinary;
 use tower_jwt_blocklist::{
-    Blocklist, CutOffFuture, Lookup, MirrorBlocklist, MirrorPhase, MirrorSettings, Redemption, Revocation, Revoke,
-    RevokeFuture, Rotate, RotateFuture, Timestamp, TokenIds,
+    Blocklist, CutOffFuture, Lookup, MirrorBlocklist, MirrorPhase, MirrorSettings, Redemption, Revocation,
+    RevocationId, Revoke, RevokeFuture, Rotate, RotateFuture, TokenIds,
 };
 
 use super::{conformance::Backend, redis::Redis};
@@ -46,7 +46,7 @@ struct Node<T> {
 }
 
 impl<T: Send + Sync + 'static> Blocklist for Node<T> {
-    fn check(&self, ids: &TokenIds) -> Lookup {
+    fn check(&self, ids: &TokenIds, _now: SystemTime) -> Lookup {
         // What it has revoked itself is known at once; what the other has, when that is proven.
         let (mirror, ids, changed) = (self.ask.clone(), *ids, *self.changed[1 - self.number].lock().unwrap());
         Lookup::waiting(async move {
@@ -58,22 +58,22 @@ impl<T: Send + Sync + 'static> Blocklist for Node<T> {
                 assert!(changed.elapsed() < Duration::from_secs(30), "it is never proven that nothing is missing");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            mirror.check(&ids).await
+            mirror.check(&ids, SystemTime::now()).await
         })
     }
 }
 
 impl<T: Revoke> Revoke for Node<T> {
-    fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
+    fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move {
-            let outcome = self.tell.revoke(revocation).await;
+            let outcome = self.tell.store(revocation).await;
             *self.changed[self.number].lock().unwrap() = Instant::now();
             outcome
         })
     }
 
-    fn cut_off<'a>(&'a self, ids: &'a TokenIds) -> CutOffFuture<'a> {
-        self.tell.cut_off(ids)
+    fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_> {
+        self.tell.cut_off(issuer, subject)
     }
 }
 
@@ -98,7 +98,7 @@ impl Backend for Mirror {
         Node { tell, ask: self.mirrors[1].clone(), changed, number: 1 }
     }
 
-    fn after(&self, duration: Duration) -> Timestamp {
+    fn after(&self, duration: Duration) -> SystemTime {
         self.redis.after(duration)
     }
 

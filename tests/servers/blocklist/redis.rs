@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use testkit::{RedisBinary, RedisServer};
-use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Rotate, SystemClock, Timestamp};
+use tower_jwt_blocklist::{Blocklist, Clock, RedisBlocklist, RedisSettings, Rotate, SystemClock};
 
 use super::conformance::Backend;
 use crate::support::wait::eventually;
@@ -43,8 +43,8 @@ impl Backend for Redis {
         self.nodes[1].clone()
     }
 
-    fn after(&self, duration: Duration) -> Timestamp {
-        Timestamp::from(SystemClock.now()) + duration
+    fn after(&self, duration: Duration) -> SystemTime {
+        SystemClock.now() + duration
     }
 
     async fn let_pass(&self, duration: Duration) {

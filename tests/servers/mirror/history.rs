@@ -46,7 +46,7 @@ impl History {
             round = round.wrapping_add(1);
             let session = (self.next.load(Ordering::Relaxed) + 2).saturating_sub(round.wrapping_mul(round) % 1500);
             let began = Instant::now();
-            match node.mirror.check(&token(&session.to_string())).await {
+            match node.mirror.check(&token(&session.to_string()), SystemTime::now()).await {
                 Ok(Status::NotRevoked) => self.admitted.lock().unwrap().push((session, number, began)),
                 Ok(_) => drop(self.refused.fetch_add(1, Ordering::Relaxed)),
                 Err(_) => drop(self.unanswered.fetch_add(1, Ordering::Relaxed)),

@@ -95,8 +95,8 @@ async fn r48_every_scope_and_cut_off_is_mirrored() {
         ("an issuer", TokenIds::new(Some("theirs"), "t", None), Ok(Status::Revoked(RevocationScope::Issuer))),
     ];
     for (name, ids, expected) in rows {
-        assert_eq!(soon(node.mirror.check(&ids)).await, expected, "{name}");
-        assert_eq!(soon(writer.check(&ids)).await, expected, "{name}");
+        assert_eq!(soon(node.mirror.check(&ids, SystemTime::now())).await, expected, "{name}");
+        assert_eq!(soon(writer.check(&ids, SystemTime::now())).await, expected, "{name}");
     }
 }
 

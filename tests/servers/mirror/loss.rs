@@ -20,11 +20,11 @@ async fn goes_on(nodes: &[&Node], out: &[&str]) {
     eventually("all answer again, from Redis too", async || {
         let mut answer = true;
         for session in out {
-            answer &= all_answer(&|node| node.mirror.check(&token(session)), REVOKED).await;
-            answer &= all_answer(&|node| node.redis.check(&token(session)), REVOKED).await;
+            answer &= all_answer(&|node| node.mirror.check(&token(session), SystemTime::now()), REVOKED).await;
+            answer &= all_answer(&|node| node.redis.check(&token(session), SystemTime::now()), REVOKED).await;
         }
-        answer &= all_answer(&|node| node.mirror.check(&token("in")), NOT_REVOKED).await;
-        answer & all_answer(&|node| node.redis.check(&token("in")), NOT_REVOKED).await
+        answer &= all_answer(&|node| node.mirror.check(&token("in"), SystemTime::now()), NOT_REVOKED).await;
+        answer & all_answer(&|node| node.redis.check(&token("in"), SystemTime::now()), NOT_REVOKED).await
     })
     .await;
 }
@@ -198,7 +198,10 @@ async fn g5_a_process_without_a_mirror_leaves_it_to_those_that_have_one() {
     eventually("it has seen that there are mirrors", async || server.calls("hello").await > heartbeats + 20).await;
     server.cli(&["FLUSHALL"]).await;
     eventually("it answers again", async || {
-        let (out, inside) = (soon(plain.check(&token("out-1"))).await, soon(plain.check(&token("in"))).await);
+        let (out, inside) = (
+            soon(plain.check(&token("out-1"), SystemTime::now())).await,
+            soon(plain.check(&token("in"), SystemTime::now())).await,
+        );
         assert!(out.is_err() || out == REVOKED, "{out:?}");
         assert!(inside.is_err() || inside == NOT_REVOKED, "{inside:?}");
         out.is_ok() && inside.is_ok()
@@ -227,7 +230,10 @@ async fn g5_a_mirror_that_was_cut_off_for_long_does_not_vouch_for_the_floor_of_b
         answer == Ok(Status::BeforeLoss)
     })
     .await;
-    eventually("what it has is back", async || soon(node.redis.check(&token("out"))).await == REVOKED).await;
+    eventually("what it has is back", async || {
+        soon(node.redis.check(&token("out"), SystemTime::now())).await == REVOKED
+    })
+    .await;
     eventually("the mirror knows the floor", async || node.says("in") == Some(Ok(Status::BeforeLoss))).await;
 }
 

@@ -15,10 +15,10 @@ use std::{
 };
 
 use crate::support::wait::{eventually, soon};
-use testkit::{FaultProxy, RedisServer};
+use testkit::{FaultProxy, RedisServer, at_millis};
 use tower_jwt_blocklist::{
     Blocklist, Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, Outage, RedisBlocklist, RedisSettings, Revocation,
-    RevocationId, RevocationScope, Revoke, Status, SystemClock, Timestamp, TokenIds,
+    RevocationId, RevocationScope, Revoke, Status, SystemClock, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -46,12 +46,13 @@ impl Node {
     }
 
     async fn check(&self, session: &str) -> Result<Status, Outage> {
-        soon(self.mirror.check(&token(session))).await
+        soon(self.mirror.check(&token(session), SystemTime::now())).await
     }
 
     /// What it says without asking anybody.
     fn says(&self, session: &str) -> Option<Result<Status, Outage>> {
-        match pin!(self.mirror.check(&token(session))).poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(self.mirror.check(&token(session), SystemTime::now())).poll(&mut Context::from_waker(Waker::noop()))
+        {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
         }
@@ -78,13 +79,13 @@ impl Node {
 
 use std::future::Future as _;
 
-fn now() -> Timestamp {
+fn now() -> SystemTime {
     SystemClock.now().into()
 }
 
 /// Of a login before anything a test does.
 fn token(session: &str) -> TokenIds {
-    TokenIds::new(None, "token", Some(session)).with_subject("ann").with_issued_at(Timestamp::from_millis(1000))
+    TokenIds::new(None, "token", Some(session)).with_subject("ann").with_issued_at(at_millis(1000))
 }
 
 fn id(session: &str) -> RevocationId {

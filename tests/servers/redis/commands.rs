@@ -1,6 +1,9 @@
 //! `RedisBlocklist` against a real Redis: what it sends, what it stores, and what it does when Redis fails.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, SystemTime},
+};
 
 use crate::support::{
     log::record,
@@ -9,7 +12,7 @@ use crate::support::{
 use testkit::{FaultProxy, RedisServer};
 use tower_jwt_blocklist::{
     Blocklist, Clock, ConfigErrorKind, Eviction, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId,
-    RevocationScope, Revoke, RevokeError, Status, SystemClock, Timestamp, TokenIds,
+    RevocationScope, Revoke, RevokeError, Status, SystemClock, TokenIds,
 };
 
 /// As `docs/redis_in_production.md` has them, and `+select`.
@@ -34,16 +37,16 @@ fn ids() -> TokenIds {
 }
 
 fn in_session(session: &str) -> TokenIds {
-    TokenIds::new(Some("issuer"), "token", Some(session)).with_issued_at(Timestamp::from(SystemClock.now()) + MINUTE)
+    TokenIds::new(Some("issuer"), "token", Some(session)).with_issued_at(SystemClock.now() + MINUTE)
 }
 
 fn session() -> Revocation {
     let id = RevocationId::new(Some("issuer"), RevocationScope::Session, "session");
-    Revocation::new(RevocationScope::Session, id, Timestamp::from(SystemClock.now()) + MINUTE)
+    Revocation::new(RevocationScope::Session, id, SystemClock.now() + MINUTE)
 }
 
 async fn works(blocklist: &RedisBlocklist) -> bool {
-    blocklist.check(&ids()).await.is_ok()
+    blocklist.check(&ids(), SystemTime::now()).await.is_ok()
 }
 
 #[tokio::test]
@@ -54,7 +57,7 @@ async fn a_check_is_one_mget_and_a_revocation_one_script() {
     blocklist.revoke(&session()).await.unwrap();
     let (mgets, scripts) = (server.calls("mget").await, server.calls("evalsha").await);
     for _ in 0..10 {
-        assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
+        assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
         blocklist.revoke(&session()).await.unwrap();
     }
     assert_eq!(server.calls("mget").await - mgets, 10);
@@ -79,14 +82,14 @@ async fn r66_keys_hold_no_text_of_a_token() {
 async fn g3_an_entry_lives_as_long_as_it_was_asked_to() {
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
-    let before = Timestamp::from(SystemClock.now());
+    let unix_millis = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let before = unix_millis(SystemTime::now());
     let revocation = session();
     blocklist.revoke(&revocation).await.unwrap();
-    let left =
-        Duration::from_millis(server.cli(&["PTTL", &format!("{{jwt}}:s:{}", revocation.id())]).await.parse().unwrap());
-    let after = Timestamp::from(SystemClock.now());
-    assert!(left <= revocation.until().since(before), "lives {left:?}");
-    assert!(left + after.since(before) >= revocation.until().since(before), "lives {left:?}");
+    let left: u128 = server.cli(&["PTTL", &format!("{{jwt}}:s:{}", revocation.id())]).await.parse().unwrap();
+    let (after, until) = (unix_millis(SystemTime::now()), unix_millis(revocation.until()));
+    assert!(before + left <= until, "lives {left} ms");
+    assert!(after + left >= until, "lives {left} ms");
 }
 
 #[tokio::test]
@@ -105,7 +108,7 @@ async fn password_database_and_namespace_keep_revocations_apart() {
     ];
     for (name, settings, expected) in rows {
         let other = RedisBlocklist::connect(settings).await.unwrap();
-        assert_eq!(other.check(&ids()).await, Ok(expected), "{name}");
+        assert_eq!(other.check(&ids(), SystemTime::now()).await, Ok(expected), "{name}");
     }
 }
 
@@ -147,14 +150,16 @@ async fn r62_a_stopped_redis_is_an_outage_at_the_deadline_and_good_again_after()
 
     server.pause();
     // The server is stopped while this answers, so the answer is the deadline's.
-    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::TimedOut));
+    assert_eq!(soon(blocklist.check(&ids(), SystemTime::now())).await, Err(Outage::TimedOut));
     // After some of these the connection is given up, and the answer needs no waiting.
-    eventually("the connection is given up", async || soon(blocklist.check(&ids())).await == Err(Outage::NotConnected))
-        .await;
+    eventually("the connection is given up", async || {
+        soon(blocklist.check(&ids(), SystemTime::now())).await == Err(Outage::NotConnected)
+    })
+    .await;
 
     server.resume();
     eventually("it is good again", async || works(&blocklist).await).await;
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -166,7 +171,7 @@ async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart(
     server.kill();
     eventually("the loss is noticed", async || {
         // With this deadline a check only returns when it has an answer of its own.
-        soon(tokio::time::timeout(Duration::from_millis(20), blocklist.check(&ids()))).await
+        soon(tokio::time::timeout(Duration::from_millis(20), blocklist.check(&ids(), SystemTime::now()))).await
             == Ok(Err(Outage::NotConnected))
     })
     .await;
@@ -176,7 +181,7 @@ async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart(
     server.restart().await;
     eventually("it is good again", async || works(&blocklist).await).await;
     blocklist.revoke(&session()).await.unwrap();
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -184,7 +189,7 @@ async fn a_service_may_start_before_its_redis() {
     let mut server = RedisServer::start().await;
     server.kill();
     let blocklist = RedisBlocklist::connect_lazy(settings(&server.url())).unwrap();
-    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::NotConnected));
+    assert_eq!(soon(blocklist.check(&ids(), SystemTime::now())).await, Err(Outage::NotConnected));
     server.restart().await;
     eventually("it is connected", async || works(&blocklist).await).await;
 }
@@ -209,7 +214,7 @@ async fn a_half_open_connection_is_replaced() {
     assert!(works(&blocklist).await);
 
     proxy.black_hole(true);
-    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::TimedOut));
+    assert_eq!(soon(blocklist.check(&ids(), SystemTime::now())).await, Err(Outage::TimedOut));
     assert!(proxy.bytes_swallowed() > 0);
     let dialled = proxy.accepted();
     proxy.heal();
@@ -225,10 +230,10 @@ async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
     // Long enough for the heartbeat to find the connection dead and for a new one to be made meanwhile.
     let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(Duration::from_secs(6))).await.unwrap();
     proxy.black_hole(true);
-    let in_flight: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids()))).collect();
+    let in_flight: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids(), SystemTime::now()))).collect();
     proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
-    eventually("there is a new connection", async || blocklist.cut_off(&ids()).await.is_ok()).await;
+    eventually("there is a new connection", async || blocklist.cut_off(ids().issuer(), None).await.is_ok()).await;
     let dialled = proxy.accepted();
     assert!(in_flight.iter().all(|check| !check.is_finished()), "they wait on the old connection");
     for check in in_flight {
@@ -249,7 +254,7 @@ async fn g7_a_server_that_became_read_only_is_an_error_of_revoke_and_is_left() {
     assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("READONLY"));
     // Before any heartbeat, the write itself finds out.
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
-    assert_eq!(blocklist.check(&ids()).await, Err(Outage::NotConnected), "it is not asked any more");
+    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Err(Outage::NotConnected), "it is not asked any more");
 }
 
 #[test]
@@ -276,7 +281,7 @@ async fn a_check_survives_a_connection_that_breaks_under_it() {
     blocklist.revoke(&session()).await.unwrap();
 
     proxy.delay(FOREVER);
-    let check = tokio::spawn(blocklist.check(&ids()));
+    let check = tokio::spawn(blocklist.check(&ids(), SystemTime::now()));
     eventually("Redis has the question", async || server.calls("mget").await == 1).await;
     proxy.cut();
     // Whoever dials again has seen the old connection break; only then may answers pass.
@@ -297,13 +302,14 @@ async fn r62_checks_given_up_never_cross_the_answers_of_others() {
     proxy.delay(Duration::from_millis(1));
     for round in 0..100 {
         let sent = server.calls("mget").await;
-        let given_up = tokio::spawn(blocklist.check(if round % 2 == 0 { &mine } else { &other }));
+        let given_up = tokio::spawn(blocklist.check(if round % 2 == 0 { &mine } else { &other }, SystemTime::now()));
         // Some before the question is sent, and some after.
         if round % 4 < 2 {
             eventually("it is sent", async || server.calls("mget").await > sent).await;
         }
         given_up.abort();
-        let (revoked, clear) = tokio::join!(blocklist.check(&mine), blocklist.check(&other));
+        let (revoked, clear) =
+            tokio::join!(blocklist.check(&mine, SystemTime::now()), blocklist.check(&other, SystemTime::now()));
         assert_eq!(
             (revoked, clear),
             (Ok(Status::Revoked(RevocationScope::Session)), Ok(Status::NotRevoked)),
@@ -324,7 +330,7 @@ async fn g7_a_redis_out_of_memory_is_an_error_of_revoke() {
     let revocation = Revocation::new(RevocationScope::Token, id, session().until());
     assert_eq!(blocklist.revoke(&revocation).await, Err(RevokeError::Outage(Outage::Failed)));
     assert_eq!(
-        blocklist.check(&ids()).await,
+        blocklist.check(&ids(), SystemTime::now()).await,
         Ok(Status::Revoked(RevocationScope::Session)),
         "what was stored is still there"
     );
@@ -341,15 +347,15 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     let error = RedisBlocklist::connect(strict.clone()).await.unwrap_err();
     assert!(error.to_string().contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
     let lazy = RedisBlocklist::connect_lazy(strict.clone()).unwrap();
-    assert_eq!(soon(lazy.check(&ids())).await, Err(Outage::NotConnected));
+    assert_eq!(soon(lazy.check(&ids(), SystemTime::now())).await, Err(Outage::NotConnected));
 
     // This is why: short of memory the server forgets what it has confirmed. Here it forgets all, and that is noticed.
     blocklist.revoke(&session()).await.unwrap();
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
     server.try_cli(&["SET", "another", "x"]).await.ok();
     assert_eq!(server.cli(&["DBSIZE"]).await, "0", "evicted");
-    let before = TokenIds::new(Some("issuer"), "token", None).with_issued_at(Timestamp::from(SystemClock.now()));
-    assert_ne!(blocklist.check(&before).await, Ok(Status::NotRevoked));
+    let before = TokenIds::new(Some("issuer"), "token", None).with_issued_at(SystemClock.now());
+    assert_ne!(blocklist.check(&before, SystemTime::now()).await, Ok(Status::NotRevoked));
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
     server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
@@ -381,14 +387,14 @@ async fn g7_a_user_without_permission_is_an_error_of_revoke_and_of_check() {
     assert!(error.to_string().contains("grant it"), "{error}");
     RedisBlocklist::connect(settings(&server.url())).await.unwrap();
     let reader = RedisBlocklist::connect(login("reader")).await.unwrap();
-    assert_eq!(reader.check(&ids()).await, Ok(Status::NotRevoked));
+    assert_eq!(reader.check(&ids(), SystemTime::now()).await, Ok(Status::NotRevoked));
     assert_eq!(reader.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
     let error = RedisBlocklist::connect(login("nobody")).await.unwrap_err();
     assert!(error.to_string().contains("grant it"), "{error}");
 
     // What is taken away later is an outage of the checks.
     server.cli(&["ACL", "SETUSER", "reader", "-mget"]).await;
-    assert!(reader.check(&ids()).await.is_err());
+    assert!(reader.check(&ids(), SystemTime::now()).await.is_err());
 }
 
 #[tokio::test]
@@ -402,7 +408,7 @@ async fn r67_the_documented_permissions_are_enough() {
         .await
         .unwrap();
     blocklist.revoke(&session()).await.unwrap();
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
 #[tokio::test]
@@ -413,7 +419,10 @@ async fn r65_a_master_that_was_demoted_is_not_asked_any_more() {
     server.cli(&["REPLICAOF", "127.0.0.1", &other.port().to_string()]).await;
     assert!(server.cli(&["INFO", "replication"]).await.contains("role:slave"));
     // Its connections stay open, and it would go on to answer reads with what it has.
-    eventually("the demotion is noticed", async || blocklist.check(&ids()).await == Err(Outage::NotConnected)).await;
+    eventually("the demotion is noticed", async || {
+        blocklist.check(&ids(), SystemTime::now()).await == Err(Outage::NotConnected)
+    })
+    .await;
     assert!(blocklist.revoke(&session()).await.is_err());
 
     server.cli(&["REPLICAOF", "NO", "ONE"]).await;
@@ -426,7 +435,7 @@ async fn g7_a_key_that_somebody_else_made_is_an_error_of_revoke() {
     let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
     // MGET answers nil for a list, so a revocation that left it there would not be seen.
     server.cli(&["RPUSH", &format!("{{jwt}}:s:{}", session().id()), "x"]).await;
-    assert_eq!(blocklist.check(&ids()).await, Ok(Status::NotRevoked));
+    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::NotRevoked));
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
 }
 
@@ -449,7 +458,7 @@ async fn many_checks_share_round_trips_and_each_gets_its_own_answer() {
     blocklist.revoke(&session()).await.unwrap();
     let before = server.calls("mget").await;
     let others = (0..1000).map(|number| if number % 3 == 0 { ids() } else { in_session(&number.to_string()) });
-    let checks: Vec<_> = others.map(|ids| tokio::spawn(blocklist.check(&ids))).collect();
+    let checks: Vec<_> = others.map(|ids| tokio::spawn(blocklist.check(&ids, SystemTime::now()))).collect();
     for (number, check) in checks.into_iter().enumerate() {
         let expected = if number % 3 == 0 { Status::Revoked(RevocationScope::Session) } else { Status::NotRevoked };
         assert_eq!(soon(check).await.unwrap(), Ok(expected), "{number}");
@@ -464,10 +473,10 @@ async fn r62_over_the_bound_a_check_is_refused_at_once() {
     let settings = settings(&server.url()).check_deadline(FOREVER).max_checks(5);
     let blocklist = RedisBlocklist::connect(settings).await.unwrap();
     server.pause();
-    let under_way: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids()))).collect();
+    let under_way: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids(), SystemTime::now()))).collect();
     // Lets them begin: there is one thread.
     tokio::task::yield_now().await;
-    assert_eq!(soon(blocklist.check(&ids())).await, Err(Outage::Overloaded));
+    assert_eq!(soon(blocklist.check(&ids(), SystemTime::now())).await, Err(Outage::Overloaded));
     assert!(under_way.iter().all(|check| !check.is_finished()));
     server.resume();
     for check in under_way {
@@ -481,7 +490,7 @@ async fn r62_checks_that_wait_for_their_turn_are_not_lost_with_the_one_before_th
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url()).check_deadline(FOREVER)).await.unwrap();
     server.pause();
-    let checks: Vec<_> = (0..20).map(|_| tokio::spawn(blocklist.check(&ids()))).collect();
+    let checks: Vec<_> = (0..20).map(|_| tokio::spawn(blocklist.check(&ids(), SystemTime::now()))).collect();
     tokio::task::yield_now().await;
     // Those that have gone out; the others have been collected meanwhile.
     let (sent, collected) = checks.split_at(2);
@@ -499,7 +508,7 @@ async fn r62_checks_that_wait_for_their_turn_are_not_lost_with_the_one_before_th
 async fn r62_checks_that_nobody_polls_any_more_do_not_hold_up_the_others() {
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url()).check_deadline(FOREVER)).await.unwrap();
-    let mut left_alone: Vec<_> = (0..10).map(|_| Box::pin(blocklist.check(&ids()))).collect();
+    let mut left_alone: Vec<_> = (0..10).map(|_| Box::pin(blocklist.check(&ids(), SystemTime::now()))).collect();
     for check in &mut left_alone {
         assert!(futures_now(check.as_mut()).is_pending());
     }
@@ -555,7 +564,7 @@ async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
     );
     assert_eq!(blocklist.revoke(&other).await, Err(RevokeError::Outage(Outage::Failed)));
     assert_eq!(
-        blocklist.check(&ids()).await,
+        blocklist.check(&ids(), SystemTime::now()).await,
         Ok(Status::Revoked(RevocationScope::Session)),
         "what was stored is still there"
     );

@@ -9,7 +9,7 @@ use crate::support::{
 use testkit::{ManualClock, RedisServer};
 use tower_jwt_blocklist::{
     Blocklist, Clock, OnLoss, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
-    RevokeError, Status, SystemClock, Timestamp, TokenIds,
+    RevokeError, Status, SystemClock, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -19,7 +19,7 @@ struct Store {
     server: RedisServer,
     settings: RedisSettings,
     node: RedisBlocklist,
-    logged_in_at: Timestamp,
+    logged_in_at: SystemTime,
 }
 
 impl Store {
@@ -31,8 +31,11 @@ impl Store {
         let node = RedisBlocklist::connect(settings.clone()).await.unwrap();
         let store = Self { server, settings, node, logged_in_at };
         store.node.revoke(&logout("out")).await.unwrap();
-        assert_eq!(store.node.check(&store.earlier("out")).await, Ok(Status::Revoked(RevocationScope::Session)));
-        assert_eq!(store.node.check(&store.earlier("in")).await, Ok(Status::NotRevoked));
+        assert_eq!(
+            store.node.check(&store.earlier("out"), SystemTime::now()).await,
+            Ok(Status::Revoked(RevocationScope::Session))
+        );
+        assert_eq!(store.node.check(&store.earlier("in"), SystemTime::now()).await, Ok(Status::NotRevoked));
         store
     }
 
@@ -43,7 +46,7 @@ impl Store {
 
     /// A token of a login as `Issuer` makes it: dated after whatever is refused.
     async fn login(&self, session: &str) -> TokenIds {
-        let cut_off = self.node.cut_off(&TokenIds::new(None, "", None)).await.unwrap();
+        let cut_off = self.node.cut_off(RevocationId::issuer(None), None).await.unwrap();
         TokenIds::new(None, "token", Some(session))
             .with_issued_at(cut_off.map_or(now(), |cut_off| (cut_off + Duration::from_millis(1)).max(now())))
     }
@@ -51,26 +54,26 @@ impl Store {
     /// From the first answer on, nothing of before passes, whoever is asked; what comes after does.
     async fn refuses_the_earlier_and_heals(&self) {
         let never_passes = async |node: &RedisBlocklist, session: &str| {
-            let answer = soon(node.check(&self.earlier(session))).await;
+            let answer = soon(node.check(&self.earlier(session), SystemTime::now())).await;
             assert_ne!(answer, Ok(Status::NotRevoked), "{session}");
             answer
         };
         eventually("it heals", async || never_passes(&self.node, "in").await == Ok(Status::BeforeLoss)).await;
         let _ = never_passes(&self.node, "out").await;
         let session = self.login("new").await;
-        assert_eq!(self.node.check(&session).await, Ok(Status::NotRevoked));
+        assert_eq!(self.node.check(&session, SystemTime::now()).await, Ok(Status::NotRevoked));
         self.node.revoke(&logout("new")).await.unwrap();
-        assert_eq!(self.node.check(&session).await, Ok(Status::Revoked(RevocationScope::Session)));
+        assert_eq!(self.node.check(&session, SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
         // One that knows nothing of the past does the same.
         let other = RedisBlocklist::connect(self.settings.clone()).await.unwrap();
         assert_eq!(never_passes(&other, "in").await, Ok(Status::BeforeLoss));
         let _ = never_passes(&other, "out").await;
-        assert_eq!(other.check(&self.login("newer").await).await, Ok(Status::NotRevoked));
+        assert_eq!(other.check(&self.login("newer").await, SystemTime::now()).await, Ok(Status::NotRevoked));
     }
 }
 
-fn now() -> Timestamp {
-    Timestamp::from(SystemClock.now())
+fn now() -> SystemTime {
+    SystemClock.now()
 }
 
 fn logout(session: &str) -> Revocation {
@@ -122,7 +125,10 @@ async fn g5_a_log_deleted_alone_is_a_loss() {
     let store = Store::start(OnLoss::Floor).await;
     store.server.cli(&["DEL", "{jwt}:log"]).await;
     // The entries are still there, so checks are right until the heartbeat finds out.
-    eventually("it is noticed", async || store.node.check(&store.earlier("in")).await == Ok(Status::BeforeLoss)).await;
+    eventually("it is noticed", async || {
+        store.node.check(&store.earlier("in"), SystemTime::now()).await == Ok(Status::BeforeLoss)
+    })
+    .await;
     store.refuses_the_earlier_and_heals().await;
 }
 
@@ -134,7 +140,7 @@ async fn g7_a_revocation_that_finds_the_log_gone_is_stored_in_the_new_epoch_or_a
         store.node.revoke(&logout("later")).await.unwrap();
         assert_ne!(store.server.cli(&["XLEN", "{jwt}:log"]).await, "0", "{key}");
         assert_eq!(
-            store.node.check(&store.login("later").await).await,
+            store.node.check(&store.login("later").await, SystemTime::now()).await,
             Ok(Status::Revoked(RevocationScope::Session)),
             "{key}"
         );
@@ -153,7 +159,7 @@ impl Store {
     }
 
     async fn notices(&self) {
-        let refused = async || self.node.check(&self.earlier("out")).await == Ok(Status::BeforeLoss);
+        let refused = async || self.node.check(&self.earlier("out"), SystemTime::now()).await == Ok(Status::BeforeLoss);
         eventually("it is noticed", refused).await;
         self.refuses_the_earlier_and_heals().await;
     }
@@ -186,14 +192,17 @@ async fn initialising_does_not_lower_a_floor() {
     store.notices().await;
     RedisBlocklist::initialize(store.settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     let other = RedisBlocklist::connect(store.settings.clone()).await.unwrap();
-    assert_eq!(other.check(&store.earlier("in")).await, Ok(Status::BeforeLoss));
+    assert_eq!(other.check(&store.earlier("in"), SystemTime::now()).await, Ok(Status::BeforeLoss));
 }
 
 #[tokio::test]
 async fn g5_denying_waits_for_a_person() {
     let store = Store::start(OnLoss::Deny).await;
     store.server.cli(&["FLUSHALL"]).await;
-    eventually("it is noticed", async || soon(store.node.check(&store.earlier("in"))).await == Err(Outage::Lost)).await;
+    eventually("it is noticed", async || {
+        soon(store.node.check(&store.earlier("in"), SystemTime::now())).await == Err(Outage::Lost)
+    })
+    .await;
     assert_eq!(store.node.revoke(&logout("x")).await, Err(RevokeError::Outage(Outage::Lost)));
     let error = RedisBlocklist::connect(store.settings.clone()).await.unwrap_err();
     assert!(error.to_string().contains("first start"), "{error}");
@@ -201,14 +210,14 @@ async fn g5_denying_waits_for_a_person() {
     // That it is out as well does not make it an ordinary outage.
     store.server.pause();
     for _ in 0..5 {
-        assert_eq!(soon(store.node.check(&store.earlier("in"))).await, Err(Outage::Lost));
+        assert_eq!(soon(store.node.check(&store.earlier("in"), SystemTime::now())).await, Err(Outage::Lost));
         tokio::task::yield_now().await;
     }
     store.server.resume();
 
     RedisBlocklist::initialize(store.settings.clone(), SystemTime::now()).await.unwrap();
     eventually("the person is heard", async || {
-        let answer = soon(store.node.check(&store.earlier("in"))).await;
+        let answer = soon(store.node.check(&store.earlier("in"), SystemTime::now())).await;
         assert_ne!(answer, Ok(Status::NotRevoked));
         answer == Ok(Status::BeforeLoss)
     })
@@ -222,17 +231,17 @@ async fn g5_a_first_start_refuses_what_is_older_unless_asked_for() {
     let older = TokenIds::new(None, "token", None).with_issued_at(now());
     let (log, _recording) = record();
     let unasked = RedisBlocklist::connect(settings.clone()).await.unwrap();
-    assert_eq!(unasked.check(&older).await, Ok(Status::BeforeLoss));
+    assert_eq!(unasked.check(&older, SystemTime::now()).await, Ok(Status::BeforeLoss));
     assert!(log.text().contains("is this the first start"), "{}", log.text());
 
     let asked = settings.namespace("asked");
     RedisBlocklist::initialize(asked.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     log.clear();
     let asked = RedisBlocklist::connect(asked).await.unwrap();
-    assert_eq!(asked.check(&older).await, Ok(Status::NotRevoked));
+    assert_eq!(asked.check(&older, SystemTime::now()).await, Ok(Status::NotRevoked));
     assert!(!log.text().contains("first start"), "{}", log.text());
     // Not even a token that does not tell its time is refused then.
-    assert_eq!(asked.check(&TokenIds::new(None, "token", None)).await, Ok(Status::NotRevoked));
+    assert_eq!(asked.check(&TokenIds::new(None, "token", None), SystemTime::now()).await, Ok(Status::NotRevoked));
 }
 
 /// Many start at once on an empty Redis: they agree on one epoch.
@@ -249,7 +258,7 @@ async fn g5_processes_that_start_at_once_begin_one_epoch() {
     nodes[0].revoke(&logout("out")).await.unwrap();
     for node in &nodes {
         let ids = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
-        assert_eq!(node.check(&ids).await, Ok(Status::Revoked(RevocationScope::Session)));
+        assert_eq!(node.check(&ids, SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
     }
 }
 
@@ -269,9 +278,9 @@ async fn g5_deleted_entries_that_the_log_has_are_put_back() {
     assert_eq!(server.cli(&["DEL", &deleted[0], &deleted[1]]).await, "2");
     eventually("they are back", async || server.cli(&["EXISTS", &deleted[0], &deleted[1]]).await == "2").await;
     let logged_out = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
-    assert_eq!(node.check(&logged_out).await, Ok(Status::Revoked(RevocationScope::Session)));
-    assert_eq!(node.check(&ids("other")).await, Ok(Status::Revoked(RevocationScope::Subject)));
-    assert_eq!(node.check(&ids("kept")).await, Ok(Status::NotRevoked));
+    assert_eq!(node.check(&logged_out, SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
+    assert_eq!(node.check(&ids("other"), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Subject)));
+    assert_eq!(node.check(&ids("kept"), SystemTime::now()).await, Ok(Status::NotRevoked));
     eventually("it is said", async || log.text().contains("were missing in Redis")).await;
     assert_eq!(server.cli(&["XLEN", "{jwt}:log"]).await, "3", "the log has them already");
 }

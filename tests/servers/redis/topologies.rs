@@ -1,37 +1,42 @@
 //! `RedisBlocklist` behind sentinels, in a cluster, over TLS and over a Unix socket.
 #![cfg(feature = "tls")]
 
-use std::{net::SocketAddr, num::NonZeroU8, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::NonZeroU8,
+    time::{Duration, SystemTime},
+};
 
 use crate::support::wait::{eventually, soon};
 use testkit::{RedisCluster, RedisServer, SentinelGroup, TlsCertificates};
 use tower_jwt_blocklist::{
     Blocklist, Clock, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke, RevokeError,
-    Status, SystemClock, Timestamp, TokenIds,
+    Status, SystemClock, TokenIds,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Of a login that is later than any loss a test makes.
 fn ids(session: &str) -> TokenIds {
-    TokenIds::new(None, "token", Some(session)).with_issued_at(Timestamp::from(SystemClock.now()) + MINUTE)
+    TokenIds::new(None, "token", Some(session)).with_issued_at(SystemClock.now() + MINUTE)
 }
 
 fn logout(session: &str) -> Revocation {
-    let until = Timestamp::from(SystemClock.now()) + 10 * MINUTE;
+    let until = SystemClock.now() + 10 * MINUTE;
     Revocation::new(RevocationScope::Session, RevocationId::new(None, RevocationScope::Session, session), until)
 }
 
 async fn is_revoked(blocklist: &RedisBlocklist, session: &str) -> bool {
-    blocklist.check(&ids(session)).await == Ok(Status::Revoked(RevocationScope::Session))
+    blocklist.check(&ids(session), SystemTime::now()).await == Ok(Status::Revoked(RevocationScope::Session))
 }
 
 /// It stores and reads; and what it stored before it still knows.
 async fn works(blocklist: &RedisBlocklist, session: &str) {
-    eventually("it is connected", async || blocklist.check(&ids("never logged out")).await.is_ok()).await;
+    eventually("it is connected", async || blocklist.check(&ids("never logged out"), SystemTime::now()).await.is_ok())
+        .await;
     blocklist.revoke(&logout(session)).await.unwrap();
     assert!(is_revoked(blocklist, session).await);
-    assert_eq!(blocklist.check(&ids("another")).await, Ok(Status::NotRevoked));
+    assert_eq!(blocklist.check(&ids("another"), SystemTime::now()).await, Ok(Status::NotRevoked));
 }
 
 fn addresses(hosts: &[SocketAddr]) -> Vec<(String, u16)> {
@@ -59,7 +64,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     // The old one goes on to say that it is the master for seconds. Anonymous asks it any more.
     eventually("the new master is asked", async || {
         let before = group.server(new).calls("mget").await;
-        let answer = blocklist.check(&ids("before")).await;
+        let answer = blocklist.check(&ids("before"), SystemTime::now()).await;
         group.server(new).calls("mget").await > before && answer.is_ok()
     })
     .await;
@@ -201,10 +206,10 @@ async fn r60_cluster_while_the_slot_moves_a_check_waits_or_is_an_outage_and_neve
     cluster.migrate_keys(slot).await;
     assert!(cluster.nodes()[owner].try_cli(&["GET", "{jwt}:epoch"]).await.unwrap_err().starts_with("ASK"));
     for session in ["out", "in"] {
-        assert!(blocklist.check(&ids(session)).await.is_err(), "{session}");
+        assert!(blocklist.check(&ids(session), SystemTime::now()).await.is_err(), "{session}");
     }
     assert!(blocklist.revoke(&logout("late")).await.is_err());
-    let waiting = tokio::spawn(patient.check(&ids("out")));
+    let waiting = tokio::spawn(patient.check(&ids("out"), SystemTime::now()));
     cluster.finish_migration(slot).await;
     assert_eq!(soon(waiting).await.unwrap(), Ok(Status::Revoked(RevocationScope::Session)));
     eventually("it is good again", async || is_revoked(&blocklist, "out").await).await;

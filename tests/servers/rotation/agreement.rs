@@ -5,15 +5,15 @@ use std::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use proptest::{collection::vec, prelude::*};
-use testkit::{ManualClock, RedisServer};
+use testkit::{ManualClock, RedisServer, at_millis};
 use tokio::runtime::Runtime;
 use tower_jwt_blocklist::{
     Blocklist, MemoryBlocklist, Redemption, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope,
-    Revoke, Rotate, Timestamp, TokenIds,
+    Revoke, Rotate, TokenIds,
 };
 
 use crate::support::clock;
@@ -45,7 +45,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// The names of one case: no two cases share any.
 struct Names {
     issuer: String,
-    until: Timestamp,
+    until: SystemTime,
 }
 
 impl Names {
@@ -72,8 +72,8 @@ fn session_name(session: u8) -> String {
 }
 
 /// Sessions begin in the second of their number.
-fn second_of(second: u64) -> Timestamp {
-    Timestamp::from_millis(second * 1000)
+fn second_of(second: u64) -> SystemTime {
+    at_millis(second * 1000)
 }
 
 struct Stores {
@@ -109,7 +109,7 @@ proptest! {
         let Stores { runtime, redis, clock, .. } = stores();
         let memory = MemoryBlocklist::with_capacity_and_clock(100, clock.as_fn());
         let issuer = format!("case-{}", CASE.fetch_add(1, Ordering::Relaxed));
-        let names = Names { issuer, until: Timestamp::from(clock.now()) + Duration::from_secs(3600) };
+        let names = Names { issuer, until: clock.now() + Duration::from_secs(3600) };
         for (number, step) in steps.iter().enumerate() {
             match *step {
                 Step::Revoke { scope, session, up_to, but_for } => {
@@ -136,7 +136,7 @@ proptest! {
             }
             for session in 0..2 {
                 let ids = names.ids(session).with_issued_at(second_of(session.into()));
-                let statuses = (runtime.block_on(memory.check(&ids)), runtime.block_on(redis.check(&ids)));
+                let statuses = (runtime.block_on(memory.check(&ids, SystemTime::now())), runtime.block_on(redis.check(&ids, SystemTime::now())));
                 prop_assert_eq!(statuses.0, statuses.1, "after step {}", number);
             }
         }

@@ -1,6 +1,9 @@
 //! Rotation over a real Redis that breaks, and over several nodes that do everything at the same time.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use testkit::{FaultProxy, RedisServer};
 use tokio::task::JoinSet;
@@ -52,7 +55,7 @@ impl Node {
     }
 
     async fn works(&self) -> bool {
-        self.store.check(&TokenIds::new(None, "t", None)).await.is_ok()
+        self.store.check(&TokenIds::new(None, "t", None), SystemTime::now()).await.is_ok()
     }
 }
 

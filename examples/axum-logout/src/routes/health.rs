@@ -1,6 +1,6 @@
 //! Whether the server can do its work, for a load balancer.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::{
     Json,
@@ -50,7 +50,7 @@ pub(super) async fn healthz(
     // Checks the blocklist as a request does, with an id that no token has.
     let ids = TokenIds::new(None, "healthz", None);
     let (database, blocklist) =
-        join!(timeout(PATIENCE, state.users.ping()), timeout(PATIENCE, state.blocklist.check(&ids)));
+        join!(timeout(PATIENCE, state.users.ping()), timeout(PATIENCE, state.blocklist.check(&ids, SystemTime::now())));
     let (database, blocklist) = (matches!(database, Ok(Ok(()))), matches!(blocklist, Ok(Ok(_))));
 
     let word = |good| if good { "ok" } else { "unavailable" };

@@ -96,7 +96,7 @@ impl LiveSet {
     fn merge_wide(&self, revocation: &Revocation) -> Result<(), Full> {
         let _writing = self.lock_wide();
         let wide = self.wide.pin();
-        let new = Wide { scope: revocation.scope(), cut_off: revocation.cut_off(), until: revocation.until() };
+        let new = Wide { scope: revocation.scope(), cut_off: revocation.cut_off(), until: revocation.expiry() };
         let merged = match wide.get(&revocation.id()) {
             Some(old) => Wide { cut_off: old.cut_off.merge(new.cut_off), until: old.until.max(new.until), ..new },
             None => {
@@ -173,8 +173,9 @@ impl LiveSet {
         if page == 0 {
             let wide = self.wide.pin();
             revocations.extend(
-                wide.iter()
-                    .map(|(id, entry)| Revocation::new(entry.scope, *id, entry.until).with_cut_off(entry.cut_off)),
+                wide.iter().map(|(id, entry)| {
+                    Revocation::expiring_at(entry.scope, *id, entry.until).with_cut_off(entry.cut_off)
+                }),
             );
         }
         for (index, shard) in self.shards.iter().enumerate().skip(page) {
@@ -185,7 +186,7 @@ impl LiveSet {
             let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
             revocations.extend(shard.each().map(|(id, mark)| {
                 let (scope, until) = from_mark(mark);
-                Revocation::new(scope, id, until)
+                Revocation::expiring_at(scope, id, until)
             }));
         }
         (revocations, None)
@@ -218,7 +219,7 @@ fn to_mark(revocation: &Revocation) -> Option<Mark> {
     if revocation.cut_off() != CutOff::ALWAYS {
         return None;
     }
-    let until = revocation.until().as_millis().div_ceil(1000).saturating_sub(BEGINNING).max(1);
+    let until = revocation.expiry().as_millis().div_ceil(1000).saturating_sub(BEGINNING).max(1);
     Mark::new(u32::try_from(until).ok()?.checked_mul(2)? + scope)
 }
 
@@ -235,11 +236,11 @@ mod tests {
 
     fn revocation(scope: RevocationScope, name: &str, seconds: u64) -> Revocation {
         let until = NOW + std::time::Duration::from_secs(seconds);
-        Revocation::new(scope, RevocationId::new(None, scope, name), until)
+        Revocation::expiring_at(scope, RevocationId::new(None, scope, name), until)
     }
 
     fn ids(token: &str) -> TokenIds {
-        TokenIds::new(None, token, Some("session")).with_subject("ann").with_issued_at(NOW)
+        TokenIds::new(None, token, Some("session")).with_subject("ann").with_issue_time(NOW)
     }
 
     fn sweep(set: &LiveSet, now: Timestamp) {
@@ -254,29 +255,29 @@ mod tests {
             revocation(RevocationScope::Token, "t", 10),
             revocation(RevocationScope::Session, "session", 10),
             revocation(RevocationScope::Subject, "ann", 10),
-            revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW),
-            revocation(RevocationScope::Token, "t", 10).issued_up_to(NOW),
-            Revocation::new(
+            revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW.into()),
+            revocation(RevocationScope::Token, "t", 10).issued_up_to(NOW.into()),
+            Revocation::expiring_at(
                 RevocationScope::Issuer,
                 RevocationId::issuer(None),
                 NOW + std::time::Duration::from_secs(10),
             ),
-            Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "t"), far),
-            Revocation::new(RevocationScope::Token, id(RevocationScope::Token, "t"), Timestamp::from_millis(5)),
+            Revocation::expiring_at(RevocationScope::Token, id(RevocationScope::Token, "t"), far),
+            Revocation::expiring_at(RevocationScope::Token, id(RevocationScope::Token, "t"), Timestamp::from_millis(5)),
         ];
         for row in rows {
             let set = LiveSet::new(10);
             set.merge(&row).unwrap();
             assert_eq!(set.refused(&ids("t")), Some(row.scope()), "{row:?}");
             assert_eq!(set.refused(&TokenIds::new(Some("i"), "t", Some("session")).with_subject("ann")), None);
-            sweep(&set, Timestamp::from_millis(row.until().as_millis() - 1));
+            sweep(&set, Timestamp::from_millis(row.expiry().as_millis() - 1));
             assert_eq!((set.refused(&ids("t")), set.len()), (Some(row.scope()), 1), "{row:?}");
             // What is given out again refuses no less, and lives no shorter.
             let (given, rest) = set.page(0, 10);
             let [given] = *given else { panic!("{given:?}") };
-            assert!(rest.is_none() && given.until() >= row.until());
+            assert!(rest.is_none() && given.expiry() >= row.expiry());
             assert_eq!((given.scope(), given.id(), given.cut_off()), (row.scope(), row.id(), row.cut_off()));
-            sweep(&set, given.until());
+            sweep(&set, given.expiry());
             assert_eq!((set.refused(&ids("t")), set.len()), (None, 0), "{row:?}");
         }
     }
@@ -285,7 +286,7 @@ mod tests {
     fn r50_a_name_that_is_revoked_at_two_scopes_hides_nothing_else() {
         let set = LiveSet::new(10);
         let name = RevocationId::new(None, RevocationScope::Token, "x");
-        let at = |scope, seconds| Revocation::new(scope, name, NOW + std::time::Duration::from_secs(seconds));
+        let at = |scope, seconds| Revocation::expiring_at(scope, name, NOW + std::time::Duration::from_secs(seconds));
         set.merge(&at(RevocationScope::Token, 10)).unwrap();
         set.merge(&at(RevocationScope::Session, 20)).unwrap();
         assert_eq!(set.refused(&ids("x")), Some(RevocationScope::Token));
@@ -298,7 +299,7 @@ mod tests {
     fn r69_at_the_bound_nothing_is_dropped_and_what_is_there_can_still_be_raised() {
         let set = LiveSet::new(2);
         set.merge(&revocation(RevocationScope::Token, "a", 10)).unwrap();
-        set.merge(&revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW)).unwrap();
+        set.merge(&revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW.into())).unwrap();
         for scope in
             [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer]
         {
@@ -363,7 +364,7 @@ mod tests {
         }
         // More of them than a page has.
         for number in 0..600 {
-            set.merge(&revocation(RevocationScope::Subject, &number.to_string(), 10).issued_up_to(NOW)).unwrap();
+            set.merge(&revocation(RevocationScope::Subject, &number.to_string(), 10).issued_up_to(NOW.into())).unwrap();
         }
         let (mut page, mut all) = (Some(0), Vec::new());
         while let Some(next) = page {

@@ -1,86 +1,79 @@
-//! Redeeming a refresh token once: what a store is asked, and what it decides.
+//! Redeeming a refresh token once: the request to a store, and the rule that decides it.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use crate::{
     blocklist::{
-        Revocation, RevocationScope, Revoke, RevokeError,
-        id::{RevocationId, TokenIds},
+        id::{RevocationId, RevocationScope, TokenIds},
+        revocation::Revocation,
     },
     clock::Timestamp,
 };
 
-/// Redeems refresh tokens: each once.
-///
-/// The rules for every backend: the whole of a [`Redemption`] is one atomic step, in which every revocation that was stored
-/// before it counts and none that comes later can be missed; and an error has consumed nothing, or cannot tell. What a store has to
-/// keep is the newest [`Generation`] of each session.
-pub trait Rotate: Revoke {
-    /// Redeems a token, or finds out why not.
-    fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a>;
-}
-
-/// What [`Rotate::rotate`] returns.
-///
-/// # Errors
-///
-/// When nothing was stored, or not certainly. The same [`Redemption`] can be sent again.
-pub type RotateFuture<'a> = Pin<Box<dyn Future<Output = Result<Rotation, RevokeError>> + Send + 'a>>;
-
-/// A refresh token's place in the line of its session's refresh tokens.
+/// A refresh token's place among its session's refresh tokens. A store keeps the newest of each session.
+// Exhaustive: a store builds it from what it has kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// How many tokens were redeemed before it: 0 is that of the login.
+    /// How many refresh tokens of the session were redeemed before this one: 0 for that of the login.
     pub number: u32,
-    /// What its `jti` is made of: 128 random bits.
+    /// The 128 random bits of its `jti`.
     pub token_id: u128,
-    /// When it was minted, which is when the one before it was redeemed.
-    pub minted_at: Timestamp,
+    /// When it was minted, which is when its predecessor was redeemed. A store keeps milliseconds.
+    pub minted_at: SystemTime,
 }
 
-/// One use of a refresh token, as a store is asked for it.
+/// One use of a refresh token: what a store is asked to redeem.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redemption {
-    /// The names of the token, and when its session began: whatever revokes one of them refuses the redemption.
+    /// The ids of the token, and when its session began. A revocation of any of them prevents the redemption.
     pub ids: TokenIds,
-    /// Whose line of refresh tokens it is, and what is revoked when the token was stolen.
+    /// The session: the key of its newest [`Generation`], and what is revoked after a theft.
     pub session: RevocationId,
-    /// The [`number`](Generation::number) of the token.
+    /// The [`number`](Generation::number) of the presented token.
     pub presented: u32,
-    /// What the successor's `jti` will be made of: 128 random bits, new for every use and the same when one use is sent twice.
+    /// The 128 random bits of the successor's `jti`: new for every use, and the same if one use is sent twice.
     pub successor: u128,
-    /// Now.
-    pub now: Timestamp,
+    /// The time of the redemption.
+    pub now: SystemTime,
     /// For how long after a redemption the same token gets the same successor again.
     pub grace: Duration,
-    /// When the session's generation may be forgotten: not before every superseded token has ended.
-    pub kept_until: Timestamp,
-    /// When the revocation of a session whose token was stolen may be forgotten: see [`Revocation::new`].
-    pub revoked_until: Timestamp,
+    /// When the session's generation may be forgotten: after every superseded token has expired.
+    pub kept_until: SystemTime,
+    /// When the revocation of a stolen session may be forgotten: see [`Revocation::new`].
+    pub revoked_until: SystemTime,
 }
 
-/// What became of a [`Redemption`].
+/// The outcome of a [`Redemption`].
+// Exhaustive: a store has to act on every outcome, and a new one must not go unnoticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "only a token that was redeemed gets a successor"]
 pub enum Rotation {
-    /// The token is redeemed, and the proposed successor takes its place.
+    /// The token is redeemed: the store replaces the session's generation by
+    /// [`Redemption::next_generation`], and keeps it until [`kept_until`](Redemption::kept_until) or longer.
     Rotated,
-    /// It was redeemed within the grace, and this is its successor. Nothing has changed.
+    /// The token was redeemed within the grace, and this is its successor. The store changes nothing.
     Repeated(Generation),
-    /// It was redeemed before: two parties have it, so the session is now revoked.
+    /// The token was redeemed earlier, so it has been copied: the store revokes the session with
+    /// [`Redemption::theft`].
     Replayed,
-    /// It was revoked at this scope; where several apply, any one of them. Nothing has changed.
+    /// The token was revoked in this scope; if several apply, it is any one of them. The store changes nothing.
     Revoked(RevocationScope),
 }
 
 impl Redemption {
-    /// The rule, for every store. `revoked`: the scope at which one of the token's names is revoked. `newest`: what is known of the
-    /// session.
+    /// Decides the redemption. Every store uses this rule, or one that agrees with it.
     ///
-    /// A logout comes first: it has no grace. A store that knows nothing, or less than the token says, has lost what it knew: the
-    /// token is genuine, so its generation was reached, and its word is taken. The proposed successor is that of the store already
-    /// when the same use is sent again because its answer was lost on the way.
-    pub(crate) fn decide(&self, revoked: Option<RevocationScope>, newest: Option<Generation>) -> Rotation {
+    /// `revoked` is the scope in which one of the token's [`ids`](Self::ids) is revoked, and `newest` is the
+    /// session's newest generation, if the store has one.
+    ///
+    /// - A revocation comes first: the grace does not apply after a logout.
+    /// - If the store knows no generation, or an older one than the token's, it has lost data. The token is genuine,
+    ///   so its generation was reached, and it is redeemed.
+    /// - If the proposed successor is stored already, this is the same use, sent again because the answer was lost.
+    pub fn decide(&self, revoked: Option<RevocationScope>, newest: Option<Generation>) -> Rotation {
         if let Some(scope) = revoked {
             return Rotation::Revoked(scope);
         }
@@ -88,31 +81,27 @@ impl Redemption {
         if self.presented + 1 < newest.number {
             return Rotation::Replayed;
         }
+        // In milliseconds, as stores keep it.
+        let age = Timestamp::from(self.now).since(newest.minted_at.into());
         match newest.token_id == self.successor {
             true => Rotation::Rotated,
-            false if self.now.since(newest.minted_at) < self.grace => Rotation::Repeated(newest),
+            false if age < self.grace => Rotation::Repeated(newest),
             false => Rotation::Replayed,
         }
     }
 
-    /// The successor.
-    pub(crate) fn next(&self) -> Generation {
+    /// Returns the successor's generation: what a store keeps after [`Rotation::Rotated`].
+    pub fn next_generation(&self) -> Generation {
         Generation { number: self.presented.saturating_add(1), token_id: self.successor, minted_at: self.now }
     }
 
-    /// What is stored when the token turns out to be in two hands.
-    pub(crate) fn theft(&self) -> Revocation {
+    /// Returns the revocation of the session: what a store keeps after [`Rotation::Replayed`].
+    pub fn theft(&self) -> Revocation {
         Revocation::new(RevocationScope::Session, self.session, self.revoked_until)
     }
 }
 
-impl<T: Rotate + ?Sized> Rotate for Arc<T> {
-    fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a> {
-        (**self).rotate(redemption)
-    }
-}
-
-/// Without the id.
+/// Does not show the token's id.
 impl fmt::Debug for Generation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Generation")
@@ -122,7 +111,7 @@ impl fmt::Debug for Generation {
     }
 }
 
-/// Without the id of the successor.
+/// Does not show the successor's id.
 impl fmt::Debug for Redemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redemption")
@@ -141,9 +130,13 @@ mod model;
 mod tests {
     use super::*;
 
+    fn at(millis: u64) -> SystemTime {
+        Timestamp::from_millis(millis).into()
+    }
+
     #[test]
     fn r56_every_row_of_the_rule() {
-        let newest = Generation { number: 5, token_id: 50, minted_at: Timestamp::from_millis(1000) };
+        let newest = Generation { number: 5, token_id: 50, minted_at: at(1000) };
         let grace = Duration::from_millis(10);
         let rows = [
             ("nothing is known", 3, 1, 1000, grace, None, Rotation::Rotated),
@@ -162,7 +155,7 @@ mod tests {
         let ids = TokenIds::new(None, "t", Some("s"));
         for (name, presented, successor, now, grace, known, expected) in rows {
             let session = RevocationId::new(None, RevocationScope::Session, "s");
-            let (now, until) = (Timestamp::from_millis(now), Timestamp::from_millis(5000));
+            let (now, until) = (at(now), at(5000));
             let redemption =
                 Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until };
             assert_eq!(redemption.decide(None, known), expected, "{name}");
@@ -173,7 +166,7 @@ mod tests {
 
     #[test]
     fn r75_the_id_of_a_token_to_come_is_not_shown() {
-        let generation = Generation { number: 1, token_id: 123_456_789, minted_at: Timestamp::from_millis(5) };
+        let generation = Generation { number: 1, token_id: 123_456_789, minted_at: at(5) };
         assert!(!format!("{generation:?}").contains("123456789"));
     }
 }

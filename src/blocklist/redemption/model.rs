@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use crate::blocklist::{CutOff, rotation::*};
+use crate::blocklist::{cut_off::CutOff, redemption::*};
 
 const GRACE: Duration = Duration::from_secs(10);
 const BEGAN: Timestamp = Timestamp::from_millis(1_000_000);
@@ -89,7 +89,7 @@ impl World {
     }
 
     fn ids() -> TokenIds {
-        TokenIds::new(None, "t", Some("s")).with_subject("ann").with_issued_at(BEGAN)
+        TokenIds::new(None, "t", Some("s")).with_subject("ann").with_issue_time(BEGAN)
     }
 
     fn revoked(&self) -> Option<RevocationScope> {
@@ -106,17 +106,17 @@ impl World {
         let newest = self.newest.map(|((number, token_id), graces)| Generation {
             number,
             token_id,
-            minted_at: BEGAN + GRACE * u32::try_from(graces).unwrap(),
+            minted_at: (BEGAN + GRACE * u32::try_from(graces).unwrap()).into(),
         });
         let redemption = Redemption {
             ids: Self::ids(),
             session: RevocationId::new(None, RevocationScope::Session, "s"),
             presented,
             successor: u128::from(request) + 1,
-            now: self.now(),
+            now: self.now().into(),
             grace: GRACE,
-            kept_until: self.now(),
-            revoked_until: self.now(),
+            kept_until: self.now().into(),
+            revoked_until: self.now().into(),
         };
         (store.decide)(&redemption, self.revoked(), newest)
     }

@@ -1,26 +1,54 @@
-//! Token ids that can be keys by themselves: how the FastAPI tutorial's application names what it has blocked.
+//! A `jti` that is a key by itself: how the FastAPI tutorial's application names a blocked token.
+//!
+//! Without the feature `compat` there is none: nothing is parsed, and it takes no room in a token's ids.
 
 use std::fmt;
 
+#[cfg(feature = "compat")]
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// A `jti` of 128 bits in one of the two usual forms: a UUID in lower-case hexadecimal digits, as Python's `str(uuid4())`, or 22
-/// characters of base64url, as [`Issuer`](crate::Issuer) makes them. No other text of a token is ever a key.
+/// A `jti` of 128 bits in one of the two usual forms: a UUID in lower-case hexadecimal digits, as Python's
+/// `str(uuid4())`, or 22 characters of base64url, as an [`Issuer`](crate::Issuer) makes them.
+///
+/// No other text of a token is ever a key.
+#[cfg(feature = "compat")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RawJti {
     bytes: [u8; 16],
     form: Form,
 }
 
+/// Never exists.
+#[cfg(not(feature = "compat"))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RawJti {}
+
+#[cfg(not(feature = "compat"))]
+impl RawJti {
+    pub(crate) fn parse(_: &str) -> Option<Self> {
+        None
+    }
+}
+
+#[cfg(not(feature = "compat"))]
+impl fmt::Display for RawJti {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {}
+    }
+}
+
+#[cfg(feature = "compat")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Uuid,
     Base64Url,
 }
 
-/// Where a UUID has its hyphens.
+/// The positions of a UUID's hyphens.
+#[cfg(feature = "compat")]
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
+#[cfg(feature = "compat")]
 impl RawJti {
     pub(crate) fn parse(jti: &str) -> Option<Self> {
         match jti.len() {
@@ -34,6 +62,7 @@ impl RawJti {
     }
 }
 
+#[cfg(feature = "compat")]
 fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     if HYPHENS.iter().any(|at| text[*at] != b'-') {
         return None;
@@ -50,7 +79,8 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
-/// What was parsed.
+/// Writes the text that was parsed.
+#[cfg(feature = "compat")]
 impl fmt::Display for RawJti {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.form {
@@ -68,7 +98,7 @@ impl fmt::Display for RawJti {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "compat"))]
 mod tests {
     use proptest::prelude::*;
 
