@@ -1,6 +1,6 @@
 //! Tokens, a clock and a blocklist for the tests of your own handlers.
 //!
-//! Turn on the feature `testing` where your tests need it, and nowhere else:
+//! Turn on the feature `testing` for your tests only:
 //!
 //! ```toml
 //! [dev-dependencies]
@@ -17,9 +17,9 @@
 //! Everything here decides as in production: the verifier, the guard and the layer are the real
 //! ones. Only the key, the time and the outage come from the test.
 //!
-//! The secrets are random for each [`TestTokens`], so a token of one test is rejected everywhere
-//! else. Still, never build a server with this module: whoever can reach a `TestTokens` can log in
-//! as anybody.
+//! The secrets are random for each [`TestTokens`], so every other verifier rejects its tokens.
+//! Still, never build a server with this module: code that can reach a `TestTokens` can mint a
+//! token for any user.
 //!
 //! # Example
 //!

@@ -98,8 +98,8 @@ impl TestTokens {
         Self::for_verifier(|settings| settings.issuer(NAME).audience(NAME))
     }
 
-    /// Creates tokens for a verifier with these settings: the issuer, the audience, and what else
-    /// the application's verifier has.
+    /// Creates tokens for a verifier with these settings: the issuer, the audience, and all others
+    /// of the application's verifier.
     ///
     /// The key and the clock are set already. `settings` is called for two verifiers, with a
     /// different key for each.
