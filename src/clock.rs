@@ -1,7 +1,7 @@
 //! The clock, and the unit of time that this crate computes in.
 //!
-//! Public functions take and return [`SystemTime`]. This crate keeps whole milliseconds since the Unix epoch, and
-//! rounds finer times down.
+//! Public functions take and return [`SystemTime`]. This crate keeps whole milliseconds since the
+//! Unix epoch, and rounds finer times down.
 
 use std::{
     ops::Add,
@@ -51,8 +51,8 @@ impl Clock for SystemClock {
 pub(crate) struct Timestamp(u64);
 
 impl Timestamp {
-    /// The last second a token may name: 9999-12-31T23:59:59Z. Every sum with it stays within `u64` and
-    /// [`SystemTime`].
+    /// The last second a token may name: 9999-12-31T23:59:59Z. Every sum with it stays within `u64`
+    /// and [`SystemTime`].
     pub(crate) const MAX_SECONDS: u64 = 253_402_300_799;
 
     /// Creates a time from milliseconds since the Unix epoch.
@@ -104,7 +104,8 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// A time that the platform cannot represent becomes the epoch: for the expiry of a token, that is safe.
+    /// A time that the platform cannot represent becomes the epoch: for the expiry of a token, that
+    /// is safe.
     fn from(timestamp: Timestamp) -> Self {
         UNIX_EPOCH.checked_add(Duration::from_millis(timestamp.0)).unwrap_or(UNIX_EPOCH)
     }

@@ -9,12 +9,12 @@ use crate::{
     clock::{Clock, Timestamp},
 };
 
-/// The largest leeway that a verifier can have. Entries are kept that much longer than a token, whatever the leeway
-/// of the verifier that made them: another process may have a larger one.
+/// The largest leeway that a verifier can have. Entries are kept that much longer than a token,
+/// whatever the leeway of the verifier that made them: another process may have a larger one.
 pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
-/// How long an entry is kept after the `exp` of its token: the largest leeway, one second for the rounding of `exp`,
-/// and one minute for clocks that differ.
+/// How long an entry is kept after the `exp` of its token: the largest leeway, one second for the
+/// rounding of `exp`, and one minute for clocks that differ.
 const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
 
 /// Makes revocations that a store keeps for long enough, by the verifier's clock.
@@ -48,13 +48,15 @@ impl Retention {
         Revocation::expiring_at(RevocationScope::Token, ids.token(), until).with_legacy_key(ids, until)
     }
 
-    /// Revokes one token by its id. The caller's `expires_at` is not proven, so `max_lifetime` bounds it.
+    /// Revokes one token by its id. The caller's `expires_at` is not proven, so `max_lifetime`
+    /// bounds it.
     pub(crate) fn token_by_id(&self, token: RevocationId, expires_at: Timestamp) -> Revocation {
         let until = kept_after(expires_at).min(self.last_use_of_any(self.now()));
         Revocation::expiring_at(RevocationScope::Token, token, until)
     }
 
-    /// Revokes a session for ever: all of its tokens that exist now expire within the time that this is kept for.
+    /// Revokes a session for ever: all of its tokens that exist now expire within the time that
+    /// this is kept for.
     pub(crate) fn session(&self, session: RevocationId) -> Revocation {
         // A full hour, so logging out repeatedly gives one and the same entry.
         let until = self.last_use_of_any(self.now()).next_hour();
@@ -71,15 +73,15 @@ impl Retention {
         Revocation::expiring_at(scope, id, self.last_use_of_any(moment)).issued_up_to(moment.into())
     }
 
-    /// Revokes what was issued to the token's subject up to `moment`, except the token's session. `None` for a token
-    /// without `sub` or `sid`.
+    /// Revokes what was issued to the token's subject up to `moment`, except the token's session.
+    /// `None` for a token without `sub` or `sid`.
     pub(crate) fn other_sessions(&self, ids: &TokenIds, moment: Timestamp) -> Option<Revocation> {
         let (subject, session) = (ids.subject()?, ids.session()?);
         Some(self.issued_up_to(RevocationScope::Subject, subject, moment).except_session(session))
     }
 
-    /// Until when any token could be accepted that was issued up to `moment`. Its `iat` may lie after that moment by
-    /// the leeway, and `max_lifetime` bounds the rest.
+    /// Until when any token could be accepted that was issued up to `moment`. Its `iat` may lie
+    /// after that moment by the leeway, and `max_lifetime` bounds the rest.
     pub(crate) fn last_use_of_any(&self, moment: Timestamp) -> Timestamp {
         moment + (KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.max_lifetime)
     }

@@ -1,7 +1,9 @@
-//! The rule which tokens of an id are rejected: those issued up to some moment, perhaps except one session's.
+//! The rule which tokens of an id are rejected: those issued up to some moment, perhaps except one
+//! session's.
 //!
-//! A store keeps one cut-off for each id, and merges a new one into it. The merged cut-off rejects exactly the
-//! tokens that one of the two rejects, so the order of revocations does not matter and none is ever undone.
+//! A store keeps one cut-off for each id, and merges a new one into it. The merged cut-off rejects
+//! exactly the tokens that one of the two rejects, so the order of revocations does not matter and
+//! none is ever undone.
 
 use std::time::SystemTime;
 
@@ -66,14 +68,14 @@ impl CutOff {
         Self { all: Timestamp::from_millis(0), others: all.max(others), except: Some(session) }
     }
 
-    /// Returns the moment up to which every token is rejected, also those of the excepted session. The Unix epoch
-    /// stands for "no token".
+    /// Returns the moment up to which every token is rejected, also those of the excepted session.
+    /// The Unix epoch stands for "no token".
     pub fn everyone_up_to(&self) -> SystemTime {
         self.all.into()
     }
 
-    /// Returns the moment up to which the tokens of all other sessions are rejected. The Unix epoch stands for "no
-    /// token".
+    /// Returns the moment up to which the tokens of all other sessions are rejected. The Unix epoch
+    /// stands for "no token".
     pub fn others_up_to(&self) -> SystemTime {
         self.others.into()
     }
@@ -95,8 +97,8 @@ impl CutOff {
 
     /// Whether this cut-off rejects a token with these ids.
     ///
-    /// A token whose time of issue is given in seconds counts as issued in the first millisecond of that second. A
-    /// token without a time of issue is rejected by every cut-off.
+    /// A token whose time of issue is given in seconds counts as issued in the first millisecond of
+    /// that second. A token without a time of issue is rejected by every cut-off.
     pub fn refuses(&self, ids: &TokenIds) -> bool {
         let is_excepted = self.except.is_some() && self.except == ids.session();
         let limit = if is_excepted { self.all } else { self.latest_time() };
@@ -105,14 +107,15 @@ impl CutOff {
 
     /// Returns the cut-off that rejects what one of the two rejects.
     ///
-    /// It is commutative, associative and idempotent. A token without a time of issue, or of the Unix epoch, may be
-    /// rejected by more.
+    /// It is commutative, associative and idempotent. A token without a time of issue, or of the
+    /// Unix epoch, may be rejected by more.
     #[must_use]
     pub fn merge(self, other: Self) -> Self {
         let (small, large) = if self.others <= other.others { (self, other) } else { (other, self) };
         let mut all = small.all.max(large.all);
         if small.except != large.except {
-            // The later exception is rejected by the earlier cut-off, and the earlier exception by the later one.
+            // The later exception is rejected by the earlier cut-off, and the earlier exception by
+            // the later one.
             all = all.max(small.others);
         }
         if large.others <= all { Self::up_to(all) } else { Self { all, ..large } }

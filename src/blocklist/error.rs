@@ -2,7 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// Why a check has no answer. It is never an answer itself: by default the request is rejected with 503.
+/// Why a check has no answer. It is never an answer itself: by default the request is rejected with
+/// 503.
 // A new way for a store to fail must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,8 +37,8 @@ impl Outage {
 
     /// Whether an [`OutagePolicy`](crate::OutagePolicy) may admit a token during this outage.
     ///
-    /// It may not after a loss, when the store's knowledge is gone for good, nor under an overload, which
-    /// clients can cause themselves.
+    /// It may not after a loss, when the store's knowledge is gone for good, nor under an overload,
+    /// which clients can cause themselves.
     pub(crate) const fn can_be_overlooked(self) -> bool {
         match self {
             Self::NotConnected | Self::TimedOut | Self::Failed | Self::UnexpectedReply => true,
@@ -68,13 +69,14 @@ impl Error for Outage {}
 pub enum RevokeError {
     /// The store is full. It does not drop a revocation to make room for another.
     Full,
-    /// The token has no `sub` or no `sid`, so the subject's other sessions cannot be told from its own.
+    /// The token has no `sub` or no `sid`, so the subject's other sessions cannot be told from its
+    /// own.
     NoSession,
-    /// The verifier accepts no token of this issuer, so there is nothing to revoke. The name must be the `iss` of
-    /// the issuer's tokens, byte for byte.
+    /// The verifier accepts no token of this issuer, so there is nothing to revoke. The name must
+    /// be the `iss` of the issuer's tokens, byte for byte.
     UnknownIssuer,
-    /// The store has the revocation, but too few replicas confirmed it: a failover now could lose it. Trying again
-    /// is safe.
+    /// The store has the revocation, but too few replicas confirmed it: a failover now could lose
+    /// it. Trying again is safe.
     NotReplicated,
     /// The store cannot be reached, or did not confirm.
     Outage(Outage),

@@ -45,8 +45,8 @@ impl RevocationScope {
     }
 }
 
-/// The id of a token, session, subject or issuer in a store: the first 128 bits of a SHA-256 over the scope, the
-/// issuer and the id.
+/// The id of a token, session, subject or issuer in a store: the first 128 bits of a SHA-256 over
+/// the scope, the issuer and the id.
 ///
 /// Equal ids of different issuers, or in different scopes, have different `RevocationId`s.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -67,7 +67,8 @@ impl RevocationId {
         Self::first_half(Sha256::new().chain_update(marker).chain_update(issuer.unwrap_or_default()))
     }
 
-    /// Hashes an id of this issuer. All parts but the last have a fixed length, so no two triples hash the same text.
+    /// Hashes an id of this issuer. All parts but the last have a fixed length, so no two triples
+    /// hash the same text.
     fn within(self, scope: RevocationScope, id: &str) -> Self {
         Self::first_half(Sha256::new().chain_update([scope.tag()]).chain_update(self.0).chain_update(id))
     }
@@ -130,7 +131,8 @@ impl RevocationId {
     }
 }
 
-/// Writes 32 lower-case hexadecimal digits. They reveal nothing about the hashed id, if that is hard to guess.
+/// Writes 32 lower-case hexadecimal digits. They reveal nothing about the hashed id, if that is
+/// hard to guess.
 impl fmt::Display for RevocationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.hex().iter().try_for_each(|digit| f.write_char(char::from(*digit)))
@@ -143,7 +145,8 @@ impl fmt::Debug for RevocationId {
     }
 }
 
-/// All ids by which one token can be revoked, and when it was issued. A check looks all of them up at once.
+/// All ids by which one token can be revoked, and when it was issued. A check looks all of them up
+/// at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenIds {
     token: RevocationId,
@@ -223,7 +226,8 @@ impl TokenIds {
         self.raw_jti
     }
 
-    /// Iterates over all ids with their scopes, the widest scope first: the entries that a check has to look up.
+    /// Iterates over all ids with their scopes, the widest scope first: the entries that a check
+    /// has to look up.
     pub fn each(&self) -> impl Iterator<Item = (RevocationScope, RevocationId)> {
         let ids = [
             (RevocationScope::Issuer, Some(self.issuer)),

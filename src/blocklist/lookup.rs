@@ -29,7 +29,8 @@ type Answer = Result<Status, Outage>;
 
 /// The future of [`Blocklist::check`](crate::Blocklist::check). The answer may be known already.
 ///
-/// It is one concrete type, so `dyn Blocklist` is possible. It allocates only if the answer must be awaited.
+/// It is one concrete type, so `dyn Blocklist` is possible. It allocates only if the answer must be
+/// awaited.
 #[must_use = "a check decides nothing until its answer is read"]
 pub struct Lookup(State);
 

@@ -22,11 +22,12 @@ use crate::{
     clock::{Clock, SystemClock, Timestamp},
 };
 
-/// Revocations in the memory of this process: for tests, for a single process, for a start without Redis.
+/// Revocations in the memory of this process: for tests, for a single process, for a start without
+/// Redis.
 ///
-/// They are lost when the process ends, and other processes do not see them. An entry is forgotten when it
-/// expires, never earlier: a full list rejects a new revocation ([`RevokeError::Full`]) and drops none. A check
-/// takes no lock, allocates nothing and does not wait. Clones share one list.
+/// They are lost when the process ends, and other processes do not see them. An entry is forgotten
+/// when it expires, never earlier: a full list rejects a new revocation ([`RevokeError::Full`]) and
+/// drops none. A check takes no lock, allocates nothing and does not wait. Clones share one list.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -52,7 +53,8 @@ use crate::{
 pub struct MemoryBlocklist(Arc<Shared>);
 
 struct Shared {
-    /// The revocations by id. A check does not read `until`: an entry counts for as long as it is here.
+    /// The revocations by id. A check does not read `until`: an entry counts for as long as it is
+    /// here.
     entries: papaya::HashMap<RevocationId, Entry, RandomState>,
     /// Only writers take the lock, so nothing is revoked while a token is redeemed.
     writers: Mutex<Writers>,
@@ -87,8 +89,8 @@ enum Held {
 }
 
 impl MemoryBlocklist {
-    /// The default capacity in entries of about 100 bytes. A session that has redeemed a refresh token is one
-    /// entry too.
+    /// The default capacity in entries of about 100 bytes. A session that has redeemed a refresh
+    /// token is one entry too.
     pub const DEFAULT_CAPACITY: usize = 1_000_000;
 
     /// Creates an empty list with room for [`DEFAULT_CAPACITY`](Self::DEFAULT_CAPACITY) entries.
@@ -103,7 +105,8 @@ impl MemoryBlocklist {
 
     /// Creates an empty list with room for `capacity` entries that expire by this clock.
     ///
-    /// It must be the verifier's clock: a list whose clock is ahead would forget revocations of valid tokens.
+    /// It must be the verifier's clock: a list whose clock is ahead would forget revocations of
+    /// valid tokens.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {
             entries: papaya::HashMap::default(),
@@ -127,7 +130,8 @@ impl MemoryBlocklist {
 }
 
 impl Shared {
-    /// No code under the lock can panic between two changes that belong together, so a poisoned lock is usable.
+    /// No code under the lock can panic between two changes that belong together, so a poisoned
+    /// lock is usable.
     fn writers(&self) -> MutexGuard<'_, Writers> {
         self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,7 +165,8 @@ impl Shared {
         };
         writers.move_expiry(Held::Entry(id), earlier.map(|earlier| earlier.until), entry.until);
         if entries.len().is_power_of_two() {
-            // Nearly every check finds nothing. In a table that is more than half full, that takes many probes.
+            // Nearly every check finds nothing. In a table that is more than half full, that takes
+            // many probes.
             entries.reserve(2 * entries.len());
         }
         entries.insert(id, entry);
@@ -186,7 +191,8 @@ impl Shared {
                 writers.sessions.insert(redemption.session, Line { newest: redemption.next_generation(), until });
             }
             Rotation::Replayed => {
-                // The revocation takes the place of the session's generation, so a full list cannot prevent it.
+                // The revocation takes the place of the session's generation, so a full list cannot
+                // prevent it.
                 if let Some(earlier) = earlier {
                     writers.by_expiry.remove(&(earlier, Held::Line(redemption.session)));
                     writers.sessions.remove(&redemption.session);

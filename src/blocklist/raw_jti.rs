@@ -1,14 +1,16 @@
 //! A `jti` that is a key by itself: how the FastAPI tutorial's application names a blocked token.
 //!
-//! Without the feature `compat` there is none: nothing is parsed, and it takes no room in a token's ids.
+//! Without the feature `compat` there is none: nothing is parsed, and it takes no room in a token's
+//! ids.
 
 use std::fmt;
 
 #[cfg(feature = "compat")]
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-/// A `jti` of 128 bits in one of the two usual forms: a UUID in lower-case hexadecimal digits, as Python's
-/// `str(uuid4())`, or 22 characters of base64url, as an [`Issuer`](crate::Issuer) makes them.
+/// A `jti` of 128 bits in one of the two usual forms: a UUID in lower-case hexadecimal digits, as
+/// Python's `str(uuid4())`, or 22 characters of base64url, as an [`Issuer`](crate::Issuer) makes
+/// them.
 ///
 /// No other text of a token is ever a key.
 #[cfg(feature = "compat")]

@@ -13,11 +13,13 @@ use crate::{
     clock::Timestamp,
 };
 
-/// A refresh token's place among its session's refresh tokens. A store keeps the newest of each session.
+/// A refresh token's place among its session's refresh tokens. A store keeps the newest of each
+/// session.
 // Exhaustive: a store builds it from what it has kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// How many refresh tokens of the session were redeemed before this one: 0 for that of the login.
+    /// How many refresh tokens of the session were redeemed before this one: 0 for that of the
+    /// login.
     pub number: u32,
     /// The 128 random bits of its `jti`.
     pub token_id: u128,
@@ -28,13 +30,15 @@ pub struct Generation {
 /// One use of a refresh token: what a store is asked to redeem.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redemption {
-    /// The ids of the token, and when its session began. A revocation of any of them prevents the redemption.
+    /// The ids of the token, and when its session began. A revocation of any of them prevents the
+    /// redemption.
     pub ids: TokenIds,
     /// The session: the key of its newest [`Generation`], and what is revoked after a theft.
     pub session: RevocationId,
     /// The [`number`](Generation::number) of the presented token.
     pub presented: u32,
-    /// The 128 random bits of the successor's `jti`: new for every use, and the same if one use is sent twice.
+    /// The 128 random bits of the successor's `jti`: new for every use, and the same if one use is
+    /// sent twice.
     pub successor: u128,
     /// The time of the redemption.
     pub now: SystemTime,
@@ -52,27 +56,31 @@ pub struct Redemption {
 #[must_use = "only a token that was redeemed gets a successor"]
 pub enum Rotation {
     /// The token is redeemed: the store replaces the session's generation by
-    /// [`Redemption::next_generation`], and keeps it until [`kept_until`](Redemption::kept_until) or longer.
+    /// [`Redemption::next_generation`], and keeps it until [`kept_until`](Redemption::kept_until)
+    /// or longer.
     Rotated,
-    /// The token was redeemed within the grace, and this is its successor. The store changes nothing.
+    /// The token was redeemed within the grace, and this is its successor. The store changes
+    /// nothing.
     Repeated(Generation),
     /// The token was redeemed earlier, so it has been copied: the store revokes the session with
     /// [`Redemption::theft`].
     Replayed,
-    /// The token was revoked in this scope; if several apply, it is any one of them. The store changes nothing.
+    /// The token was revoked in this scope; if several apply, it is any one of them. The store
+    /// changes nothing.
     Revoked(RevocationScope),
 }
 
 impl Redemption {
     /// Decides the redemption. Every store uses this rule, or one that agrees with it.
     ///
-    /// `revoked` is the scope in which one of the token's [`ids`](Self::ids) is revoked, and `newest` is the
-    /// session's newest generation, if the store has one.
+    /// `revoked` is the scope in which one of the token's [`ids`](Self::ids) is revoked, and
+    /// `newest` is the session's newest generation, if the store has one.
     ///
     /// - A revocation comes first: the grace does not apply after a logout.
-    /// - If the store knows no generation, or an older one than the token's, it has lost data. The token is genuine,
-    ///   so its generation was reached, and it is redeemed.
-    /// - If the proposed successor is stored already, this is the same use, sent again because the answer was lost.
+    /// - If the store knows no generation, or an older one than the token's, it has lost data. The
+    ///   token is genuine, so its generation was reached, and it is redeemed.
+    /// - If the proposed successor is stored already, this is the same use, sent again because the
+    ///   answer was lost.
     pub fn decide(&self, revoked: Option<RevocationScope>, newest: Option<Generation>) -> Rotation {
         if let Some(scope) = revoked {
             return Rotation::Revoked(scope);

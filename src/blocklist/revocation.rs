@@ -11,11 +11,13 @@ use crate::{
     clock::Timestamp,
 };
 
-/// What to reject from now on: everything in a scope, or only the tokens that were issued up to some moment.
+/// What to reject from now on: everything in a scope, or only the tokens that were issued up to
+/// some moment.
 ///
 /// [`Authenticated::revocation`](crate::Authenticated::revocation),
-/// [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Issuer`](crate::Issuer) and the like
-/// make one. Nothing is revoked until a store has it: see [`Revoke::revoke`](crate::Revoke::revoke).
+/// [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Issuer`](crate::Issuer)
+/// and the like make one. Nothing is revoked until a store has it: see
+/// [`Revoke::revoke`](crate::Revoke::revoke).
 #[must_use = "nothing is revoked until it is stored: pass it to `Revoke::revoke`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {
@@ -23,8 +25,8 @@ pub struct Revocation {
     id: RevocationId,
     cut_off: CutOff,
     until: Timestamp,
-    /// The presented token's own `jti`, and when its entry may be forgotten: for stores shared with an
-    /// application that looks for nothing else.
+    /// The presented token's own `jti`, and when its entry may be forgotten: for stores shared with
+    /// an application that looks for nothing else.
     legacy_key: Option<(RawJti, Timestamp)>,
     reason: Option<&'static str>,
 }
@@ -32,8 +34,9 @@ pub struct Revocation {
 impl Revocation {
     /// Revokes every token in the scope with this id, whenever it was issued.
     ///
-    /// A store may forget the entry at `until`. That must lie after the last instant at which such a token could
-    /// be accepted, including leeway and clock differences. The constructors named above compute it.
+    /// A store may forget the entry at `until`. That must lie after the last instant at which such
+    /// a token could be accepted, including leeway and clock differences. The constructors named
+    /// above compute it.
     pub fn new(scope: RevocationScope, id: RevocationId, until: SystemTime) -> Self {
         Self::expiring_at(scope, id, until.into())
     }
@@ -44,7 +47,8 @@ impl Revocation {
 
     /// Sets the reason: a word of the application, such as `password_changed`.
     ///
-    /// It is written to the program's log (INFO), and to the log in Redis. Tokens and users' texts never are.
+    /// It is written to the program's log (INFO), and to the log in Redis. Tokens and users' texts
+    /// never are.
     pub fn with_reason(mut self, reason: &'static str) -> Self {
         self.reason = Some(reason);
         self
@@ -56,12 +60,14 @@ impl Revocation {
         self
     }
 
-    /// Limits the revocation to tokens that were issued up to `moment`, so the subject can log in again.
+    /// Limits the revocation to tokens that were issued up to `moment`, so the subject can log in
+    /// again.
     pub fn issued_up_to(self, moment: SystemTime) -> Self {
         self.with_cut_off(CutOff::issued_up_to(moment))
     }
 
-    /// Replaces the rule which tokens in the scope are rejected. A store uses it to rebuild what it has kept.
+    /// Replaces the rule which tokens in the scope are rejected. A store uses it to rebuild what it
+    /// has kept.
     pub fn with_cut_off(mut self, cut_off: CutOff) -> Self {
         self.cut_off = cut_off;
         self
@@ -83,7 +89,8 @@ impl Revocation {
         self.id
     }
 
-    /// Returns the rule which tokens in the scope are rejected. It is what a store keeps under the id.
+    /// Returns the rule which tokens in the scope are rejected. It is what a store keeps under the
+    /// id.
     pub fn cut_off(&self) -> CutOff {
         self.cut_off
     }

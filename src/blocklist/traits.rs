@@ -15,34 +15,40 @@ use crate::{
 
 /// Checks whether a token was revoked.
 ///
-/// **The contract.** [`Status::NotRevoked`](crate::blocklist::Status::NotRevoked) means that the store was *read*, completely and in time. Anything else is
-/// an [`Outage`]. The layer sets no deadline of its own: a check that never ends holds the request.
+/// **The contract.** [`Status::NotRevoked`](crate::blocklist::Status::NotRevoked) means that the
+/// store was *read*, completely and in time. Anything else is an [`Outage`]. The layer sets no
+/// deadline of its own: a check that never ends holds the request.
 ///
 /// See the [module page](crate::blocklist#bring-your-own-store) for a complete store.
 pub trait Blocklist: Send + Sync + 'static {
-    /// Starts the check of one token at the time `now`, which is the time its own claims were checked at.
+    /// Starts the check of one token at the time `now`, which is the time its own claims were
+    /// checked at.
     ///
-    /// A store that knows the answer returns it with [`Lookup::known`]. Then no future is allocated or polled, and the
-    /// request does not wait.
+    /// A store that knows the answer returns it with [`Lookup::known`]. Then no future is allocated
+    /// or polled, and the request does not wait.
     fn check(&self, ids: &TokenIds, now: SystemTime) -> Lookup;
 }
 
 /// Stores revocations.
 ///
-/// **The contract.** `Ok` means *stored*: every check that starts later sees the revocation, in every process. No call
-/// shortens, weakens or removes an earlier revocation: [merge](crate::CutOff::merge) the cut-offs of one id, and keep
-/// the later expiry. Storing a revocation that has already expired is `Ok` and need not do anything.
+/// **The contract.** `Ok` means *stored*: every check that starts later sees the revocation, in
+/// every process. No call shortens, weakens or removes an earlier revocation:
+/// [merge](crate::CutOff::merge) the cut-offs of one id, and keep the later expiry. Storing a
+/// revocation that has already expired is `Ok` and need not do anything.
 pub trait Revoke: Send + Sync + 'static {
     /// Stores a revocation. Implement this, and call [`revoke`](Self::revoke).
     ///
-    /// A store that wraps another one calls the other's `store`: otherwise the revocation is counted twice.
+    /// A store that wraps another one calls the other's `store`: otherwise the revocation is
+    /// counted twice.
     fn store<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a>;
 
-    /// Returns the latest moment up to which tokens of this subject are rejected, whatever session they belong to; `None`
-    /// if there is none. Without a subject, the answer is for all tokens of the issuer.
+    /// Returns the latest moment up to which tokens of this subject are rejected, whatever session
+    /// they belong to; `None` if there is none. Without a subject, the answer is for all tokens of
+    /// the issuer.
     ///
-    /// It combines the issuer's entry and the subject's: the later [`CutOff::latest`](crate::CutOff::latest) counts. The
-    /// [`Issuer`](crate::Issuer) dates new tokens after it.
+    /// It combines the issuer's entry and the subject's: the later
+    /// [`CutOff::latest`](crate::CutOff::latest) counts. The [`Issuer`](crate::Issuer) dates new
+    /// tokens after it.
     fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_>;
 
     /// Stores a revocation, counts it, and logs it if it has a reason.
@@ -76,15 +82,17 @@ pub type CutOffFuture<'a> = Pin<Box<dyn Future<Output = Result<Option<SystemTime
 ///
 /// # Errors
 ///
-/// If the revocation was not stored, or not certainly. Try again, and tell the user that the logout failed.
+/// If the revocation was not stored, or not certainly. Try again, and tell the user that the logout
+/// failed.
 pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>> + Send + 'a>>;
 
 /// Redeems refresh tokens, each of them once.
 ///
 /// **The contract.** A redemption is one atomic step: it reads the revocations of all the token's
 /// [ids](TokenIds::each) and the session's newest [`Generation`](crate::Generation), calls
-/// [`Redemption::decide`], and stores what follows. Every revocation stored before the step counts, and none can be
-/// stored during it. [`Rotation`] says what to store for each decision. An error means that nothing was redeemed, or that the store cannot tell.
+/// [`Redemption::decide`], and stores what follows. Every revocation stored before the step counts,
+/// and none can be stored during it. [`Rotation`] says what to store for each decision. An error
+/// means that nothing was redeemed, or that the store cannot tell.
 pub trait Rotate: Revoke {
     /// Redeems a refresh token, or finds out why it cannot be redeemed.
     fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a>;

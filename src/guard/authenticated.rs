@@ -12,12 +12,13 @@ use crate::{
 /// Proof that a request carried a genuine token of the required kind that was not revoked. Only a
 /// [`Guard`](crate::Guard) makes one.
 ///
-/// If the blocklist did not answer, a policy in [`danger`](crate::danger) may have admitted the token:
-/// [`revocation_check`](Self::revocation_check) tells.
+/// If the blocklist did not answer, a policy in [`danger`](crate::danger) may have admitted the
+/// token: [`revocation_check`](Self::revocation_check) tells.
 ///
-/// `X` is the application's own claims: a type of yours that implements [`Deserialize`](serde::Deserialize). It is
-/// read from the same JSON object as the registered claims. The layer puts the value into the request's extensions; with
-/// axum it is an extractor. Cloning is cheap.
+/// `X` is the application's own claims: a type of yours that implements
+/// [`Deserialize`](serde::Deserialize). It is read from the same JSON object as the registered
+/// claims. The layer puts the value into the request's extensions; with axum it is an extractor.
+/// Cloning is cheap.
 pub struct Authenticated<X = NoClaims> {
     token: Arc<VerifiedToken<X>>,
     revocation_check: RevocationCheck,
@@ -30,7 +31,8 @@ pub enum RevocationCheck {
     /// The blocklist has no revocation of the token. It is always so unless a policy in
     /// [`danger`](crate::danger) is set.
     Passed,
-    /// The blocklist did not answer, and the [`OutagePolicy`](crate::OutagePolicy) admitted the token: it may have been revoked.
+    /// The blocklist did not answer, and the [`OutagePolicy`](crate::OutagePolicy) admitted the
+    /// token: it may have been revoked.
     Unanswered,
 }
 
@@ -115,8 +117,8 @@ impl<X> Authenticated<X> {
         self.token.ids.issue_time()
     }
 
-    /// When the user last logged in: `auth_time` (OpenID Connect), or the session's beginning in a token of the
-    /// [`Issuer`](crate::Issuer).
+    /// When the user last logged in: `auth_time` (OpenID Connect), or the session's beginning in a
+    /// token of the [`Issuer`](crate::Issuer).
     pub(crate) fn logged_in_at(&self) -> Option<Timestamp> {
         self.token.payload.date("auth_time").ok()?.or(self.token.claims.session_began)
     }
@@ -141,24 +143,28 @@ impl<X> Authenticated<X> {
         self.token.claims.expires_at.into()
     }
 
-    /// Returns whether the blocklist was read. A handler that must never run on a revoked token requires
-    /// [`RevocationCheck::Passed`], whatever the [`OutagePolicy`](crate::OutagePolicy) of the layer.
+    /// Returns whether the blocklist was read. A handler that must never run on a revoked token
+    /// requires [`RevocationCheck::Passed`], whatever the [`OutagePolicy`](crate::OutagePolicy) of
+    /// the layer.
     pub fn revocation_check(&self) -> RevocationCheck {
         self.revocation_check
     }
 
     /// Returns the application's own claims.
     ///
-    /// Requests with the same token may share one value ([token cache](crate::JwtBlocklistLayer#token-cache)). If the
-    /// type has interior mutability (a `Mutex`, an atomic), later requests see the changes.
+    /// Requests with the same token may share one value ([token
+    /// cache](crate::JwtBlocklistLayer#token-cache)). If the type has interior mutability (a
+    /// `Mutex`, an atomic), later requests see the changes.
     pub fn claims(&self) -> &X {
         &self.token.application
     }
 
-    /// Returns what to store to revoke this login: its session, or the token alone if it has no `sid`.
+    /// Returns what to store to revoke this login: its session, or the token alone if it has no
+    /// `sid`.
     ///
-    /// [`Issuer::logout`](crate::Issuer::logout) stores it for you. A service that only verifies tokens stores it with
-    /// [`Revoke::revoke`](crate::Revoke::revoke). The time of the logout comes from the verifier's clock.
+    /// [`Issuer::logout`](crate::Issuer::logout) stores it for you. A service that only verifies
+    /// tokens stores it with [`Revoke::revoke`](crate::Revoke::revoke). The time of the logout
+    /// comes from the verifier's clock.
     pub fn revocation(&self) -> Revocation {
         self.token.retention.login(&self.token.ids, self.token.claims.expires_at)
     }
@@ -175,7 +181,8 @@ impl<X> Authenticated<X> {
         self.token.retention.other_sessions(&self.token.ids, moment)
     }
 
-    /// Returns what to store to revoke every session of the subject, including this one. The subject can log in again.
+    /// Returns what to store to revoke every session of the subject, including this one. The
+    /// subject can log in again.
     ///
     /// It is `None` for a token without `sub`. Without a token of the subject, use
     /// [`Verifier::subject_revocation`](crate::Verifier::subject_revocation).

@@ -1,4 +1,39 @@
-//! The decision: a token's text in, [`Authenticated`] or [`Rejection`] out. It knows no HTTP.
+//! The decision about a token, without HTTP: a token's text in, [`Authenticated`] or [`Rejection`]
+//! out.
+//!
+//! A [`Guard`] verifies the token, its kind, and that it was not revoked. The layers use it for
+//! requests. Use it directly where a token arrives another way: the first message of a WebSocket, a
+//! queue, a command line.
+//!
+//! [`Authenticated`] is the proof of an admitted token; only a guard makes one. [`LoggingOut`] is
+//! the weaker proof that is enough for a logout: the token may have expired or been revoked.
+//!
+//! **A caveat.** A decision is about one moment. For a stream or a WebSocket that stays open, use
+//! [`Guard::watch`].
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use tower_jwt_blocklist::{Guard, Issuer, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+//! # use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
+//! # let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+//! # let store = MemoryBlocklist::new();
+//! # let issuer = Issuer::builder(verifier.clone(), key, store.clone()).build()?;
+//! let guard = Guard::new(TokenKind::Access, verifier, store);
+//! let pair = issuer.login("user-1", &NoClaims {}).await?;
+//!
+//! // An access token is admitted …
+//! let user = guard.authenticate::<NoClaims>(pair.access.as_str()).await?;
+//! assert_eq!(user.subject(), Some("user-1"));
+//! // … and a refresh token is rejected.
+//! let rejection = guard.authenticate::<NoClaims>(pair.refresh.as_str()).await.unwrap_err();
+//! assert_eq!(rejection.kind(), RejectionKind::WrongKind);
+//! # Ok(())
+//! # }
+//! ```
 
 mod authenticated;
 mod logging_out;
@@ -29,10 +64,10 @@ use crate::{
     token::{TokenKind, VerifiedTokens, Verifier, token68},
 };
 
-/// Verifies a token, its kind and that it was not revoked.
+/// Verifies a token, its kind, and that it was not revoked.
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) does the same for HTTP.
 ///
-/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) is a guard that speaks HTTP. Use the guard itself where a token comes another
-/// way: the first message of a WebSocket, a queue, a command line.
+/// Cloning is cheap.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -65,27 +100,29 @@ impl Guard {
         Self { expected, verifier, blocklist: Arc::new(blocklist), allowance, retention }
     }
 
-    /// What a check without an answer means; [`OutagePolicy::deny`] by default, and always for refresh tokens. Clones made from
-    /// here on share what they know of an outage.
+    /// Sets what to do when the blocklist cannot answer; [`OutagePolicy::deny`] by default, and
+    /// always for refresh tokens.
+    ///
+    /// Clones made from then on share the state of an outage.
     #[must_use]
     pub fn with_outage_policy(mut self, policy: OutagePolicy) -> Self {
         self.allowance = policy.allowance(self.expected);
         self
     }
 
-    /// The kind of token that is asked for.
+    /// Returns the required kind of token.
     pub fn expected(&self) -> TokenKind {
         self.expected
     }
 
-    /// Verifies a compact token (`header.payload.signature`) and asks the blocklist.
+    /// Verifies a compact token (`header.payload.signature`) and checks the blocklist.
+    ///
+    /// Each call verifies the token completely. Only a layer has a [token
+    /// cache](crate::JwtBlocklistLayer#token-cache), because it reads claims of one type.
     ///
     /// # Errors
     ///
-    /// When the token is not acceptable, was revoked, or the blocklist cannot tell.
-    ///
-    /// Each call verifies the token in full: a guard reads claims of any type, so the [token
-    /// cache](crate::JwtBlocklistLayer#token-cache) is the layer's, which reads one.
+    /// If the token is not acceptable or was revoked, or the blocklist has no answer.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
         let now = self.verifier.now();
         let verified = Arc::new(self.verify(token, now)?);
@@ -95,14 +132,15 @@ impl Guard {
         Ok(authenticated)
     }
 
-    /// Everything about what a request presents that needs no waiting: the blocklist is asked last, and only about genuine tokens of
-    /// the right kind. What `seen` spares is what neither time nor a revocation can change.
+    /// Everything that needs no waiting. The blocklist is asked last, and only about genuine tokens
+    /// of the right kind. A cached token skips what neither time nor a revocation can change.
     pub(crate) fn check<X: DeserializeOwned>(
         &self,
         token: &[u8],
         seen: &VerifiedTokens<VerifiedToken<X>>,
     ) -> Result<Check<X>, Rejection> {
-        // The generation of before: should the keys change meanwhile, what is kept is out of date at once.
+        // Read the key version first: if the keys change meanwhile, the cached token is out of date
+        // at once.
         let (now, generation) = (self.verifier.now(), self.verifier.key_version());
         let candidate = match seen.get(token, generation) {
             Some(verified) => match self.verifier.check_times(verified.claims(), now) {
@@ -131,8 +169,8 @@ impl Guard {
         Ok(VerifiedToken::new(verified, self.retention.clone()))
     }
 
-    /// The decision about a genuine token of the right kind, once the blocklist has answered or has failed to. Who lets the
-    /// request through [counts](Self::count_admitted) it.
+    /// The decision about a genuine token of the right kind, once the blocklist has answered or has
+    /// failed to. Who lets the request through [counts](Self::count_admitted) it.
     pub(crate) fn decide<X>(
         &self,
         candidate: Arc<VerifiedToken<X>>,
@@ -152,27 +190,27 @@ impl Guard {
         Ok(Authenticated::new(candidate, revocation))
     }
 
-    /// Called once for each request that is let through with a token.
+    /// Counts an admission. Call it once for each request that is admitted with a token.
     pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
         metrics::checked(self.expected.as_str(), authenticated.revocation_check().outcome());
     }
 
-    /// The time, by the verifier's clock.
+    /// The verifier's current time.
     pub(crate) fn now(&self) -> Timestamp {
         self.verifier.now()
     }
 
-    /// The latest moment that a token may name as past.
+    /// The latest moment that counts as past, including leeway.
     pub(crate) fn latest_past(&self) -> Timestamp {
         self.verifier.latest_issue()
     }
 
-    /// The longest token, in bytes, that is looked at.
+    /// The length of the longest accepted token, in bytes.
     pub(crate) fn max_token_bytes(&self) -> usize {
         self.verifier.max_token_bytes()
     }
 
-    /// Called once for each request that is refused.
+    /// Counts and returns a rejection. Call it once for each rejected request.
     pub(crate) fn reject(&self, reason: Reason) -> Rejection {
         let rejection = Rejection::new(self.expected, reason);
         metrics::checked(self.expected.as_str(), rejection.reason());
@@ -190,7 +228,8 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`] takes the answer.
+/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`]
+/// takes the answer.
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,
     pub(crate) lookup: Lookup,

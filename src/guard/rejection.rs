@@ -1,4 +1,5 @@
-//! Why a request is not let through. No HTTP in here: [`RenderRejection`](crate::RenderRejection) makes an answer of it.
+//! Why a request is rejected. HTTP is elsewhere: [`RenderRejection`](crate::RenderRejection)
+//! renders a response.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -7,9 +8,9 @@ use crate::{
     token::{TokenKind, VerifyError},
 };
 
-/// Why a request is not let through.
+/// Why a request is rejected.
 ///
-/// It holds no text of the request: neither its message nor its `Debug` can leak a token.
+/// It holds no text of the request, so neither its message nor its `Debug` can leak a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     expected: TokenKind,
@@ -17,7 +18,7 @@ pub struct Rejection {
     wanted: Option<Arc<Wanted>>,
 }
 
-/// What the client is told that it would need. Settings of the program, in characters that a header can hold.
+/// What the client is told to get: settings of the program, in characters that a header can hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) scope: Option<Box<str>>,
@@ -26,31 +27,34 @@ pub(crate) struct Wanted {
 }
 
 /// The classes of [`Rejection`]s that a client can act upon.
+// A new class must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RejectionKind {
     /// No token was presented.
     Missing,
-    /// The request presents a token in a form that cannot be read: more than one, or with blanks in it.
+    /// The request presents several tokens, or one in a form that cannot be read.
     Malformed,
-    /// The token is not acceptable. Everything that is wrong before the signature is proven is this one kind.
+    /// The token is not acceptable. Every fault found before the signature is proven has this kind.
     Invalid,
-    /// The token is genuine, but its time is over.
+    /// The token is genuine, but has expired.
     Expired,
-    /// The token is genuine, but of the other kind: refresh where access is asked for, or the reverse.
+    /// The token is genuine, but of the other kind: a refresh token instead of an access token, or
+    /// the reverse.
     WrongKind,
-    /// The token is genuine, but it or its session was revoked: also because the token had been redeemed before.
+    /// The token is genuine, but was revoked, or is a refresh token that was redeemed earlier.
     Revoked,
-    /// Whether the token was revoked could not be found out.
+    /// The blocklist has no answer whether the token was revoked.
     Unavailable,
-    /// The token is good, but has not the scopes or roles that the route asks for: see [`Rejection::scope`].
+    /// The token is good, but lacks a scope or role that the route requires: see
+    /// [`Rejection::scope`].
     InsufficientScope,
-    /// The token is good, but the user has to log in again, or by stronger means: see [`Rejection::max_age`] and
-    /// [`Rejection::acr_values`].
+    /// The token is good, but the route requires a more recent or stronger login: see
+    /// [`Rejection::max_age`] and [`Rejection::acr_values`].
     InsufficientAuthentication,
     /// The token is good, but a condition of the application does not hold.
     Forbidden,
-    /// A cookie came with a request that another site may have caused.
+    /// The token is in a cookie, and another site may have caused the request.
     CrossSite,
 }
 
@@ -83,7 +87,7 @@ impl Rejection {
         Self { wanted: Some(wanted), ..self }
     }
 
-    /// The class of the reason.
+    /// Returns the class of the reason.
     pub fn kind(&self) -> RejectionKind {
         match self.reason {
             Reason::NoToken => RejectionKind::Missing,
@@ -100,22 +104,23 @@ impl Rejection {
         }
     }
 
-    /// The kind of token that was asked for.
+    /// Returns the required kind of token.
     pub fn expected(&self) -> TokenKind {
         self.expected
     }
 
-    /// The scopes that the route asks for, separated by spaces, where that is why.
+    /// Returns the required scopes, separated by spaces, if they are the reason.
     pub fn scope(&self) -> Option<&str> {
         self.wanted.as_ref().filter(|_| self.reason == Reason::InsufficientScope)?.scope.as_deref()
     }
 
-    /// How long ago the login may be, where the user has to log in again.
+    /// Returns how long ago the login may be, if the user has to log in again.
     pub fn max_age(&self) -> Option<Duration> {
         self.login_wanted()?.max_age
     }
 
-    /// The ways of logging in that the route accepts, separated by spaces, where the user has to log in again.
+    /// Returns the accepted login methods (`acr`), separated by spaces, if the user has to log in
+    /// again.
     pub fn acr_values(&self) -> Option<&str> {
         self.login_wanted()?.acr_values.as_deref()
     }
@@ -124,18 +129,21 @@ impl Rejection {
         self.wanted.as_deref().filter(|_| matches!(self.reason, Reason::LoginAge | Reason::Acr))
     }
 
-    /// The exact reason, one of a closed set: for logs and metrics. Not for the client, whom it would tell before the signature
-    /// is proven how far a forgery came.
+    /// Returns the exact reason, one of a closed set, for logs and metrics. Do not send it to the
+    /// client: it would tell how far a forged token came.
     ///
-    /// `no_token`, `several_tokens`, `not_one_token`; before the signature is proven `too_long`, `shape`, `header`, `algorithm`,
-    /// `typ`, `unknown_key`, `signature`; after it `payload`, `cnf`, `iss`, `sub`, `aud`, `jti`, `sid`, `exp`, `nbf`, `iat`,
-    /// `lifetime`, `kind`, `refresh_generation`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`, `session_revoked`,
-    /// `subject_revoked`, `issuer_revoked`, `before_loss`, `replayed`; `not_connected`, `timed_out`, `failed`,
-    /// `unexpected_reply`, `overloaded`, `lost`; of what a [`Require`](crate::Require) or a condition asks for `token_age`, `scope`, `role`,
-    /// `login_age`, `acr`, `condition`; before any token is looked at `cross_site`.
+    /// `no_token`, `several_tokens`, `not_one_token`; before the signature is proven `too_long`,
+    /// `shape`, `header`, `algorithm`, `typ`, `unknown_key`, `signature`; after it `payload`,
+    /// `cnf`, `iss`, `sub`, `aud`, `jti`, `sid`, `exp`, `nbf`, `iat`, `lifetime`, `kind`,
+    /// `refresh_generation`, `application_claims`, `expired`, `wrong_kind`; `token_revoked`,
+    /// `session_revoked`, `subject_revoked`, `issuer_revoked`, `before_loss`, `replayed`;
+    /// `not_connected`, `timed_out`, `failed`, `unexpected_reply`, `overloaded`, `lost`; for a
+    /// [`Require`](crate::Require) or a condition `token_age`, `scope`, `role`, `login_age`, `acr`,
+    /// `condition`; before any token is read `cross_site`.
     ///
-    /// Each refusal is one `tracing` event with the fields `expected` (`access` or `refresh`) and `reason`: at DEBUG, for any client
-    /// can cause it, and at WARN when the blocklist did not answer.
+    /// Each rejection is one `tracing` event with the fields `expected` (`access` or `refresh`) and
+    /// `reason`. Its level is DEBUG, because any client can cause it, or WARN if the blocklist did
+    /// not answer.
     pub fn reason(&self) -> &'static str {
         match self.reason {
             Reason::NoToken => "no_token",
@@ -163,7 +171,7 @@ impl Rejection {
 
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} token refused: {}", self.expected, self.reason())
+        write!(f, "{} token rejected: {}", self.expected, self.reason())
     }
 }
 

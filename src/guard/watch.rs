@@ -1,4 +1,4 @@
-//! Requests that go on for long: whether their token still holds.
+//! Long requests: whether their token is still good.
 
 use std::{future::Future, sync::Arc};
 
@@ -11,12 +11,15 @@ use crate::{
 };
 
 impl Guard {
-    /// Whether a token that was let through may still be used: it has not expired, and the blocklist is asked anew. For handlers
-    /// that go on for long, such as a stream or a WebSocket. No signature is checked.
+    /// Checks again whether an admitted token is good: that it has not expired, and that it was not
+    /// revoked.
+    ///
+    /// It is for handlers that run for long, such as a stream or a WebSocket. No signature is
+    /// checked.
     ///
     /// # Errors
     ///
-    /// When the token is over, was revoked, or the blocklist cannot tell.
+    /// If the token has expired or was revoked, or the blocklist has no answer.
     pub async fn recheck<X>(&self, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
         let (token, now) = (authenticated.token(), self.verifier.now());
         if self.verifier.is_over(token.claims().expires_at, now) {
@@ -28,10 +31,12 @@ impl Guard {
         Ok(())
     }
 
-    /// Resolves when a token that was let through may no longer be used, with the reason. It [rechecks](Self::recheck) after each
-    /// `pause`, so that it notices at most one pause late. It ends on an outage of the blocklist too, unless the
-    /// [`OutagePolicy`](crate::OutagePolicy) covers it: a loop of your own around `recheck` can do otherwise. The pauses are the
-    /// caller's, so that it runs on any runtime.
+    /// Resolves with the reason when an admitted token is no longer good.
+    ///
+    /// It [rechecks](Self::recheck) after each `pause`, so it resolves at most one pause late. An
+    /// outage of the blocklist ends it too, unless the [`OutagePolicy`](crate::OutagePolicy) covers
+    /// it; to continue then, write your own loop around `recheck`. The caller makes the pauses, so
+    /// it runs on any runtime.
     ///
     /// ```
     /// # use std::time::Duration;

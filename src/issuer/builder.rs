@@ -24,8 +24,8 @@ pub struct IssuerBuilder {
 }
 
 impl Issuer {
-    /// Starts building an issuer of tokens that `verifier` accepts. They are signed with `key`, and redeemed and
-    /// revoked in `store`.
+    /// Starts building an issuer of tokens that `verifier` accepts. They are signed with `key`, and
+    /// redeemed and revoked in `store`.
     pub fn builder(verifier: Arc<Verifier>, key: SigningKey, store: impl Rotate) -> IssuerBuilder {
         IssuerBuilder {
             verifier,
@@ -40,8 +40,8 @@ impl Issuer {
 
     /// Signs with this key from now on, in all clones, without a restart.
     ///
-    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::KeySet) first, next to the old
-    /// one. Remove the old one when the last of its tokens has expired.
+    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::KeySet)
+    /// first, next to the old one. Remove the old one when the last of its tokens has expired.
     ///
     /// # Errors
     ///
@@ -55,15 +55,18 @@ impl Issuer {
 }
 
 impl IssuerBuilder {
-    /// Sets how long an access token is valid; 1 hour by default. Fractions of a second are ignored.
+    /// Sets how long an access token is valid; 1 hour by default. Fractions of a second are
+    /// ignored.
     pub fn access_lifetime(mut self, lifetime: Duration) -> Self {
         self.access_lifetime = lifetime;
         self
     }
 
-    /// Sets how long a refresh token is valid; 2 days by default. Fractions of a second are ignored.
+    /// Sets how long a refresh token is valid; 2 days by default. Fractions of a second are
+    /// ignored.
     ///
-    /// Each refresh gives a new one that is valid for this long. So a session expires if it is not used for this long.
+    /// Each refresh gives a new one that is valid for this long. So a session expires if it is not
+    /// used for this long.
     pub fn refresh_lifetime(mut self, lifetime: Duration) -> Self {
         self.refresh_lifetime = lifetime;
         self
@@ -71,21 +74,22 @@ impl IssuerBuilder {
 
     /// Sets the longest duration of a session, however often it is refreshed; 30 days by default.
     ///
-    /// None of its tokens expires later than this after the login. It must not be shorter than the lifetime of a
-    /// refresh token.
+    /// None of its tokens expires later than this after the login. It must not be shorter than the
+    /// lifetime of a refresh token.
     pub fn session_lifetime(mut self, lifetime: Duration) -> Self {
         self.session_lifetime = lifetime;
         self
     }
 
-    /// Sets for how long after a refresh the same refresh token gets the same successor again; 10 seconds by default.
+    /// Sets for how long after a refresh the same refresh token gets the same successor again; 10
+    /// seconds by default.
     ///
-    /// It is for clients that lost the response, and for those that send two requests at once. With zero, every second
-    /// use ends the session: a client whose connection breaks before the response arrives is logged out, like a
-    /// thief.
+    /// It is for clients that lost the response, and for those that send two requests at once. With
+    /// zero, every second use ends the session: a client whose connection breaks before the
+    /// response arrives is logged out, like a thief.
     ///
-    /// The grace has a cost. A thief who is as quick gets the successor too, and is detected only when one of
-    /// the two uses it again later.
+    /// The grace has a cost. A thief who is as quick gets the successor too, and is detected only
+    /// when one of the two uses it again later.
     pub fn rotation_grace(mut self, grace: Duration) -> Self {
         self.rotation_grace = grace;
         self

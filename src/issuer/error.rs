@@ -5,34 +5,37 @@ use std::fmt;
 use crate::blocklist::Outage;
 
 /// Why no token was minted.
+// A new reason must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum IssueError {
     /// The application's claims are not a JSON object.
     ClaimsNotAnObject,
-    /// One of the application's claims has the name of a registered claim, or of the one that tells the kind.
+    /// One of the application's claims has the name of a registered claim, or of the claim that
+    /// tells the kind.
     ReservedClaim,
-    /// The application's claims are nested deeper than a verifier reads.
+    /// The application's claims are nested more than 100 levels deep.
     TooDeep,
     /// The token would be longer than the verifier accepts.
     TooLong,
     /// The subject is empty or longer than 1024 bytes.
     Subject,
-    /// Not a refresh token: only with one of those new tokens are minted.
+    /// The proof is of an access token, but a refresh token is required.
     NotRefresh,
-    /// The refresh token is another application's, of [`also_fastapi_tokens`](crate::VerifierBuilder::also_fastapi_tokens): it
-    /// has no session of this issuer. Begin one with [`Issuer::login`](crate::Issuer::login).
+    /// The refresh token is another application's (without `iss`), so it has no session of this
+    /// issuer. Begin one with [`Issuer::login`](crate::Issuer::login).
     ForeignSession,
-    /// The refresh token has no `sid`: there is no session to go on with.
+    /// The refresh token has no `sid`, so there is no session to continue.
     NoSession,
-    /// The store holds as many entries as it may: nothing was redeemed.
+    /// The store is full. Nothing was redeemed.
     Full,
-    /// The subject's or the issuer's tokens are revoked up to a moment that lies ahead: for good, or a clock is wrong.
+    /// The subject's or the issuer's tokens are revoked up to a moment in the future: for ever, or
+    /// a clock is wrong.
     Revoked,
-    /// The store could not be asked: whether the subject's tokens are revoked, or to redeem the refresh token. Answer 503. The
-    /// token can be used again.
+    /// The store could not be read, or could not redeem the refresh token. Respond with 503; the
+    /// token can be used again. [`source`](std::error::Error::source) is the [`Outage`].
     Outage(Outage),
-    /// The operating system has no random numbers.
+    /// The operating system provides no random numbers.
     Random,
     /// The key could not sign.
     Signing,
@@ -41,7 +44,7 @@ pub enum IssueError {
 impl fmt::Display for IssueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Revoked => "tokens of this subject or issuer are revoked up to a moment that lies ahead",
+            Self::Revoked => "tokens of this subject or issuer are revoked up to a moment in the future",
             Self::Outage(outage) => return write!(f, "no token was minted: {outage}"),
             Self::ClaimsNotAnObject => {
                 "the application's claims must serialize to a JSON object: use a struct or a map"
@@ -50,13 +53,13 @@ impl fmt::Display for IssueError {
             Self::TooDeep => "the application's claims are nested over 100 levels deep: make them flatter",
             Self::TooLong => "the token would be too long: put less into its claims, or raise `max_token_bytes`",
             Self::Subject => "the subject must have 1 to 1024 bytes",
-            Self::NotRefresh => "a refresh token is needed: put `JwtBlocklistLayer::refresh` in front of this route",
+            Self::NotRefresh => "a refresh token is required: put `JwtBlocklistLayer::refresh` in front of this route",
             Self::ForeignSession => {
                 "the refresh token is another application's: begin a session of this issuer with `login`"
             }
-            Self::NoSession => "the refresh token has no `sid`: there is no session to go on with",
+            Self::NoSession => "the refresh token has no `sid`, so there is no session to continue",
             Self::Full => "the store is full: raise its capacity",
-            Self::Random => "the operating system has no random numbers",
+            Self::Random => "the operating system provides no random numbers",
             Self::Signing => "the key could not sign",
         })
     }

@@ -9,19 +9,22 @@ use crate::issuer::{
 };
 
 impl Issuer {
-    /// Begins a session for `subject`: mints an access token and a refresh token. `claims` become members of both, next
-    /// to the registered claims.
+    /// Begins a session for `subject`: mints an access token and a refresh token. `claims` become
+    /// members of both, next to the registered claims.
     ///
     /// Everybody who sees a token can read its claims: they are signed, not encrypted.
     ///
-    /// The tokens are dated after every revocation of the subject's tokens so far. So a login works right after "log out
-    /// everywhere", even within the same second or if the clock of the machine that revoked is ahead.
+    /// The tokens are dated after every revocation of the subject's tokens so far. So a login works
+    /// right after "log out everywhere", even within the same second or if the clock of the machine
+    /// that revoked is ahead.
     ///
     /// # Errors
     ///
-    /// If the claims or the subject cannot be put into a token, or the store cannot be read; see [`IssueError`].
+    /// If the claims or the subject cannot be put into a token, or the store cannot be read; see
+    /// [`IssueError`].
     pub async fn login<X: Serialize>(&self, subject: &str, claims: &X) -> Result<TokenPair, IssueError> {
-        // Read the clock first: the store's answer may miss a revocation that is stored while the query is in flight.
+        // Read the clock first: the store's answer may miss a revocation that is stored while the
+        // query is in flight.
         let now = self.now();
         let verifier = &self.mint().verifier;
         let session_id = id_text(random_bits()?);

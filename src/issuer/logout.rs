@@ -26,13 +26,13 @@ impl Issuer {
     /// Ends a session: its refresh token and all of its access tokens are rejected from now on.
     ///
     /// The proof is an [`Authenticated`], or a [`LoggingOut`](crate::LoggingOut) from
-    /// [`LogoutLayer`](crate::LogoutLayer), which admits expired tokens too. Logging out twice is `Ok`. A token without
-    /// `sid` (of another issuer) has no session: it alone is revoked.
+    /// [`LogoutLayer`](crate::LogoutLayer), which admits expired tokens too. Logging out twice is
+    /// `Ok`. A token without `sid` (of another issuer) has no session: it alone is revoked.
     ///
     /// # Errors
     ///
-    /// If the revocation was not stored. Then the session has **not** ended, and the client must be told. The same is true of
-    /// all the methods below.
+    /// If the revocation was not stored. Then the session has **not** ended, and the client must be
+    /// told. The same is true of all the methods below.
     pub async fn logout(&self, session: &impl Revocable) -> Result<(), RevokeError> {
         self.revoke(session.revocation()).await
     }
@@ -41,14 +41,16 @@ impl Issuer {
     ///
     /// # Errors
     ///
-    /// [`RevokeError::NoSession`] for a token without `sub` or `sid`; otherwise as for [`logout`](Self::logout).
+    /// [`RevokeError::NoSession`] for a token without `sub` or `sid`; otherwise as for
+    /// [`logout`](Self::logout).
     pub async fn logout_others<X: Sync + Send>(&self, session: &Authenticated<X>) -> Result<(), RevokeError> {
         let subject = session.subject().ok_or(RevokeError::NoSession)?;
         let moment = self.latest_issue(session.issuer(), Some(subject)).await?;
         self.revoke(session.others_revocation_at(moment).ok_or(RevokeError::NoSession)?).await
     }
 
-    /// Ends every session of the subject: all tokens that were issued to it up to now. It can log in again at once.
+    /// Ends every session of the subject: all tokens that were issued to it up to now. It can log
+    /// in again at once.
     ///
     /// # Errors
     ///
@@ -62,14 +64,15 @@ impl Issuer {
         Ok(())
     }
 
-    /// Revokes every token issued up to now, of all subjects: for example after tokens have leaked. Everybody can log in
-    /// again at once.
+    /// Revokes every token issued up to now, of all subjects: for example after tokens have leaked.
+    /// Everybody can log in again at once.
     ///
     /// (If the signing key has leaked, change the key: its finder can mint new tokens.)
     ///
-    /// It covers the issuers that the verifier names. With [`any_issuer`](crate::VerifierBuilder::any_issuer) it names none, so only
-    /// tokens without `iss` are covered. The same is true of `logout_everywhere`, `revoke_session` and `revoke_token`, but not
-    /// of methods that take a proof.
+    /// It covers the issuers that the verifier names. With
+    /// [`any_issuer`](crate::VerifierBuilder::any_issuer) it names none, so only tokens without
+    /// `iss` are covered. The same is true of `logout_everywhere`, `revoke_session` and
+    /// `revoke_token`, but not of methods that take a proof.
     ///
     /// # Errors
     ///
@@ -97,8 +100,9 @@ impl Issuer {
 
     /// Revokes one token by its `jti`.
     ///
-    /// `expires_at` is the token's `exp`. A time later than [`max_lifetime`](crate::VerifierBuilder::max_lifetime) from
-    /// now is reduced to that, because no token is accepted for longer.
+    /// `expires_at` is the token's `exp`. A time later than
+    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime) from now is reduced to that, because
+    /// no token is accepted for longer.
     ///
     /// # Errors
     ///
@@ -116,8 +120,9 @@ impl Issuer {
         self.shared.store.revoke(&revocation).await
     }
 
-    /// The latest time of issue that any existing token of the subject, or of any, can have. It lies in the future if
-    /// another machine's clock is ahead, or a login followed a revocation within the same millisecond.
+    /// The latest time of issue that any existing token of the subject, or of any, can have. It
+    /// lies in the future if another machine's clock is ahead, or a login followed a revocation
+    /// within the same millisecond.
     async fn latest_issue(&self, issuer: Option<&str>, subject: Option<&str>) -> Result<Timestamp, Outage> {
         let first_valid = self.first_valid_issue(issuer, subject).await?;
         let latest_login = first_valid.map(|first_valid| first_valid.min(self.mint().verifier.latest_issue()));

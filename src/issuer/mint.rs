@@ -19,35 +19,36 @@ use crate::{
     token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, TokenKind, Verifier},
 };
 
-/// How deep the application's claims may be nested: well under the 128 levels that the JSON parser reads.
+/// How deep the application's claims may be nested: well under the 128 levels that the JSON parser
+/// reads.
 const MAX_DEPTH: usize = 100;
 
-/// A token as text, ready to be handed to a client. Its `Debug` does not show it, and it cannot be serialized by accident.
+/// A minted token. Its `Debug` does not show the text, and it cannot be serialized by accident.
 pub struct MintedToken {
     text: String,
     expires_at: Timestamp,
 }
 
-/// An access token and the refresh token beside it: both belong to one session.
+/// An access token and a refresh token of one session.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct TokenPair {
-    /// To use the service with.
+    /// The token for requests.
     pub access: MintedToken,
-    /// To get the next pair with, once.
+    /// The single-use token for the next pair.
     pub refresh: MintedToken,
 }
 
-/// What all tokens of one login have in common.
+/// What all tokens of a session have in common.
 pub(crate) struct Session<'a> {
     pub(crate) issuer: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) id: &'a str,
-    /// When its login was: what a cut-off is compared with.
+    /// The time of the login, which a cut-off is compared with.
     pub(crate) began_at: Timestamp,
 }
 
-/// What mints: the key, and the verifier that will read what it signs.
+/// Mints tokens: the key, and the verifier that reads what it signs.
 pub(crate) struct Mint {
     pub(crate) verifier: Arc<Verifier>,
     pub(crate) signer: Swap<Signer>,
@@ -57,7 +58,7 @@ pub(crate) struct Mint {
 }
 
 impl Mint {
-    /// The same with another key.
+    /// Copies the settings, with another key.
     pub(crate) fn with_key(&self, key: SigningKey) -> Self {
         let signer = Swap::new(Signer::new(key, &self.verifier));
         Self { verifier: Arc::clone(&self.verifier), signer, ..*self }
@@ -79,7 +80,7 @@ impl Mint {
         self.pair(&session, &Generation { number: 0, token_id: random_bits()?, minted_at: issued_at.into() }, claims)
     }
 
-    /// An access token of now, and the refresh token of this generation.
+    /// A new access token, and the refresh token of this generation.
     pub(crate) fn pair<X: Serialize>(
         &self,
         session: &Session<'_>,
@@ -101,7 +102,7 @@ impl Mint {
         self.token(TokenKind::Access, session, issued_at, random_bits()?, None, claims)
     }
 
-    /// The same for the same generation, whenever it is asked for.
+    /// The refresh token of this generation: the same at every call.
     pub(crate) fn refresh<X: Serialize>(
         &self,
         session: &Session<'_>,
@@ -112,7 +113,7 @@ impl Mint {
         self.token(TokenKind::Refresh, session, minted_at.into(), token_id, Some(number), claims)
     }
 
-    /// When a session that began then is over: no token of it ends later.
+    /// When a session ends that began then: none of its tokens expires later.
     pub(crate) fn end_of_session(&self, began_at: Timestamp) -> Timestamp {
         (began_at + self.session_lifetime).whole_seconds()
     }
@@ -130,13 +131,14 @@ impl Mint {
             TokenKind::Access => self.access_lifetime,
             TokenKind::Refresh => self.refresh_lifetime,
         };
-        // Whole seconds, like `iat`: else a fraction of one rounds another up, over what the verifier accepts.
+        // Whole seconds, like `iat`: otherwise rounding could exceed the lifetime that the verifier
+        // accepts.
         let expires_at = (issued_at.whole_seconds() + lifetime).whole_seconds();
         let expires_at = expires_at.min(self.end_of_session(session.began_at));
         let (typ, kind_claim) = self.verifier.kind_source().write(kind);
 
         let mut payload = application_claims(claims)?;
-        // Also where this token tells its kind otherwise: a verifier would read it.
+        // Even if this token tells its kind in its header: a verifier would read the claim.
         if self.verifier.kind_source().claim().is_some_and(|name| payload.contains_key(name)) {
             return Err(IssueError::ReservedClaim);
         }
@@ -173,12 +175,12 @@ impl Mint {
     }
 }
 
-/// The application's claims as the members they will be.
+/// The application's claims as members of the payload.
 fn application_claims<X: Serialize>(claims: &X) -> Result<Map<String, Value>, IssueError> {
     let Ok(Value::Object(members)) = serde_json::to_value(claims) else {
         return Err(IssueError::ClaimsNotAnObject);
     };
-    // Also those that this token does not use: a verifier would take them for its own.
+    // Even those that this token does not use: a verifier would read them as its own.
     if RESERVED_CLAIMS.iter().any(|name| members.contains_key(*name)) {
         return Err(IssueError::ReservedClaim);
     }
@@ -188,7 +190,7 @@ fn application_claims<X: Serialize>(claims: &X) -> Result<Map<String, Value>, Is
     Ok(members)
 }
 
-/// Whether there are more than `levels` lists and objects inside each other.
+/// Whether lists and objects are nested more than `levels` deep.
 fn is_deeper(value: &Value, levels: usize) -> bool {
     let inside = |value: &Value| is_deeper(value, levels - 1);
     match value {
@@ -198,30 +200,30 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
     }
 }
 
-/// Anonymous guesses them, and no two are equal.
+/// 128 random bits: they cannot be guessed, and no two values are equal.
 pub(crate) fn random_bits() -> Result<u128, IssueError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|_| IssueError::Random)?;
     Ok(u128::from_be_bytes(bytes))
 }
 
-/// An id as it is written in a token: in base64url.
+/// Writes an id as a token has it: in base64url.
 pub(crate) fn id_text(bits: u128) -> String {
     URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
 }
 
 impl MintedToken {
-    /// The compact token.
+    /// Returns the compact token.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The compact token.
+    /// Returns the compact token.
     pub fn into_string(self) -> String {
         self.text
     }
 
-    /// When it ends: its `exp`.
+    /// Returns when it expires: its `exp`.
     pub fn expires_at(&self) -> SystemTime {
         self.expires_at.into()
     }

@@ -1,4 +1,4 @@
-//! Refresh: a refresh token is redeemed, once, for the next pair.
+//! Refresh: a refresh token is exchanged, once, for the next pair.
 
 use serde::Serialize;
 
@@ -16,31 +16,36 @@ use crate::{
     token::{TokenKind, VerifyError},
 };
 
-/// What became of a refresh token. Only [`pair`](Self::pair) has tokens in it, and the rest is answered with 401.
+/// The outcome of a refresh. Either there are tokens, or the response is 401: see
+/// [`into_pair`](Self::into_pair).
+// Exhaustive: a handler that matches must decide about every outcome.
 #[derive(Debug)]
 #[must_use = "only some of these have tokens to hand out"]
 pub enum Refreshed {
-    /// The refresh token is redeemed: the next one takes its place.
+    /// The refresh token is redeemed. Its successor is in the pair.
     Rotated(TokenPair),
-    /// It was redeemed a moment ago, within the [grace](crate::IssuerBuilder::rotation_grace): a new access token, and the same
+    /// The refresh token was redeemed a moment ago, within the
+    /// [grace](crate::IssuerBuilder::rotation_grace). The pair has a new access token, and the same
     /// refresh token as then.
     Repeated(TokenPair),
-    /// It was redeemed before, so two parties have it. Anonymous can tell which of them is the thief: the whole session is revoked.
+    /// The refresh token was redeemed earlier, so it has been copied. Which copy is the thief's is
+    /// unknown, so the whole session is revoked.
     Replayed,
-    /// It, its session, its subject's tokens or its issuer's have been revoked.
+    /// The refresh token was revoked in this scope.
     Revoked(RevocationScope),
-    /// It is past its `exp`, where only the leeway let it through; or the session has gone on for as long as it
-    /// [may](crate::IssuerBuilder::session_lifetime), in time or, after 2^32 - 1 redemptions, in number. The user has to log in again.
+    /// The user has to log in again. Either the refresh token is past its `exp`, and only the
+    /// leeway admitted it; or the session has reached its [longest
+    /// duration](crate::IssuerBuilder::session_lifetime), or 2^32 - 1 redemptions.
     Expired,
 }
 
 impl Refreshed {
-    /// The tokens to hand out, or the refusal to answer with: the layer's words for it, where the handler returns the [`Rejection`]
-    /// (with the feature `axum`, it is a response).
+    /// Returns the tokens to hand out, or the rejection to respond with. With the feature `axum`, a
+    /// handler can return the [`Rejection`], and the layer renders it.
     ///
     /// # Errors
     ///
-    /// When there are no tokens.
+    /// If there are no tokens.
     pub fn into_pair(self) -> Result<TokenPair, Rejection> {
         let reason = match self {
             Self::Rotated(pair) | Self::Repeated(pair) => return Ok(pair),
@@ -53,20 +58,25 @@ impl Refreshed {
 }
 
 impl Issuer {
-    /// Redeems a refresh token: for the next pair of the same session, with the same `iss`, for a session belongs to one issuer.
+    /// Exchanges a refresh token for the next pair of its session. The pair has the same `iss`,
+    /// because a session belongs to one issuer.
     ///
-    /// It can be redeemed once. Whoever uses it again within the [grace](crate::IssuerBuilder::rotation_grace) gets the same next
-    /// refresh token; later, that is taken for theft, and the session is over. A logout of whatever breadth, also one that
-    /// comes between the check of the refresh token and this call, has no grace.
+    /// A refresh token can be redeemed once. Within the
+    /// [grace](crate::IssuerBuilder::rotation_grace) it gets the same successor again. A later use
+    /// is treated as theft, and the session is revoked. The grace never applies after a logout,
+    /// even one between the layer's check and this call.
     ///
-    /// `claims` are what the tokens are to say: `session.claims()` for the same as before, if the refresh layer read them all, or
-    /// what the application knows by now.
+    /// `claims` are the claims of the new tokens: `session.claims()` for the same as before, if the
+    /// refresh layer reads all of them, or the application's current data.
     ///
     /// # Errors
     ///
-    /// When the store cannot be asked ([`IssueError::Outage`], answer 503), when `session` was authenticated by an access token or
-    /// has no `sid`, or when the claims cannot be put into a token. The refresh token can then be used again. (Of an answer that
-    /// Redis gave and that was lost on the way nobody can say so; that is what the grace is for.)
+    /// - The store cannot be reached ([`IssueError::Outage`]): respond with 503.
+    /// - `session` is the proof of an access token, or has no `sid`.
+    /// - The claims cannot be put into a token.
+    ///
+    /// The refresh token can then be used again. If only the store's answer was lost, it is
+    /// redeemed already, and the grace applies.
     pub async fn refresh<X: Sync + Send, Y: Serialize + Sync>(
         &self,
         session: &Authenticated<X>,
@@ -82,11 +92,12 @@ impl Issuer {
         let mint = self.mint();
         let began_at = session.session_began().unwrap_or(Timestamp::from_millis(0));
         let expires_at = Timestamp::from(session.expires_at());
-        // The last number has no successor: a token with it could be redeemed again and again.
+        // The last number has no successor, so a token with it could be redeemed repeatedly.
         if session.generation() == u32::MAX || self.now() >= mint.end_of_session(began_at).min(expires_at) {
             return Ok(Refreshed::Expired);
         }
-        // A login is dated after the cut-off of its subject, which lies ahead where another machine's clock does.
+        // A login is dated after its subject's cut-off, which may lie in the future if another
+        // clock is ahead.
         let now = self.now().max(began_at);
         let redemption = Redemption {
             ids: *session.ids(),
@@ -99,7 +110,7 @@ impl Issuer {
             revoked_until: self.shared.retention.last_use_of_any(now).into(),
         };
         let session = Session { issuer: session.issuer(), subject: session.subject(), id, began_at };
-        // Minted first: whatever can fail must not fail once the token is redeemed.
+        // Mint first: once the token is redeemed, nothing may fail.
         let pair = mint.pair(&session, &redemption.next_generation(), claims)?;
         Ok(match self.shared.store.rotate(&redemption).await.map_err(not_redeemed)? {
             Rotation::Rotated => Refreshed::Rotated(pair),
@@ -108,7 +119,7 @@ impl Issuer {
             }
             Rotation::Replayed => {
                 metrics::replayed();
-                tracing::warn!("a refresh token was used again after it had been redeemed: its session is revoked");
+                tracing::warn!("a redeemed refresh token was used again: its session is revoked");
                 Refreshed::Replayed
             }
             Rotation::Revoked(scope) => Refreshed::Revoked(scope),
@@ -121,7 +132,8 @@ fn not_redeemed(error: RevokeError) -> IssueError {
         RevokeError::Full => IssueError::Full,
         RevokeError::NoSession => IssueError::NoSession,
         RevokeError::Outage(outage) => IssueError::Outage(outage),
-        // A redemption does not wait for replicas: one that a failover loses can be made again. It names no issuer either.
+        // A redemption waits for no replicas, since one that a failover loses can be repeated. It
+        // names no issuer.
         RevokeError::NotReplicated | RevokeError::UnknownIssuer => IssueError::Outage(Outage::Failed),
     }
 }

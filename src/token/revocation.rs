@@ -1,4 +1,5 @@
-//! Revoking by id, without a token: for an administrator, or the back-channel logout of another issuer.
+//! Revoking by id, without a token: for an administrator, or the back-channel logout of another
+//! issuer.
 
 use std::sync::Arc;
 
@@ -9,22 +10,25 @@ use crate::{
 };
 
 impl Verifier {
-    /// Returns what to store with [`Revoke::revoke`](crate::Revoke::revoke) to revoke all sessions of a subject (`sub`).
+    /// Returns what to store with [`Revoke::revoke`](crate::Revoke::revoke) to revoke all sessions
+    /// of a subject (`sub`).
     ///
-    /// Every token of the subject with an `iat` up to now is rejected, and every token without `iat`. The subject
-    /// can log in again. So end its sessions at the issuer first: otherwise the issuer goes on minting tokens for the
-    /// refresh tokens it has handed out.
+    /// Every token of the subject with an `iat` up to now is rejected, and every token without
+    /// `iat`. The subject can log in again. So end its sessions at the issuer first: otherwise the
+    /// issuer goes on minting tokens for the refresh tokens it has handed out.
     ///
     /// Use it for another issuer's tokens. For your own there is
-    /// [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer` is the `iss` of the tokens, or `None` for tokens without `iss`:
-    /// two issuers may use the same `sub`.
+    /// [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer` is the `iss` of
+    /// the tokens, or `None` for tokens without `iss`: two issuers may use the same `sub`.
     ///
-    /// "Now" is read from the verifier's [clock](crate::VerifierBuilder::clock). `iat` has whole seconds, so a token of
-    /// this very second is rejected too. A token dated after now, by an issuer whose clock is ahead, is not rejected.
+    /// "Now" is read from the verifier's [clock](crate::VerifierBuilder::clock). `iat` has whole
+    /// seconds, so a token of this very second is rejected too. A token dated after now, by an
+    /// issuer whose clock is ahead, is not rejected.
     ///
     /// The entry is kept for as long as any of these tokens could be accepted: the
-    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), twice the largest leeway (300 seconds), and two minutes for rounding and
-    /// for clocks that differ. If several verifiers share a store, use the one with the longest `max_lifetime`.
+    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), twice the largest leeway (300
+    /// seconds), and two minutes for rounding and for clocks that differ. If several verifiers
+    /// share a store, use the one with the longest `max_lifetime`.
     ///
     /// ```
     /// # use tower_jwt_blocklist::{Algorithm, KeySet, MemoryBlocklist, VerifyingKey};
@@ -49,9 +53,10 @@ impl Verifier {
     ///
     /// # Errors
     ///
-    /// [`RevokeError::UnknownIssuer`] if the verifier accepts no token of this issuer: under a wrong name, the
-    /// entry would be stored and reject nothing. (With [`any_issuer`](crate::VerifierBuilder::any_issuer) every name is
-    /// accepted.) Whether the subject exists is not checked.
+    /// [`RevokeError::UnknownIssuer`] if the verifier accepts no token of this issuer: under a
+    /// wrong name, the entry would be stored and reject nothing. (With
+    /// [`any_issuer`](crate::VerifierBuilder::any_issuer) every name is accepted.) Whether the
+    /// subject exists is not checked.
     pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
         let id = RevocationId::new(self.known(issuer)?, RevocationScope::Subject, subject);
         Ok(self.retention().issued_up_to_now(RevocationScope::Subject, id))
@@ -59,8 +64,9 @@ impl Verifier {
 
     /// Returns what to store to revoke the session with this `sid`: all of its tokens are rejected.
     ///
-    /// `issuer`, and how long the entry is kept, are as for [`subject_revocation`](Self::subject_revocation). End the session
-    /// at its issuer first: otherwise the issuer goes on minting tokens for it.
+    /// `issuer`, and how long the entry is kept, are as for
+    /// [`subject_revocation`](Self::subject_revocation). End the session at its issuer first:
+    /// otherwise the issuer goes on minting tokens for it.
     ///
     /// # Errors
     ///
@@ -70,7 +76,8 @@ impl Verifier {
         Ok(self.retention().session(id))
     }
 
-    /// Returns what to store to revoke every token of this issuer with an `iat` up to now, of all subjects.
+    /// Returns what to store to revoke every token of this issuer with an `iat` up to now, of all
+    /// subjects.
     ///
     /// They can log in again. The rest is as for [`subject_revocation`](Self::subject_revocation).
     ///

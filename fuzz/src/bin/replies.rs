@@ -1,7 +1,10 @@
 //! Redis' replies in wire format (RESP): only a reply that says so reads as "not revoked".
 #![no_main]
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use fuzz::stored_limit;
 use libfuzzer_sys::{Corpus, fuzz_target};

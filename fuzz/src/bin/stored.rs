@@ -1,7 +1,10 @@
 //! Bytes as stored in Redis: entries, epochs and records of the log.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::{
+    sync::LazyLock,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use futures_util::FutureExt;
 use fuzz::{blocklist, stored_limit};

@@ -1,7 +1,9 @@
-//! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the rule holds in all of them.
+//! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the
+//! rule holds in all of them.
 //!
-//! A request is three steps of its own: the guard lets the token through, the store decides, the answer arrives. Between any two of
-//! them everything else can happen, or the node crashes. Time passes in steps of a grace.
+//! A request is three steps of its own: the guard lets the token through, the store decides, the
+//! answer arrives. Between any two of them everything else can happen, or the node crashes. Time
+//! passes in steps of a grace.
 
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
@@ -222,7 +224,8 @@ impl World {
     }
 }
 
-/// Searches all worlds that can be, the nearest first: the first that must not be, or how many there are.
+/// Searches all worlds that can be, the nearest first: the first that must not be, or how many
+/// there are.
 fn search(store: Store) -> Result<usize, Box<(&'static str, World)>> {
     let mut seen = HashSet::from([World::new()]);
     let mut queue = VecDeque::from([World::new()]);

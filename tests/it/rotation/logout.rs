@@ -1,9 +1,6 @@
 //! Logging out works with a token that is over, and twice, and proves nothing else.
 
-use std::{
-    convert::Infallible,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
