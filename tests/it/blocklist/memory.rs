@@ -131,7 +131,7 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
     let using = |name: &str, presented, successor| {
         let ids = TokenIds::new(None, name, Some(name));
         let until = clock.now() + MINUTE;
-        let (session, now) = (ids.session().unwrap(), clock.now().into());
+        let (session, now) = (ids.session().unwrap(), clock.now());
         let grace = Duration::ZERO;
         Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until }
     };
