@@ -8,8 +8,9 @@
 //! tower-jwt-blocklist = { version = "0.1", features = ["conformance"] }
 //! ```
 //!
-//! 1. Implement [`Blocklist`], [`Revoke`] and [`Rotate`] for your store.
-//!    Their pages have the rules.
+//! 1. Implement [`Blocklist`](crate::blocklist::Blocklist), [`Revoke`](crate::blocklist::Revoke)
+//!    and [`Rotate`](crate::blocklist::Rotate) for your store. The page
+//!    [Bring your own store](crate::blocklist#bring-your-own-store) has the rules.
 //! 2. Implement [`Backend`] for a fixture that starts an empty store, and hands out two processes'
 //!    views of it.
 //! 3. Write [`suite!`](suite) once. It makes one test of each case, and each test starts a backend
@@ -67,46 +68,17 @@
 //! tower_jwt_blocklist::conformance::suite!(Memory(MemoryBlocklist::new()));
 //! ```
 
+mod backend;
+mod fixtures;
 mod revocations;
 mod rotations;
 
+pub use backend::Backend;
 pub use revocations::*;
 pub use rotations::*;
 
-use std::{
-    future::Future,
-    time::{Duration, SystemTime},
-};
-
-use crate::blocklist::{Blocklist, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Status, TokenIds};
-
 #[doc(inline)]
 pub use crate::{__conformance_cases as cases, __conformance_suite as suite};
-
-/// A store as the cases see it. Each case gets a new one, which is empty.
-pub trait Backend {
-    /// Returns one process's view of the store. Its clones are the same blocklist.
-    fn node(&self) -> impl Blocklist + Rotate + Clone;
-
-    /// Returns another process's view of the same store: what one of them has revoked, the other
-    /// has to refuse. A store that lives in one process returns the same as for
-    /// [`node`](Self::node).
-    fn other_node(&self) -> impl Blocklist + Rotate + Clone;
-
-    /// Returns the time by which the store forgets entries. It may stand still between two calls of
-    /// [`let_pass`](Self::let_pass).
-    fn now(&self) -> SystemTime;
-
-    /// Returns when `duration`, less than a second, has passed for the store, and it has forgotten
-    /// what has expired. A fixture with a clock of its own advances that; any other sleeps. Where a
-    /// store forgets only when something is stored, this stores something that has expired.
-    fn let_pass(&self, duration: Duration) -> impl Future<Output = ()>;
-
-    /// Returns how many entries are stored: ids that are revoked, and sessions whose newest refresh
-    /// token is known. An id that was revoked twice is one entry. Entries that the store keeps
-    /// about itself do not count.
-    fn stored(&self) -> impl Future<Output = usize>;
-}
 
 /// Makes a tokio test of each case, over a backend of its own.
 ///
@@ -187,56 +159,4 @@ macro_rules! __conformance_cases {
             behind_an_arc_dyn_it_is_the_same_line,
         }
     };
-}
-
-const MINUTE: Duration = Duration::from_secs(60);
-/// Long enough to be read back before it has passed, on a slow machine too.
-const MOMENT: Duration = Duration::from_millis(100);
-
-/// The time of the backend, so much later.
-fn after(backend: &impl Backend, duration: Duration) -> SystemTime {
-    backend.now() + duration
-}
-
-fn token_id(name: &str) -> RevocationId {
-    RevocationId::new(None, RevocationScope::Token, name)
-}
-
-fn session_id(name: &str) -> RevocationId {
-    RevocationId::new(None, RevocationScope::Session, name)
-}
-
-fn subject_id(name: &str) -> RevocationId {
-    RevocationId::new(None, RevocationScope::Subject, name)
-}
-
-/// A token without a session.
-fn token(name: &str) -> TokenIds {
-    TokenIds::new(None, name, None)
-}
-
-fn in_session(token: &str, session: &str) -> TokenIds {
-    TokenIds::new(None, token, Some(session))
-}
-
-fn of_token(name: &str, until: SystemTime) -> Revocation {
-    Revocation::new(RevocationScope::Token, token_id(name), until)
-}
-
-fn of_session(name: &str, until: SystemTime) -> Revocation {
-    Revocation::new(RevocationScope::Session, session_id(name), until)
-}
-
-fn of_subject(name: &str, until: SystemTime) -> Revocation {
-    Revocation::new(RevocationScope::Subject, subject_id(name), until)
-}
-
-/// The answer of this node, which must be one.
-async fn check(backend: &impl Backend, node: &impl Blocklist, ids: &TokenIds) -> Status {
-    node.check(ids, backend.now()).await.unwrap()
-}
-
-/// Up to when tokens without `iss` are refused, of this subject or of any.
-async fn cut_off(node: &impl Revoke, subject: Option<&str>) -> Option<SystemTime> {
-    node.cut_off(RevocationId::issuer(None), subject.map(subject_id)).await.unwrap()
 }

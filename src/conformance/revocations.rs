@@ -5,10 +5,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{
-    Backend, MINUTE, MOMENT, after, check, cut_off, in_session, of_session, of_subject, of_token, session_id, token,
+use crate::{
+    blocklist::{Blocklist, Revocation, RevocationId, RevocationScope, Revoke, Status, TokenIds},
+    conformance::{
+        backend::Backend,
+        fixtures::{
+            MINUTE, MOMENT, after, check, cut_off, in_session, of_session, of_subject, of_token, session_id, token,
+        },
+    },
 };
-use crate::blocklist::{Blocklist, Revocation, RevocationId, RevocationScope, Revoke, Status, TokenIds};
 
 const REVOKED: Status = Status::Revoked(RevocationScope::Token);
 

@@ -5,9 +5,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{Backend, MINUTE, MOMENT, after, check, in_session, of_session, of_subject, of_token, session_id};
-use crate::blocklist::{
-    Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status, TokenIds,
+use crate::{
+    blocklist::{
+        Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status, TokenIds,
+    },
+    conformance::{
+        backend::Backend,
+        fixtures::{MINUTE, MOMENT, after, check, in_session, of_session, of_subject, of_token, session_id},
+    },
 };
 
 const GRACE: Duration = Duration::from_secs(10);
