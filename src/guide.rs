@@ -10,6 +10,7 @@
 //! | [Requirements of a route](requiring) | scopes, roles, a recent login, conditions of your own |
 //! | [Redis in production](redis_in_production) | the guarantees, the mirror, outages, loss, failover, ACL, sizes |
 //! | [Observability](observability) | metrics, alerts, log events, health checks |
+//! | [Testing your handlers](testing_your_handlers) | tokens for tests, a clock to move, outages on demand |
 //! | [Migrating from FastAPI](migrating_from_fastapi), [in Chinese](migrating_from_fastapi_zh) | moving the tutorial's application without logging anybody out |
 //!
 //! A page whose code needs a feature is empty where that is off.
@@ -96,6 +97,14 @@ pub mod redis_in_production {}
 ///
 /// [`Rejection`](crate::Rejection), [`OutagePolicy`](crate::OutagePolicy).
 pub mod observability {}
+
+#[cfg_attr(all(feature = "axum", feature = "testing"), doc = include_str!("../docs/testing_your_handlers.md"))]
+#[cfg_attr(not(all(feature = "axum", feature = "testing")), doc = "Needs the features `axum` and `testing`.")]
+///
+/// ---
+///
+/// [`Guard`](crate::Guard), [`JwtBlocklistLayer`](crate::JwtBlocklistLayer), `testing`.
+pub mod testing_your_handlers {}
 
 #[cfg_attr(all(feature = "compat", feature = "redis"), doc = include_str!("../docs/migrating_from_fastapi.md"))]
 #[cfg_attr(not(all(feature = "compat", feature = "redis")), doc = "Needs the features `compat` and `redis`.")]

@@ -92,6 +92,9 @@ pub mod blocklist;
 pub mod clock;
 mod compat;
 pub mod config_error;
+#[cfg(feature = "conformance")]
+#[expect(clippy::unwrap_used, clippy::expect_used, reason = "a case panics when a backend breaks a rule")]
+pub mod conformance;
 #[cfg(feature = "axum")]
 mod extract;
 pub mod guard;
@@ -106,6 +109,8 @@ pub mod middleware;
 pub mod redis;
 mod revocation;
 mod swap;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod token;
 
 #[cfg(all(fuzzing, feature = "redis"))]

@@ -63,6 +63,9 @@
 //! Metrics and log events need no code: [`Revoke::revoke`] counts and logs around your
 //! [`Revoke::store`].
 //!
+//! The feature `conformance` has a test suite for your store. `examples/bring-your-own-store` in
+//! the repository passes it: it removes expired entries, and keeps a journal on disk.
+//!
 //! A complete store. The lock makes every step atomic; expired entries are not removed here, and
 //! the process's memory is its only storage.
 //!

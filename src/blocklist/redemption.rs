@@ -40,7 +40,8 @@ pub struct Redemption {
     /// The 128 random bits of the successor's `jti`: new for every use, and the same if one use is
     /// sent twice.
     pub successor: u128,
-    /// The time of the redemption.
+    /// The time of the redemption, by the verifier's clock. It is compared with
+    /// [`minted_at`](Generation::minted_at) only: entries expire by the store's own clock.
     pub now: SystemTime,
     /// For how long after a redemption the same token gets the same successor again.
     pub grace: Duration,
@@ -56,8 +57,8 @@ pub struct Redemption {
 #[must_use = "only a token that was redeemed gets a successor"]
 pub enum Rotation {
     /// The token is redeemed: the store replaces the session's generation by
-    /// [`Redemption::next_generation`], and keeps it until [`kept_until`](Redemption::kept_until)
-    /// or longer.
+    /// [`Redemption::next_generation`]. It keeps that until the latest
+    /// [`kept_until`](Redemption::kept_until) of all the session's redemptions, or longer.
     Rotated,
     /// The token was redeemed within the grace, and this is its successor. The store changes
     /// nothing.

@@ -47,8 +47,8 @@ pub trait Revoke: Send + Sync + 'static {
     /// the issuer.
     ///
     /// It combines the issuer's entry and the subject's: the later
-    /// [`CutOff::latest`](crate::CutOff::latest) counts. The [`Issuer`](crate::Issuer) dates new
-    /// tokens after it.
+    /// [`CutOff::latest`](crate::CutOff::latest) counts. An expired entry may count or not. The
+    /// [`Issuer`](crate::Issuer) dates new tokens after it.
     fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_>;
 
     /// Stores a revocation, counts it, and logs it if it has a reason.
@@ -93,6 +93,9 @@ pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>>
 /// [`Redemption::decide`], and stores what follows. Every revocation stored before the step counts,
 /// and none can be stored during it. [`Rotation`] says what to store for each decision. An error
 /// means that nothing was redeemed, or that the store cannot tell.
+///
+/// A session's generation and its revocation have the same [`RevocationId`]: keep generations in a
+/// map, or under keys, of their own.
 pub trait Rotate: Revoke {
     /// Redeems a refresh token, or finds out why it cannot be redeemed.
     fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a>;

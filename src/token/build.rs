@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     config_error::ConfigError,
     keys::{CryptoProvider, KeySet},
+    revocation::MAX_LEEWAY,
     token::{
         builder::VerifierBuilder,
         claims::{Presence, RESERVED_CLAIMS, Rules},
@@ -44,7 +45,7 @@ impl VerifierBuilder {
         let audiences = self
             .audiences
             .into_names("no audience is set: call `audience(…)` with the `aud` of the tokens, or `any_audience()`")?;
-        if self.leeway > crate::revocation::MAX_LEEWAY {
+        if self.leeway > MAX_LEEWAY {
             return Err(ConfigError::out_of_range(
                 "the leeway is over 300 seconds: synchronize the clocks (NTP) instead",
             ));

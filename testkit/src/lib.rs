@@ -4,6 +4,8 @@
 //! All functions panic with a sentence instead of returning an error, because a test could only
 //! unwrap it. All servers end with their owner, even if the test process is killed.
 
+// One clock for this kit and for users of the library, which the kit does not depend on.
+#[path = "../../src/testing/manual_clock.rs"]
 mod clock;
 mod locate;
 mod patience;
@@ -15,10 +17,15 @@ mod random;
 mod redis;
 pub mod tokens;
 
-pub use clock::{ManualClock, at_millis};
+pub use clock::ManualClock;
 pub use postgres::PostgresServer;
 pub use proxy::{FaultProxy, Traffic};
 pub use redis::{
     ClusterOptions, RedisBinary, RedisCluster, RedisOptions, RedisServer, SentinelGroup, SentinelOptions,
     TlsCertificates, redis_versions,
 };
+
+/// The time this many milliseconds after the beginning of 1970.
+pub fn at_millis(millis: u64) -> std::time::SystemTime {
+    std::time::UNIX_EPOCH + std::time::Duration::from_millis(millis)
+}

@@ -17,6 +17,8 @@ mod no_provider;
 mod properties;
 mod remote_keys;
 mod rotation;
+#[cfg(feature = "testing")]
+mod testing;
 mod token_cache;
 mod verifier;
 mod wire;

@@ -8,48 +8,68 @@ use std::{
 
 use testkit::{ManualClock, at_millis};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, RevocationScope, Revoke, RevokeError, Rotate, Rotation,
-    Status, SystemClock, TokenIds,
+    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, RevocationId, RevocationScope, Revoke, RevokeError,
+    Rotate, Rotation, Status, SystemClock, TokenIds,
 };
 
-use super::conformance::{Backend, MINUTE, MOMENT, id, token};
 use crate::support::clock;
 
-pub(crate) struct Memory {
-    list: MemoryBlocklist,
-    clock: ManualClock,
-}
+/// The list as the conformance suite sees it.
+#[cfg(feature = "conformance")]
+pub(crate) mod suite {
+    use std::time::SystemTime;
 
-impl Memory {
-    pub(crate) async fn start() -> Self {
-        let clock = clock();
-        Self { list: MemoryBlocklist::with_capacity_and_clock(1000, clock.as_fn()), clock }
+    use tower_jwt_blocklist::conformance::Backend;
+
+    use super::*;
+
+    pub(crate) struct Memory {
+        list: MemoryBlocklist,
+        clock: ManualClock,
+    }
+
+    impl Memory {
+        pub(crate) fn start() -> Self {
+            let clock = clock();
+            Self { list: MemoryBlocklist::with_capacity_and_clock(1000, clock.as_fn()), clock }
+        }
+    }
+
+    impl Backend for Memory {
+        fn node(&self) -> impl Blocklist + Rotate + Clone {
+            self.list.clone()
+        }
+
+        fn other_node(&self) -> impl Blocklist + Rotate + Clone {
+            self.list.clone()
+        }
+
+        fn now(&self) -> SystemTime {
+            self.clock.now()
+        }
+
+        async fn let_pass(&self, duration: Duration) {
+            self.clock.advance(duration);
+            // The list forgets what has expired when something is stored, even if that has expired.
+            let expired = Revocation::new(RevocationScope::Token, id("expired"), SystemTime::UNIX_EPOCH);
+            self.list.revoke(&expired).await.unwrap();
+        }
+
+        async fn stored(&self) -> usize {
+            self.list.len()
+        }
     }
 }
 
-impl Backend for Memory {
-    fn node(&self) -> impl Blocklist + Rotate + Clone {
-        self.list.clone()
-    }
+const MINUTE: Duration = Duration::from_secs(60);
+const MOMENT: Duration = Duration::from_millis(40);
 
-    fn other_node(&self) -> impl Blocklist + Rotate + Clone {
-        self.list.clone()
-    }
+fn id(name: &str) -> RevocationId {
+    RevocationId::new(None, RevocationScope::Token, name)
+}
 
-    fn after(&self, duration: Duration) -> SystemTime {
-        self.clock.now() + duration
-    }
-
-    async fn let_pass(&self, duration: Duration) {
-        self.clock.advance(duration);
-        // What is over is cleared away by the next revocation, whatever it is.
-        let over = Revocation::new(RevocationScope::Token, id("over"), at_millis(0));
-        self.list.revoke(&over).await.unwrap();
-    }
-
-    async fn stored(&self) -> usize {
-        self.list.len()
-    }
+fn token(name: &str) -> TokenIds {
+    TokenIds::new(None, name, None)
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use std::{
 use testkit::RedisBinary;
 use tower_jwt_blocklist::{
     Blocklist, CutOffFuture, Lookup, MirrorBlocklist, MirrorPhase, MirrorSettings, Redemption, Revocation,
-    RevocationId, Revoke, RevokeFuture, Rotate, RotateFuture, TokenIds,
+    RevocationId, Revoke, RevokeFuture, Rotate, RotateFuture, TokenIds, conformance::Backend,
 };
 
-use super::{conformance::Backend, redis::Redis};
+use super::redis::Redis;
 use crate::support::wait::{eventually, soon};
 
 pub(crate) struct Mirror {
@@ -98,8 +98,8 @@ impl Backend for Mirror {
         Node { tell, ask: self.mirrors[1].clone(), changed, number: 1 }
     }
 
-    fn after(&self, duration: Duration) -> SystemTime {
-        self.redis.after(duration)
+    fn now(&self) -> SystemTime {
+        self.redis.now()
     }
 
     async fn let_pass(&self, duration: Duration) {

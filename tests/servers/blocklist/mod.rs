@@ -1,28 +1,33 @@
-//! The suite of `tests/conformance` over Redis and over mirrors of it, with each version of Redis.
+//! The conformance suite over Redis and over mirrors of it, with each version of Redis.
+#![cfg(feature = "conformance")]
 
-/// Runs each case over each of these backends.
-macro_rules! suite {
-    ($($case:ident),* $(,)?) => {
-        mod over_redis {
-            $(#[tokio::test] async fn $case() {
-                for version in testkit::redis_versions() {
-                    println!("over {version}");
-                    super::$case(crate::blocklist::redis::Redis::start(&version).await).await;
-                }
-            })*
-        }
-        mod over_a_mirror {
-            $(#[tokio::test] async fn $case() {
-                for version in testkit::redis_versions() {
-                    println!("over {version}");
-                    super::$case(crate::blocklist::mirror::Mirror::start(&version).await).await;
-                }
-            })*
-        }
+mod mirror;
+mod redis;
+
+/// Runs each case over each version of Redis.
+macro_rules! over_each_version {
+    ($backend:ty, $($case:ident,)*) => {
+        $(#[tokio::test] async fn $case() {
+            for version in testkit::redis_versions() {
+                println!("over {version}");
+                tower_jwt_blocklist::conformance::$case(<$backend>::start(&version).await).await;
+            }
+        })*
     };
 }
 
-#[path = "../../conformance/mod.rs"]
-mod conformance;
-mod mirror;
-mod redis;
+macro_rules! with_redis {
+    ($($case:ident,)*) => { over_each_version! { super::redis::Redis, $($case,)* } };
+}
+
+macro_rules! with_mirrors {
+    ($($case:ident,)*) => { over_each_version! { super::mirror::Mirror, $($case,)* } };
+}
+
+mod over_redis {
+    tower_jwt_blocklist::conformance::cases!(with_redis);
+}
+
+mod over_a_mirror {
+    tower_jwt_blocklist::conformance::cases!(with_mirrors);
+}
