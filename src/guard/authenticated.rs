@@ -27,6 +27,7 @@ pub struct Authenticated<X = NoClaims> {
 /// Whether the blocklist was read for an admitted token.
 // Exhaustive: a handler that asks must decide about both, and there is no third answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_enums, reason = "a check has an answer or none")]
 pub enum RevocationCheck {
     /// The blocklist has no revocation of the token. It is always so unless a policy in
     /// [`danger`](crate::danger) is set.

@@ -21,6 +21,7 @@ use crate::{
 // Exhaustive: a handler that matches must decide about every outcome.
 #[derive(Debug)]
 #[must_use = "only some of these have tokens to hand out"]
+#[expect(clippy::exhaustive_enums, reason = "a handler must answer each outcome")]
 pub enum Refreshed {
     /// The refresh token is redeemed. Its successor is in the pair.
     Rotated(TokenPair),

@@ -12,6 +12,7 @@
 /// takes effect: the mirrors restore everything. If mirrors are known to exist, other processes
 /// wait up to two seconds for them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum OnLoss {
     /// Rejects every token issued before the loss was noticed, because any of them could have been
     /// revoked. Users log in again, and the service recovers within seconds. A token of a session
@@ -27,6 +28,7 @@ pub enum OnLoss {
 ///
 /// When such a Redis runs short of memory, it may forget a logout that it has confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Eviction {
     /// Uses it, and logs a warning at each connection. The default, because others often share and
     /// configure the Redis.

@@ -50,6 +50,7 @@ pub struct TokenCookie {
 /// The pages from which a browser sends a cookie (RFC 6265bis §5.6.7).
 // Exhaustive: the values are those of the standard, and a `match` on them should be complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "RFC 6265bis has these three")]
 pub enum SameSite {
     /// Only pages of the same site. A user who follows a link from another site is not logged in.
     Strict,

@@ -235,7 +235,7 @@ impl TokenSourcesBuilder {
         let for_cookie =
             !sources.allowed_origins.is_empty() || sources.cookie_and_other == CookieAndOther::CookieIgnored;
         if for_cookie && !sources.has_cookie() {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "`allowed_origins` and `ignore_cookie_if_other_source` are settings for a cookie: add `cookie`",
             ));
         }

@@ -199,7 +199,7 @@ impl RedisSettings {
         match &mut self.topology {
             Topology::Sentinel(sentinels) => sentinels.login = login,
             _ => {
-                let error = ConfigError::setting("`sentinel_login` needs settings of `RedisSettings::sentinel`");
+                let error = ConfigError::conflict("`sentinel_login` needs settings of `RedisSettings::sentinel`");
                 self.mistake = self.mistake.or(Some(error));
             }
         }

@@ -24,18 +24,18 @@ impl RedisSettings {
         }
         let login = &self.connector.login;
         if login.username().is_some() && login.password().is_none() {
-            return Err(ConfigError::setting("a Redis user without a password would be ignored: set the password too"));
+            return Err(ConfigError::missing("a Redis user without a password would be ignored: set the password too"));
         }
         if self.max_checks == 0 {
-            return Err(ConfigError::setting("`max_checks(0)` rejects every check: leave it out for the default"));
+            return Err(ConfigError::out_of_range("`max_checks(0)` rejects every check: leave it out for the default"));
         }
         if [self.check_deadline, self.revoke_deadline, self.audit_every].iter().any(Duration::is_zero) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a deadline or interval of zero cannot work: leave it out for the default",
             ));
         }
         if self.replicas.is_some_and(|replicas| replicas.within.is_zero() || replicas.within >= self.revoke_deadline) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "`replica_acks` must wait for longer than zero and shorter than `revoke_deadline` (1 second by default)",
             ));
         }

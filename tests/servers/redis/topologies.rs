@@ -304,7 +304,7 @@ async fn tls_files_that_cannot_be_read_are_an_error_at_once() {
             settings().tls_identity(&certificates.client, pem),
         ] {
             let error = RedisBlocklist::connect_lazy(settings).expect_err(pem);
-            assert_eq!(error.kind(), ConfigErrorKind::Setting, "{pem}: {error}");
+            assert_eq!(error.kind(), tower_jwt_blocklist::ConfigErrorKind::InvalidSetting, "{pem}: {error}");
             assert!(error.to_string().contains("PEM"), "{pem}: {error}");
         }
     }

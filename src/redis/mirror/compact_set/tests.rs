@@ -27,8 +27,8 @@ fn g4_every_scope_and_form_is_refused_until_it_is_over_and_never_sooner() {
         revocation(RevocationScope::Token, "t", 10),
         revocation(RevocationScope::Session, "session", 10),
         revocation(RevocationScope::Subject, "ann", 10),
-        revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW),
-        revocation(RevocationScope::Token, "t", 10).issued_up_to(NOW),
+        revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW.into()),
+        revocation(RevocationScope::Token, "t", 10).issued_up_to(NOW.into()),
         Revocation::expiring_at(RevocationScope::Issuer, RevocationId::issuer(None), NOW + Duration::from_secs(10)),
         Revocation::expiring_at(RevocationScope::Token, id(RevocationScope::Token, "t"), far),
         Revocation::expiring_at(RevocationScope::Token, id(RevocationScope::Token, "t"), Timestamp::from_millis(5)),
@@ -67,7 +67,7 @@ fn r50_a_name_that_is_revoked_at_two_scopes_hides_nothing_else() {
 fn r69_at_the_bound_nothing_is_dropped_and_what_is_there_can_still_be_raised() {
     let set = CompactSet::new(2);
     set.insert(&revocation(RevocationScope::Token, "a", 10)).unwrap();
-    set.insert(&revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW)).unwrap();
+    set.insert(&revocation(RevocationScope::Subject, "ann", 10).issued_up_to(NOW.into())).unwrap();
     for scope in [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer] {
         assert_eq!(set.insert(&revocation(scope, "other", 10)), Err(Full));
     }
@@ -129,7 +129,7 @@ fn pages_hold_everything_once() {
     }
     // More than fit into a page.
     for number in 0..600 {
-        set.insert(&revocation(RevocationScope::Subject, &number.to_string(), 10).issued_up_to(NOW)).unwrap();
+        set.insert(&revocation(RevocationScope::Subject, &number.to_string(), 10).issued_up_to(NOW.into())).unwrap();
     }
     let (mut place, mut all) = (Cursor::default(), Vec::new());
     for (page, next) in set.pages(Cursor::default(), 100) {
