@@ -23,7 +23,10 @@ use common::{
 };
 use testkit::RedisServer;
 use tokio::{runtime::Runtime, time};
-use tower_jwt_blocklist::{Blocklist, MirrorBlocklist, RedisBlocklist, Revoke, Status, TokenIds};
+use tower_jwt_blocklist::{
+    MirrorBlocklist, RedisBlocklist,
+    blocklist::{Blocklist, Revoke, Status, TokenIds},
+};
 
 const SIZES: [usize; 4] = [1_000, 100_000, 1_000_000, 10_000_000];
 /// Different tokens, looked up in turn: as many as a layer's token cache keeps by default. For

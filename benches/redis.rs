@@ -20,7 +20,10 @@ use common::{
 use redis::aio::MultiplexedConnection;
 use testkit::RedisServer;
 use tokio::task::JoinSet;
-use tower_jwt_blocklist::{Blocklist, RedisBlocklist, Revoke, Status, TokenIds};
+use tower_jwt_blocklist::{
+    RedisBlocklist,
+    blocklist::{Blocklist, Revoke, Status, TokenIds},
+};
 
 const TASKS: [usize; 5] = [1, 16, 128, 256, 1024];
 const ROUNDS: usize = 21;

@@ -18,7 +18,7 @@ use common::{
 use criterion::{BatchSize, Criterion};
 use testkit::RedisServer;
 use tower::{Layer, Service, service_fn};
-use tower_jwt_blocklist::{Blocklist, JwtBlocklistLayer};
+use tower_jwt_blocklist::{JwtBlocklistLayer, blocklist::Blocklist};
 
 /// One line of the table.
 struct Row {

@@ -15,7 +15,8 @@ use axum::{
 };
 use tower_jwt_blocklist::{
     Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, LoggingOut, LogoutLayer, MemoryBlocklist,
-    NoClaims, Require, SigningKey, TokenCookie, TokenPair, TokenSources, Verifier,
+    NoClaims, Require, SigningKey, TokenPair, Verifier,
+    sources::{TokenCookie, TokenSources},
 };
 
 fn app(secret: &str) -> Result<Router, ConfigError> {

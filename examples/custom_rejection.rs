@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 use tower_jwt_blocklist::{
-    Algorithm, JwtBlocklistLayer, MemoryBlocklist, Rejection, RejectionKind, SigningKey, Verifier,
+    Algorithm, JwtBlocklistLayer, MemoryBlocklist, Rejection, SigningKey, Verifier, reject::RejectionKind,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

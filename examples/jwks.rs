@@ -15,8 +15,8 @@ use axum::{
     routing::{get, post},
 };
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, KeySet, MemoryBlocklist, NoClaims, SigningKey,
-    Verifier, VerifyingKey,
+    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, Verifier,
+    VerifyingKey, keys::KeySet,
 };
 
 const JWKS_HEADERS: [(HeaderName, &str); 2] =

@@ -9,7 +9,8 @@ use tokio::net::TcpListener;
 use tonic::{Request, Status, codegen::InterceptedService, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use tower_jwt_blocklist::{
-    Algorithm, GrpcStatus, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
+    Algorithm, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
+    reject::GrpcStatus,
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -40,8 +40,9 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Blocklist, ConfigError, Issuer, JwtBlocklistLayer, RedisBlocklist, RedisSettings, Rotate,
-    SigningKey, Verifier,
+    Algorithm, Authenticated, ConfigError, Issuer, JwtBlocklistLayer, RedisBlocklist, SigningKey, Verifier,
+    blocklist::{Blocklist, Rotate},
+    redis::RedisSettings,
 };
 
 /// The claims in the tokens of both applications.

@@ -24,8 +24,9 @@ use tokio::{
     process::{Child, Command},
 };
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Issuer, JwtBlocklistLayer, MirrorBlocklist, MirrorSettings, NoClaims, RedisBlocklist,
-    RedisSettings, SigningKey, Verifier,
+    Algorithm, Authenticated, Issuer, JwtBlocklistLayer, MirrorBlocklist, NoClaims, RedisBlocklist, SigningKey,
+    Verifier,
+    redis::{MirrorSettings, RedisSettings},
 };
 
 type Error = Box<dyn std::error::Error + Send + Sync>;

@@ -14,7 +14,7 @@ use std::{
 ///
 /// ```
 /// use std::time::{Duration, SystemTime, UNIX_EPOCH};
-/// use tower_jwt_blocklist::{Clock, SystemClock};
+/// use tower_jwt_blocklist::clock::{Clock, SystemClock};
 ///
 /// let stopped = || UNIX_EPOCH + Duration::from_secs(1_700_000_000);
 /// assert_eq!(stopped.now(), UNIX_EPOCH + Duration::from_secs(1_700_000_000));

@@ -7,7 +7,7 @@
 //! A secret that is too short is rejected, and the message says how to make a better one:
 //!
 //! ```
-//! use tower_jwt_blocklist::{Algorithm, ConfigErrorKind, VerifyingKey};
+//! use tower_jwt_blocklist::{Algorithm, VerifyingKey, config_error::ConfigErrorKind};
 //!
 //! let error = VerifyingKey::from_secret(Algorithm::HS256, "too short").unwrap_err();
 //! assert_eq!(error.kind(), ConfigErrorKind::WeakKey);

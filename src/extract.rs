@@ -8,7 +8,7 @@ use http::{Method, StatusCode, request::Parts};
 
 use crate::{
     guard::{Authenticated, LoggingOut, Rejection},
-    middleware::{self, Anonymous, Rfc6750},
+    middleware::{self, Anonymous, reject::Rfc6750},
 };
 
 /// The layer did not run before a handler that takes an [`Authenticated`] or a [`LoggingOut`].

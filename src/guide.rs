@@ -19,8 +19,8 @@
 ///
 /// ---
 ///
-/// [`Algorithm`](crate::Algorithm), [`SigningKey`](crate::SigningKey), [`VerifierBuilder`](crate::VerifierBuilder),
-/// [`IssuerBuilder`](crate::IssuerBuilder), [`Require`](crate::Require), [`danger`](crate::danger), the
+/// [`Algorithm`](crate::Algorithm), [`SigningKey`](crate::SigningKey), [`VerifierBuilder`](crate::token::VerifierBuilder),
+/// [`IssuerBuilder`](crate::issuer::IssuerBuilder), [`Require`](crate::Require), [`danger`](crate::danger), the
 /// [token cache](crate::JwtBlocklistLayer#token-cache).
 pub mod algorithms_and_lifetimes {}
 
@@ -29,9 +29,9 @@ pub mod algorithms_and_lifetimes {}
 ///
 /// ---
 ///
-/// [`KindSource`](crate::KindSource), [`TokenIdSource`](crate::TokenIdSource), [`OptionalClaim`](crate::OptionalClaim),
-/// [`VerifierBuilder::trust`](crate::VerifierBuilder::trust), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Revoke`](crate::Revoke),
-/// [`Require`](crate::Require), [`Jwks`](crate::Jwks).
+/// [`KindSource`](crate::token::KindSource), [`TokenIdSource`](crate::token::TokenIdSource), [`OptionalClaim`](crate::token::OptionalClaim),
+/// [`VerifierBuilder::trust`](crate::token::VerifierBuilder::trust), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Revoke`](crate::blocklist::Revoke),
+/// [`Require`](crate::Require), [`Jwks`](crate::keys::Jwks).
 pub mod foreign_tokens {}
 
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/cookies_and_csrf.md"))]
@@ -39,7 +39,7 @@ pub mod foreign_tokens {}
 ///
 /// ---
 ///
-/// [`TokenCookie`](crate::TokenCookie), [`SameSite`](crate::SameSite), [`TokenSources`](crate::TokenSources),
+/// [`TokenCookie`](crate::sources::TokenCookie), [`SameSite`](crate::sources::SameSite), [`TokenSources`](crate::sources::TokenSources),
 /// [`LogoutLayer`](crate::LogoutLayer), [`JwtBlocklistLayer::exempt_preflights`](crate::JwtBlocklistLayer::exempt_preflights),
 /// [`Guard::watch`](crate::Guard::watch).
 pub mod cookies_and_csrf {}
@@ -49,7 +49,7 @@ pub mod cookies_and_csrf {}
 ///
 /// ---
 ///
-/// [`KeySet`](crate::KeySet), [`SigningKey`](crate::SigningKey), [`VerifyingKey`](crate::VerifyingKey),
+/// [`KeySet`](crate::keys::KeySet), [`SigningKey`](crate::SigningKey), [`VerifyingKey`](crate::VerifyingKey),
 /// [`Issuer::sign_with`](crate::Issuer::sign_with), [`Issuer::revoke_all`](crate::Issuer::revoke_all).
 pub mod rotating_keys {}
 

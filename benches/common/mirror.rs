@@ -7,7 +7,9 @@ use std::{
 
 use tokio::task::JoinSet;
 use tower_jwt_blocklist::{
-    MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
+    MirrorBlocklist, RedisBlocklist,
+    blocklist::{Revocation, RevocationId, RevocationScope, Revoke},
+    redis::{MirrorSettings, RedisSettings},
 };
 
 /// Connects, and declares that this Redis has lost nothing.

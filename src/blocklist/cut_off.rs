@@ -86,7 +86,7 @@ impl CutOff {
     }
 
     /// Returns the latest moment up to which the tokens of any session are rejected: see
-    /// [`Revoke::cut_off`](crate::Revoke::cut_off).
+    /// [`Revoke::cut_off`](crate::blocklist::Revoke::cut_off).
     pub fn latest(&self) -> SystemTime {
         self.latest_time().into()
     }

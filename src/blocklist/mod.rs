@@ -137,7 +137,10 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # use tower_jwt_blocklist::{Algorithm, Guard, Issuer, NoClaims, RejectionKind, SigningKey, TokenKind, Verifier};
+//! # use tower_jwt_blocklist::{
+//! #     Algorithm, Guard, Issuer, NoClaims, SigningKey, TokenKind, Verifier,
+//! #     reject::RejectionKind,
+//! # };
 //! # let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
 //! # let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
 //! let store = MyStore::default();

@@ -17,7 +17,7 @@ use crate::{
 /// [`Authenticated::revocation`](crate::Authenticated::revocation),
 /// [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Issuer`](crate::Issuer)
 /// and the like make one. Nothing is revoked until a store has it: see
-/// [`Revoke::revoke`](crate::Revoke::revoke).
+/// [`Revoke::revoke`](crate::blocklist::Revoke::revoke).
 #[must_use = "nothing is revoked until it is stored: pass it to `Revoke::revoke`"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Revocation {

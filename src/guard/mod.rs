@@ -13,7 +13,9 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use tower_jwt_blocklist::{Guard, Issuer, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+//! use tower_jwt_blocklist::{
+//!     Guard, Issuer, MemoryBlocklist, NoClaims, TokenKind, reject::RejectionKind,
+//! };
 //! # use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -74,7 +76,7 @@ use crate::{
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use tower_jwt_blocklist::{Guard, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+/// use tower_jwt_blocklist::{Guard, MemoryBlocklist, NoClaims, TokenKind, reject::RejectionKind};
 /// # use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
@@ -286,6 +288,6 @@ mod tests {
         assert_eq!([times_verified(), times_verified()], [1, 0]);
         keys.replace(public(&other)).unwrap();
         let refused = guard.check::<Counted>(token.as_bytes(), &seen).err().unwrap();
-        assert_eq!(refused.kind(), crate::RejectionKind::Invalid, "its key was removed");
+        assert_eq!(refused.kind(), crate::reject::RejectionKind::Invalid, "its key was removed");
     }
 }

@@ -78,13 +78,13 @@ pub mod danger {
     /// WARN, and the end at INFO. A handler sees it in
     /// [`Authenticated::revocation_check`](crate::Authenticated::revocation_check).
     ///
-    /// Nothing is admitted during [`Outage::Lost`](crate::Outage::Lost), which an operator must
-    /// resolve, and during [`Outage::Overloaded`](crate::Outage::Overloaded), which clients can
+    /// Nothing is admitted during [`Outage::Lost`](crate::blocklist::Outage::Lost), which an operator must
+    /// resolve, and during [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded), which clients can
     /// cause.
     ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
-    /// # use tower_jwt_blocklist::{Blocklist, ConfigError, JwtBlocklistLayer, Verifier};
+    /// # use tower_jwt_blocklist::{ConfigError, JwtBlocklistLayer, Verifier, blocklist::Blocklist};
     /// use tower_jwt_blocklist::danger;
     ///
     /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) -> Result<(), ConfigError> {

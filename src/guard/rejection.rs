@@ -1,4 +1,4 @@
-//! Why a request is rejected. HTTP is elsewhere: [`RenderRejection`](crate::RenderRejection)
+//! Why a request is rejected. HTTP is elsewhere: [`RenderRejection`](crate::reject::RenderRejection)
 //! renders a response.
 
 use std::{fmt, sync::Arc, time::Duration};

@@ -40,7 +40,7 @@ impl Issuer {
 
     /// Signs with this key from now on, in all clones, without a restart.
     ///
-    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::KeySet)
+    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::keys::KeySet)
     /// first, next to the old one. Remove the old one when the last of its tokens has expired.
     ///
     /// # Errors
@@ -100,7 +100,7 @@ impl IssuerBuilder {
     /// # Errors
     ///
     /// - A lifetime is under one second, or over the verifier's
-    ///   [`max_lifetime`](crate::VerifierBuilder::max_lifetime).
+    ///   [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime).
     /// - The session's lifetime is shorter than the refresh token's.
     /// - The verifier does not accept what the key signs.
     pub fn build(self) -> Result<Issuer, ConfigError> {

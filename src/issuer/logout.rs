@@ -13,7 +13,7 @@ impl Issuer {
     /// Returns the same issuer with a reason for its revocations: see [`Revocation::with_reason`].
     ///
     /// ```
-    /// # async fn f(issuer: &tower_jwt_blocklist::Issuer) -> Result<(), tower_jwt_blocklist::RevokeError> {
+    /// # async fn f(issuer: &tower_jwt_blocklist::Issuer) -> Result<(), tower_jwt_blocklist::blocklist::RevokeError> {
     /// issuer.with_reason("password_changed").logout_everywhere("user-1").await?;
     /// # Ok(())
     /// # }
@@ -70,7 +70,7 @@ impl Issuer {
     /// (If the signing key has leaked, change the key: its finder can mint new tokens.)
     ///
     /// It covers the issuers that the verifier names. With
-    /// [`any_issuer`](crate::VerifierBuilder::any_issuer) it names none, so only tokens without
+    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) it names none, so only tokens without
     /// `iss` are covered. The same is true of `logout_everywhere`, `revoke_session` and
     /// `revoke_token`, but not of methods that take a proof.
     ///
@@ -101,7 +101,7 @@ impl Issuer {
     /// Revokes one token by its `jti`.
     ///
     /// `expires_at` is the token's `exp`. A time later than
-    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime) from now is reduced to that, because
+    /// [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) from now is reduced to that, because
     /// no token is accepted for longer.
     ///
     /// # Errors

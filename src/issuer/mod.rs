@@ -20,7 +20,9 @@
 //!
 //! ```
 //! # use std::sync::Arc;
-//! use tower_jwt_blocklist::{Guard, Issuer, MemoryBlocklist, NoClaims, Refreshed, TokenKind};
+//! use tower_jwt_blocklist::{
+//!     Guard, Issuer, MemoryBlocklist, NoClaims, TokenKind, issuer::Refreshed,
+//! };
 //! # use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -71,7 +73,9 @@ use crate::{
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use tower_jwt_blocklist::{Guard, Issuer, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+/// use tower_jwt_blocklist::{
+///     Guard, Issuer, MemoryBlocklist, NoClaims, TokenKind, reject::RejectionKind,
+/// };
 /// # use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

@@ -26,7 +26,7 @@ pub enum Refreshed {
     /// The refresh token is redeemed. Its successor is in the pair.
     Rotated(TokenPair),
     /// The refresh token was redeemed a moment ago, within the
-    /// [grace](crate::IssuerBuilder::rotation_grace). The pair has a new access token, and the same
+    /// [grace](crate::issuer::IssuerBuilder::rotation_grace). The pair has a new access token, and the same
     /// refresh token as then.
     Repeated(TokenPair),
     /// The refresh token was redeemed earlier, so it has been copied. Which copy is the thief's is
@@ -36,7 +36,7 @@ pub enum Refreshed {
     Revoked(RevocationScope),
     /// The user has to log in again. Either the refresh token is past its `exp`, and only the
     /// leeway admitted it; or the session has reached its [longest
-    /// duration](crate::IssuerBuilder::session_lifetime), or 2^32 - 1 redemptions.
+    /// duration](crate::issuer::IssuerBuilder::session_lifetime), or 2^32 - 1 redemptions.
     Expired,
 }
 
@@ -63,7 +63,7 @@ impl Issuer {
     /// because a session belongs to one issuer.
     ///
     /// A refresh token can be redeemed once. Within the
-    /// [grace](crate::IssuerBuilder::rotation_grace) it gets the same successor again. A later use
+    /// [grace](crate::issuer::IssuerBuilder::rotation_grace) it gets the same successor again. A later use
     /// is treated as theft, and the session is revoked. The grace never applies after a logout,
     /// even one between the layer's check and this call.
     ///

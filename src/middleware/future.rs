@@ -18,13 +18,13 @@ use crate::{
     guard::VerifiedToken,
     middleware::{
         policy::{Policy, insert_identity},
-        reject::ResponseBody,
+        reject::body::ResponseBody,
         sources::ResponseHeaders,
     },
 };
 
 pin_project! {
-    /// The future of [`JwtBlocklist`](crate::JwtBlocklist) and [`Logout`](crate::Logout).
+    /// The future of [`JwtBlocklist`](crate::middleware::JwtBlocklist) and [`Logout`](crate::middleware::Logout).
     pub struct ResponseFuture<S, X, B>
     where
         S: Service<Request<B>>,

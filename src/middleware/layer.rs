@@ -57,8 +57,8 @@ use crate::{
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use tower_jwt_blocklist::{Blocklist, Verifier};
-/// use tower_jwt_blocklist::{JwtBlocklistLayer, TokenCache};
+/// # use tower_jwt_blocklist::{Verifier, blocklist::Blocklist};
+/// use tower_jwt_blocklist::{JwtBlocklistLayer, token::TokenCache};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
 /// let layer = JwtBlocklistLayer::access(verifier, blocklist);
@@ -94,7 +94,7 @@ impl JwtBlocklistLayer {
     /// ```
     /// # use std::sync::Arc;
     /// # use serde::Deserialize;
-    /// # use tower_jwt_blocklist::{Blocklist, JwtBlocklistLayer, Verifier};
+    /// # use tower_jwt_blocklist::{JwtBlocklistLayer, Verifier, blocklist::Blocklist};
     /// #[derive(Deserialize)]
     /// struct Shop {
     ///     plan: String,
@@ -154,7 +154,7 @@ impl<X> JwtBlocklistLayer<X> {
         self
     }
 
-    /// Sets the renderer of rejections; [`Rfc6750`](crate::Rfc6750) by default.
+    /// Sets the renderer of rejections; [`Rfc6750`](crate::reject::Rfc6750) by default.
     #[must_use]
     pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
         self.policy_mut().http.renderer = Arc::new(renderer);

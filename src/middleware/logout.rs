@@ -18,7 +18,7 @@ use crate::{
         future::ResponseFuture,
         http_settings::HttpSettings,
         identity_headers::IdentityHeaders,
-        reject::{RenderRejection, ResponseBody},
+        reject::{RenderRejection, body::ResponseBody},
         sources::{FoundIn, TokenSources},
     },
     token::{NoClaims, Verifier},
@@ -66,7 +66,7 @@ impl LogoutLayer {
         self
     }
 
-    /// Sets the renderer of rejections; [`Rfc6750`](crate::Rfc6750) by default.
+    /// Sets the renderer of rejections; [`Rfc6750`](crate::reject::Rfc6750) by default.
     #[must_use]
     pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
         self.http_mut().renderer = Arc::new(renderer);

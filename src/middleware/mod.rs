@@ -69,8 +69,7 @@ pub use layer::JwtBlocklistLayer;
 pub use logout::{Logout, LogoutLayer};
 #[cfg(feature = "axum")]
 pub(crate) use policy::Anonymous;
+pub use reject::body::ResponseBody;
 #[cfg(feature = "axum")]
 pub(crate) use reject::rejection_response;
-pub use reject::{GrpcStatus, RenderRejection, ResponseBody, Rfc6750, Rfc6750Builder};
 pub use service::JwtBlocklist;
-pub use sources::{SameSite, TokenCookie, TokenSources, TokenSourcesBuilder};

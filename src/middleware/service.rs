@@ -15,7 +15,7 @@ use crate::{
     middleware::{
         future::{ResponseFuture, Waiting},
         policy::{Policy, Verdict, insert_identity},
-        reject::ResponseBody,
+        reject::body::ResponseBody,
     },
     token::NoClaims,
 };

@@ -6,7 +6,7 @@
 //! # Rules
 //!
 //! - After `revoke` has returned `Ok`, every check that starts later is rejected, in every process.
-//! - A check that Redis does not answer in time and in full is an [`Outage`](crate::Outage), never
+//! - A check that Redis does not answer in time and in full is an [`Outage`](crate::blocklist::Outage), never
 //!   "not revoked". The [`OutagePolicy`](crate::OutagePolicy) decides about the request.
 //! - A revocation only adds to what an entry rejects, and only makes the entry live longer.
 //! - A Redis that has lost revocations is noticed: see [`OnLoss`].
@@ -25,8 +25,8 @@
 //! A token is admitted before its logout and rejected after it:
 //!
 //! ```no_run
-//! use tower_jwt_blocklist::{Blocklist, Revoke, Revocation, Status, TokenIds};
-//! use tower_jwt_blocklist::{RedisBlocklist, RedisSettings};
+//! use tower_jwt_blocklist::blocklist::{Blocklist, Revocation, Revoke, Status, TokenIds};
+//! use tower_jwt_blocklist::{RedisBlocklist, redis::RedisSettings};
 //!
 //! # async fn f(ids: TokenIds, logout: Revocation) -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = RedisSettings::from_url("redis://127.0.0.1:6379")?;
@@ -83,7 +83,7 @@ use crate::{
 ///
 /// All clones share one connection. A background task watches it, and dials again after it is lost,
 /// after repeated timeouts, or when the server is no longer a master. Without a connection, checks
-/// are answered [`Outage::NotConnected`](crate::Outage::NotConnected) at once. The task ends when
+/// are answered [`Outage::NotConnected`](crate::blocklist::Outage::NotConnected) at once. The task ends when
 /// the last clone is dropped.
 ///
 /// A Redis that has lost revocations is noticed: it was emptied, restarted without its data, is
@@ -91,7 +91,7 @@ use crate::{
 /// [`OnLoss`].
 ///
 /// ```no_run
-/// use tower_jwt_blocklist::{RedisBlocklist, RedisSettings};
+/// use tower_jwt_blocklist::{RedisBlocklist, redis::RedisSettings};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {

@@ -19,7 +19,7 @@ pub enum OnLoss {
     /// is accepted only if its login is later than the loss. The default.
     #[default]
     Floor,
-    /// Answers [`Outage::Lost`](crate::Outage::Lost) (503) until an operator restores the data or
+    /// Answers [`Outage::Lost`](crate::blocklist::Outage::Lost) (503) until an operator restores the data or
     /// calls [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
     Deny,
 }

@@ -19,7 +19,7 @@ use crate::blocklist::{
 ///
 /// ```
 /// use tower_jwt_blocklist::{
-///     Guard, NoClaims, Outage, RejectionKind, TokenKind,
+///     Guard, NoClaims, TokenKind, blocklist::Outage, reject::RejectionKind,
 ///     testing::{FailingBlocklist, TestTokens},
 /// };
 ///

@@ -27,7 +27,9 @@
 //! rejected:
 //!
 //! ```
-//! use tower_jwt_blocklist::{Guard, NoClaims, RejectionKind, TokenKind, testing::TestTokens};
+//! use tower_jwt_blocklist::{
+//!     Guard, NoClaims, TokenKind, reject::RejectionKind, testing::TestTokens,
+//! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {

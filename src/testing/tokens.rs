@@ -47,7 +47,7 @@ const CAPACITY: usize = 100_000;
 /// ```
 /// use std::time::Duration;
 /// use serde::{Deserialize, Serialize};
-/// use tower_jwt_blocklist::{Guard, RejectionKind, TokenKind, testing::TestTokens};
+/// use tower_jwt_blocklist::{Guard, TokenKind, reject::RejectionKind, testing::TestTokens};
 ///
 /// #[derive(Serialize, Deserialize)]
 /// struct Shop {
@@ -105,7 +105,7 @@ impl TestTokens {
     /// different key for each.
     ///
     /// ```
-    /// use tower_jwt_blocklist::{KindSource, testing::TestTokens};
+    /// use tower_jwt_blocklist::{testing::TestTokens, token::KindSource};
     ///
     /// let tokens = TestTokens::for_verifier(|settings| {
     ///     settings.issuer("my-app").audience("my-app").kind_source(KindSource::flag("refresh"))

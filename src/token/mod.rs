@@ -15,7 +15,9 @@
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
-//! use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier};
+//! use tower_jwt_blocklist::{
+//!     Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
+//! };
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {

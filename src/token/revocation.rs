@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl Verifier {
-    /// Returns what to store with [`Revoke::revoke`](crate::Revoke::revoke) to revoke all sessions
+    /// Returns what to store with [`Revoke::revoke`](crate::blocklist::Revoke::revoke) to revoke all sessions
     /// of a subject (`sub`).
     ///
     /// Every token of the subject with an `iat` up to now is rejected, and every token without
@@ -21,18 +21,18 @@ impl Verifier {
     /// [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer` is the `iss` of
     /// the tokens, or `None` for tokens without `iss`: two issuers may use the same `sub`.
     ///
-    /// "Now" is read from the verifier's [clock](crate::VerifierBuilder::clock). `iat` has whole
+    /// "Now" is read from the verifier's [clock](crate::token::VerifierBuilder::clock). `iat` has whole
     /// seconds, so a token of this very second is rejected too. A token dated after now, by an
     /// issuer whose clock is ahead, is not rejected.
     ///
     /// The entry is kept for as long as any of these tokens could be accepted: the
-    /// [`max_lifetime`](crate::VerifierBuilder::max_lifetime), twice the largest leeway (300
+    /// [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime), twice the largest leeway (300
     /// seconds), and two minutes for rounding and for clocks that differ. If several verifiers
     /// share a store, use the one with the longest `max_lifetime`.
     ///
     /// ```
-    /// # use tower_jwt_blocklist::{Algorithm, KeySet, MemoryBlocklist, VerifyingKey};
-    /// use tower_jwt_blocklist::{Revoke, RevokeError, Verifier};
+    /// # use tower_jwt_blocklist::{Algorithm, MemoryBlocklist, VerifyingKey, keys::KeySet};
+    /// use tower_jwt_blocklist::{Verifier, blocklist::{Revoke, RevokeError}};
     ///
     /// const KEYCLOAK: &str = "https://sso.example.org/realms/shop";
     ///
@@ -55,7 +55,7 @@ impl Verifier {
     ///
     /// [`RevokeError::UnknownIssuer`] if the verifier accepts no token of this issuer: under a
     /// wrong name, the entry would be stored and reject nothing. (With
-    /// [`any_issuer`](crate::VerifierBuilder::any_issuer) every name is accepted.) Whether the
+    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) every name is accepted.) Whether the
     /// subject exists is not checked.
     pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
         let id = RevocationId::new(self.known(issuer)?, RevocationScope::Subject, subject);

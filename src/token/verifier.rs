@@ -36,7 +36,9 @@ use crate::{
 /// A verifier for tokens of another form, here `{"user": …, "exp", "jti", "refresh": false}`:
 ///
 /// ```
-/// use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey, token::{KindSource, OptionalClaim}};
+/// use tower_jwt_blocklist::{
+///     Algorithm, Verifier, VerifyingKey, token::{KindSource, OptionalClaim},
+/// };
 ///
 /// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
 /// # let secret = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";

@@ -3,7 +3,7 @@
 
 use crate::support::settings;
 use testkit::tokens::KeyPair;
-use tower_jwt_blocklist::{Algorithm, ConfigErrorKind, SigningKey};
+use tower_jwt_blocklist::{Algorithm, SigningKey, config_error::ConfigErrorKind};
 
 #[test]
 fn r34_without_cryptography_the_build_fails() {

@@ -16,7 +16,8 @@ use testkit::tokens::{compact, sign_hs256, sign_raw};
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use tower_jwt_blocklist::{
-    Authenticated, Guard, JwtBlocklistLayer, MemoryBlocklist, OptionalClaim, Rejection, TokenKind, VerifierBuilder,
+    Authenticated, Guard, JwtBlocklistLayer, MemoryBlocklist, Rejection, TokenKind,
+    token::{OptionalClaim, VerifierBuilder},
 };
 
 const LAST_SECOND: i128 = 253_402_300_799;

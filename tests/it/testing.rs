@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tower_jwt_blocklist::{
-    Guard, IssueError, KindSource, NoClaims, Outage, Refreshed, RejectionKind, RevocationScope, RevokeError, TokenKind,
+    Guard, NoClaims, TokenKind,
+    blocklist::{Outage, RevocationScope, RevokeError},
+    issuer::{IssueError, Refreshed},
+    reject::RejectionKind,
     testing::{FailingBlocklist, TestTokens},
+    token::KindSource,
 };
 
 use crate::support::rotation::rotated;

@@ -18,7 +18,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 use testkit::{ManualClock, tokens};
-use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier, VerifierBuilder, VerifyingKey};
+use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier, VerifyingKey, token::VerifierBuilder};
 
 pub const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
 pub const ISSUER: &str = "https://login.example.org";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
-use tower_jwt_blocklist::{Refreshed, TokenPair};
+use tower_jwt_blocklist::{TokenPair, issuer::Refreshed};
 
 pub const GRACE: Duration = Duration::from_secs(10);
 pub const DAY: Duration = Duration::from_secs(24 * 3600);

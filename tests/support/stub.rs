@@ -12,7 +12,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use tower_jwt_blocklist::{
+use tower_jwt_blocklist::blocklist::{
     Blocklist, CutOffFuture, Lookup, Outage, Redemption, Revocation, RevocationId, RevocationScope, Revoke,
     RevokeError, RevokeFuture, Rotate, RotateFuture, Status, TokenIds,
 };

@@ -8,8 +8,9 @@ use std::{
 use serde::de::DeserializeOwned;
 use testkit::ManualClock;
 use tower_jwt_blocklist::{
-    Authenticated, Guard, Issuer, IssuerBuilder, MemoryBlocklist, NoClaims, Refreshed, Rejection, TokenKind, TokenPair,
-    Verifier, VerifierBuilder,
+    Authenticated, Guard, Issuer, MemoryBlocklist, NoClaims, Rejection, TokenKind, TokenPair, Verifier,
+    issuer::{IssuerBuilder, Refreshed},
+    token::VerifierBuilder,
 };
 
 use super::{clock, rotation::rotated, settings, signing_key};

@@ -11,7 +11,7 @@ use jwt_authorizer::{IntoLayer, JwtAuthorizer};
 use oauth_resource_server::{KeyNaming, OAuthConfig, OAuthValidator, http_layer::HttpAuthLayer};
 use serde::Deserialize;
 use tower::{Layer, Service as _, service_fn};
-use tower_jwt_blocklist::{Algorithm, JwtBlocklistLayer, TokenCache};
+use tower_jwt_blocklist::{Algorithm, JwtBlocklistLayer, token::TokenCache};
 use tower_oauth2_resource_server::{
     server::OAuth2ResourceServer, tenant::TenantConfiguration, validation::ClaimsValidationSpec,
 };

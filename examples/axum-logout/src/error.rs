@@ -11,7 +11,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::json;
-use tower_jwt_blocklist::{IssueError, Rejection, RevokeError};
+use tower_jwt_blocklist::{Rejection, blocklist::RevokeError, issuer::IssueError};
 
 use crate::password::PasswordError;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use tower_jwt_blocklist::{Algorithm, RedisSettings, SigningKey};
+use tower_jwt_blocklist::{Algorithm, SigningKey, redis::RedisSettings};
 use tracing_subscriber::EnvFilter;
 
 use crate::{database::DatabaseUrl, sources::Sources};

@@ -4,8 +4,9 @@ use std::{error, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use tower_jwt_blocklist::{
-    Blocklist, Issuer, JwtBlocklistLayer, LogoutLayer, MemoryBlocklist, MirrorBlocklist, MirrorSettings,
-    RedisBlocklist, Rotate, SigningKey, Verifier,
+    Issuer, JwtBlocklistLayer, LogoutLayer, MemoryBlocklist, MirrorBlocklist, RedisBlocklist, SigningKey, Verifier,
+    blocklist::{Blocklist, Rotate},
+    redis::MirrorSettings,
 };
 
 use crate::{

@@ -4,7 +4,7 @@
 use fuzz::{AUDIENCE, ISSUER, now};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
-use tower_jwt_blocklist::{Algorithm, ConfigError, Jwks, Verifier, VerifyingKey};
+use tower_jwt_blocklist::{Algorithm, ConfigError, Verifier, VerifyingKey, keys::Jwks};
 
 fuzz_target!(|text: &[u8]| {
     for jwks in [Jwks::parse(text), Jwks::parse_assuming(Algorithm::PS256, text), Jwks::parse_secrets(text)] {

@@ -9,10 +9,7 @@ use std::{
 use fuzz::stored_limit;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use redis::{Value, parse_redis_value};
-use tower_jwt_blocklist::{
-    Redemption, RevocationId, Rotation, RevocationScope, Status, TokenIds,
-    fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
-};
+use tower_jwt_blocklist::{fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole}, blocklist::{Redemption, RevocationId, RevocationScope, Rotation, Status, TokenIds}};
 
 const EPOCH: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 0";
 const EPOCH_WITH_FLOOR: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 1767225600123";

@@ -13,11 +13,7 @@ use http::{Request, header};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use tower_jwt_blocklist::{
-    Algorithm, Authenticated, ClaimList, Guard, Issuer, JwtBlocklistLayer, KindSource, LoggingOut, MemoryBlocklist,
-    NoClaims, OptionalClaim, Refreshed, RejectionKind, Require, Revoke, SigningKey, TokenIdSource, TokenKind, Verifier,
-    VerifyingKey,
-};
+use tower_jwt_blocklist::{Algorithm, Authenticated, Guard, Issuer, JwtBlocklistLayer, LoggingOut, MemoryBlocklist, NoClaims, Require, SigningKey, TokenKind, Verifier, VerifyingKey, blocklist::Revoke, guard::ClaimList, issuer::Refreshed, reject::RejectionKind, token::{KindSource, OptionalClaim, TokenIdSource}};
 
 /// Claims of an application that reads all of them.
 #[derive(Deserialize)]

@@ -9,10 +9,7 @@ use std::{
 use futures_util::FutureExt;
 use fuzz::{blocklist, stored_limit};
 use libfuzzer_sys::fuzz_target;
-use tower_jwt_blocklist::{
-    Blocklist, Revoke, Status, TokenIds,
-    fuzzing::{Entry, Mirror, entry_of, epoch, pack, unpack},
-};
+use tower_jwt_blocklist::{fuzzing::{Entry, Mirror, entry_of, epoch, pack, unpack}, blocklist::{Blocklist, Revoke, Status, TokenIds}};
 
 /// Tokens of all ages: with a fraction of a second, without one, and without a time.
 static TOKENS: LazyLock<Vec<TokenIds>> = LazyLock::new(|| {

@@ -21,8 +21,8 @@ use crate::{
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use tower_jwt_blocklist::{Blocklist, Verifier};
-/// use tower_jwt_blocklist::{GrpcStatus, JwtBlocklistLayer};
+/// # use tower_jwt_blocklist::{Verifier, blocklist::Blocklist};
+/// use tower_jwt_blocklist::{JwtBlocklistLayer, reject::GrpcStatus};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
 /// let layer = JwtBlocklistLayer::access(verifier, blocklist).with_renderer(GrpcStatus);

@@ -12,13 +12,13 @@
 //! No matter which renderer is set, the layer
 //!
 //! - adds `Cache-Control: no-store` if the response has no `Cache-Control`;
-//! - puts the [`RejectionKind`](crate::RejectionKind) into the response's extensions;
+//! - puts the [`RejectionKind`](crate::reject::RejectionKind) into the response's extensions;
 //! - sends no body to `HEAD`;
 //! - logs the exact reason, without the token: an outage at WARN, everything else at DEBUG.
 //!
 //! # Caveat
 //!
-//! Answer [`RejectionKind::Unavailable`](crate::RejectionKind::Unavailable) with a 5xx status. A
+//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx status. A
 //! 401 makes clients throw good tokens away.
 //!
 //! # Example
@@ -30,7 +30,7 @@
 //! # use std::sync::Arc;
 //! use http::{Request, Response, StatusCode};
 //! use tower::{Layer, ServiceExt, service_fn};
-//! use tower_jwt_blocklist::{JwtBlocklistLayer, MemoryBlocklist, Rfc6750};
+//! use tower_jwt_blocklist::{JwtBlocklistLayer, MemoryBlocklist, reject::Rfc6750};
 //! # use tower_jwt_blocklist::{Algorithm, Issuer, NoClaims, SigningKey, Verifier};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
@@ -57,12 +57,11 @@
 //! # }
 //! ```
 
-mod body;
+pub(crate) mod body;
 mod grpc;
 mod rfc6750;
 
 pub use crate::guard::{Rejection, RejectionKind};
-pub use body::ResponseBody;
 pub use grpc::GrpcStatus;
 pub use rfc6750::{Rfc6750, Rfc6750Builder};
 
@@ -75,7 +74,7 @@ use http::{HeaderValue, Method, Response, header};
 /// ```
 /// use bytes::Bytes;
 /// use http::{Response, StatusCode};
-/// use tower_jwt_blocklist::{Rejection, RejectionKind, RenderRejection};
+/// use tower_jwt_blocklist::{Rejection, reject::{RejectionKind, RenderRejection}};
 ///
 /// let plain = |rejection: &Rejection| {
 ///     let mut response = Response::new(Bytes::from_static(b"log in, please"));

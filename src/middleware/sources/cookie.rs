@@ -24,7 +24,7 @@ use crate::{
 ///
 /// ```
 /// # use std::sync::Arc;
-/// use tower_jwt_blocklist::TokenCookie;
+/// use tower_jwt_blocklist::sources::TokenCookie;
 /// # use tower_jwt_blocklist::{Algorithm, Issuer, MemoryBlocklist, NoClaims, SigningKey, Verifier};
 ///
 /// # #[tokio::main(flavor = "current_thread")]

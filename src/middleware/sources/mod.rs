@@ -32,8 +32,7 @@
 //! use http::{Request, Response, StatusCode};
 //! use tower::{Layer, ServiceExt, service_fn};
 //! use tower_jwt_blocklist::{
-//!     JwtBlocklistLayer, MemoryBlocklist,
-//!     sources::{TokenCookie, TokenSources},
+//!     JwtBlocklistLayer, MemoryBlocklist, sources::{TokenCookie, TokenSources},
 //! };
 //! # use tower_jwt_blocklist::{Algorithm, Issuer, NoClaims, SigningKey, Verifier};
 //!

@@ -53,9 +53,9 @@ use crate::{
 /// 1. If the token's revocation is in memory, the token is rejected, always.
 /// 2. If the last proof is at most [`max_staleness`](MirrorSettings::max_staleness) old, the answer
 ///    comes from memory: the token is not revoked. If Redis was lost and could not be restored, a
-///    token issued before that loss is rejected; see [`OnLoss`](crate::OnLoss).
+///    token issued before that loss is rejected; see [`OnLoss`](crate::redis::OnLoss).
 /// 3. Otherwise the check goes to Redis, as without a mirror. If that fails too, it is an
-///    [`Outage`](crate::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides.
+///    [`Outage`](crate::blocklist::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides.
 ///
 /// Rule 3 applies while the mirror loads, while it cannot reach Redis, and while it is full:
 /// [`state`](Self::state) tells which. Revoking and redeeming refresh tokens is done by the
@@ -73,7 +73,7 @@ use crate::{
 ///
 /// # When Redis loses its revocations
 ///
-/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::OnLoss). A revocation
+/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::redis::OnLoss). A revocation
 /// is lost only if no mirror has read it before the loss, and the process that stored it has no
 /// mirror or is gone.
 ///
@@ -81,7 +81,7 @@ use crate::{
 ///
 /// Until the first proof, every check goes to Redis. Wait for [`ready`](Self::ready) before the
 /// service takes requests. A mirror cannot be combined with
-/// [`fastapi_entries`](crate::RedisSettings::fastapi_entries).
+/// [`fastapi_entries`](crate::redis::RedisSettings::fastapi_entries).
 ///
 /// # Example
 ///
@@ -89,7 +89,10 @@ use crate::{
 ///
 /// ```no_run
 /// # use std::{sync::Arc, time::Duration};
-/// use tower_jwt_blocklist::{Issuer, JwtBlocklistLayer, MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings};
+/// use tower_jwt_blocklist::{
+///     Issuer, JwtBlocklistLayer, MirrorBlocklist, RedisBlocklist,
+///     redis::{MirrorSettings, RedisSettings},
+/// };
 /// # use tower_jwt_blocklist::{ConfigError, SigningKey, Verifier};
 ///
 /// # async fn f(verifier: Arc<Verifier>, key: SigningKey) -> Result<(), ConfigError> {
@@ -128,7 +131,7 @@ impl MirrorBlocklist {
     /// # Errors
     ///
     /// - `max_staleness` is not between 200 milliseconds and a minute, or the capacity is zero.
-    /// - The `RedisBlocklist` has [`fastapi_entries`](crate::RedisSettings::fastapi_entries): the
+    /// - The `RedisBlocklist` has [`fastapi_entries`](crate::redis::RedisSettings::fastapi_entries): the
     ///   tutorial's application writes no log that a mirror could follow.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;

@@ -17,7 +17,9 @@ use crate::config_error::ConfigError;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
 /// use std::time::Duration;
-/// use tower_jwt_blocklist::{MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings};
+/// use tower_jwt_blocklist::{
+///     MirrorBlocklist, RedisBlocklist, redis::{MirrorSettings, RedisSettings},
+/// };
 ///
 /// let redis = RedisBlocklist::connect_lazy(RedisSettings::from_url("redis://127.0.0.1:6379")?)?;
 /// let good = MirrorSettings::new().max_staleness(Duration::from_secs(5)).capacity(1_000_000);

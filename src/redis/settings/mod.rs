@@ -33,7 +33,7 @@ use crate::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_jwt_blocklist::RedisSettings;
+/// use tower_jwt_blocklist::redis::RedisSettings;
 ///
 /// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
 /// let by_url = RedisSettings::from_url("redis://:s3cret@redis.internal:6379/2")?;
@@ -218,7 +218,7 @@ impl RedisSettings {
     }
 
     /// How long one check may take in total; 250 ms by default. A slower check is
-    /// [`Outage::TimedOut`](crate::Outage::TimedOut) (503).
+    /// [`Outage::TimedOut`](crate::blocklist::Outage::TimedOut) (503).
     #[must_use]
     pub fn check_deadline(mut self, deadline: Duration) -> Self {
         self.check_deadline = deadline;
@@ -238,7 +238,7 @@ impl RedisSettings {
     /// failover may then lose revocations that were confirmed in the moments before it.
     ///
     /// Without enough acknowledgements a revocation is
-    /// [`RevokeError::NotReplicated`](crate::RevokeError::NotReplicated). Revocations use a
+    /// [`RevokeError::NotReplicated`](crate::blocklist::RevokeError::NotReplicated). Revocations use a
     /// connection of their own. A failover loses nothing only if **every** replica that can be
     /// promoted must acknowledge: of two replicas and a count of one, the other may be promoted.
     #[must_use]
@@ -264,7 +264,7 @@ impl RedisSettings {
     }
 
     /// How many checks may be in flight at a time; 4096 by default. The next one is answered
-    /// [`Outage::Overloaded`](crate::Outage::Overloaded) (503) at once, so that not all of them
+    /// [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded) (503) at once, so that not all of them
     /// wait past their deadline.
     #[must_use]
     pub fn max_checks(mut self, checks: usize) -> Self {

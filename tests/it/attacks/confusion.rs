@@ -7,7 +7,7 @@ use base64::{
 use pkcs8::spki::SubjectPublicKeyInfoRef;
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, encode, sign_hs256, sign_hs384, sign_hs512};
-use tower_jwt_blocklist::{KeySet, Verifier, VerifyingKey};
+use tower_jwt_blocklist::{Verifier, VerifyingKey, keys::KeySet};
 
 use super::Door;
 use crate::support::{AUDIENCE, ISSUER, clock, der, header, payload, pem};

@@ -5,8 +5,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, compact};
 use tower_jwt_blocklist::{
-    Algorithm, Guard, KindSource, MemoryBlocklist, NoClaims, OptionalClaim, TokenIdSource, TokenKind, Verifier,
-    VerifyingKey,
+    Algorithm, Guard, MemoryBlocklist, NoClaims, TokenKind, Verifier, VerifyingKey,
+    token::{KindSource, OptionalClaim, TokenIdSource},
 };
 
 use super::{Door, now};

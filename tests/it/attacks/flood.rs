@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use testkit::tokens::encode;
-use tower_jwt_blocklist::{TokenCache, Verifier};
+use tower_jwt_blocklist::{Verifier, token::TokenCache};
 
 use super::{Door, request};
 use crate::support::{AUDIENCE, ISSUER, clock, payload, token, verifying_key};

@@ -20,8 +20,10 @@ use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Empty};
 use tower::{Layer, Service, util::BoxCloneService};
 use tower_jwt_blocklist::{
-    Authenticated, JwtBlocklistLayer, Rejection, RenderRejection, Rfc6750, TokenCache, VerifierBuilder,
+    Authenticated, JwtBlocklistLayer, Rejection,
     keys::CryptoProvider,
+    reject::{RenderRejection, Rfc6750},
+    token::{TokenCache, VerifierBuilder},
 };
 
 thread_local! {

@@ -5,7 +5,11 @@ use std::{fs, path::Path};
 use http::{HeaderValue, Request, header};
 use http_body_util::Empty;
 use serde_json::{Value, json};
-use tower_jwt_blocklist::{Jwks, KeySet, KindSource, OptionalClaim, TokenIdSource, Verifier};
+use tower_jwt_blocklist::{
+    Verifier,
+    keys::{Jwks, KeySet},
+    token::{KindSource, OptionalClaim, TokenIdSource},
+};
 
 use super::Door;
 use crate::support::good_token;

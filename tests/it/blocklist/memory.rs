@@ -8,8 +8,12 @@ use std::{
 
 use testkit::{ManualClock, at_millis};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, MemoryBlocklist, Redemption, Revocation, RevocationId, RevocationScope, Revoke, RevokeError,
-    Rotate, Rotation, Status, SystemClock, TokenIds,
+    MemoryBlocklist,
+    blocklist::{
+        Blocklist, Redemption, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, Rotate, Rotation,
+        Status, TokenIds,
+    },
+    clock::{Clock, SystemClock},
 };
 
 use crate::support::clock;

@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 use testkit::tokens::KeyPair;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Guard, JwtBlocklistLayer, KeySet, NoClaims, OptionalClaim, Rejection, Revocation, Revoke, RevokeError, TokenKind,
-    Verifier, VerifierBuilder, VerifyingKey,
+    Guard, JwtBlocklistLayer, NoClaims, Rejection, TokenKind, Verifier, VerifyingKey,
+    blocklist::{Revocation, Revoke, RevokeError},
+    keys::KeySet,
+    token::{OptionalClaim, VerifierBuilder},
 };
 
 const SHOP: &str = "https://sso.example.org/realms/shop";

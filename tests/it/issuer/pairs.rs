@@ -17,9 +17,12 @@ use crate::support::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, Guard, IssueError, Issuer, KindSource, MemoryBlocklist, NoClaims, OptionalClaim,
-    Outage, RejectionKind, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, TokenIdSource, TokenKind,
-    TokenPair, Verifier, VerifierBuilder,
+    Authenticated, Guard, Issuer, MemoryBlocklist, NoClaims, TokenKind, TokenPair, Verifier,
+    blocklist::{Outage, Revocation, RevocationId, RevocationScope, Revoke, RevokeError},
+    config_error::ConfigErrorKind,
+    issuer::IssueError,
+    reject::RejectionKind,
+    token::{KindSource, OptionalClaim, TokenIdSource, VerifierBuilder},
 };
 
 /// Revokes something else, which makes the list forget what has expired.

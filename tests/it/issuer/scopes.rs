@@ -6,8 +6,10 @@ use crate::support::{AUDIENCE, NOW, clock, settings, signing_key, token, verifyi
 use serde_json::json;
 use testkit::at_millis;
 use tower_jwt_blocklist::{
-    Guard, IssueError, Issuer, MemoryBlocklist, NoClaims, OptionalClaim, Revocation, RevocationId, RevocationScope,
-    Revoke, RevokeError, TokenKind, TokenPair, Verifier,
+    Guard, Issuer, MemoryBlocklist, NoClaims, TokenKind, TokenPair, Verifier,
+    blocklist::{Revocation, RevocationId, RevocationScope, Revoke, RevokeError},
+    issuer::IssueError,
+    token::OptionalClaim,
 };
 
 #[tokio::test]

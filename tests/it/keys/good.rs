@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, encode, sign_hs256};
 use tower_jwt_blocklist::{
-    Algorithm, ConfigErrorKind, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
-    VerifierBuilder, VerifyingKey,
+    Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey,
+    config_error::ConfigErrorKind, token::VerifierBuilder,
 };
 
 use super::{PROVIDERS, Sample, ask, complains, guard, reason, with_key};

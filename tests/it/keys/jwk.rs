@@ -3,7 +3,11 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, bad_keys, encode};
-use tower_jwt_blocklist::{Algorithm, ConfigErrorKind, Jwks, KeyRule, KeySet, Verifier, VerifyingKey};
+use tower_jwt_blocklist::{
+    Algorithm, Verifier, VerifyingKey,
+    config_error::ConfigErrorKind,
+    keys::{Jwks, KeyRule, KeySet},
+};
 
 use super::{Sample, ask, bad_key, complains, guard, jwk_of, reason, with_key};
 use crate::support::{SECRET, der, good_token};

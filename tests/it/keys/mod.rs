@@ -17,8 +17,8 @@ use pkcs8::{PrivateKeyInfo, der::Decode, spki::SubjectPublicKeyInfoRef};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, encode, sign_hs256, sign_hs384, sign_hs512};
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, ConfigError, ConfigErrorKind, Guard, MemoryBlocklist, Rejection, SigningKey, TokenKind,
-    Verifier, VerifierBuilder, VerifyingKey, keys::CryptoProvider,
+    Algorithm, Authenticated, ConfigError, Guard, MemoryBlocklist, Rejection, SigningKey, TokenKind, Verifier,
+    VerifyingKey, config_error::ConfigErrorKind, keys::CryptoProvider, token::VerifierBuilder,
 };
 
 static PROVIDERS: &[(&str, CryptoProvider)] = &[

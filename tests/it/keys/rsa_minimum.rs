@@ -2,7 +2,11 @@
 
 use serde_json::json;
 use testkit::tokens::KeyPair;
-use tower_jwt_blocklist::{Algorithm, Jwks, KeySet, RsaMinimum, Verifier, VerifierBuilder, VerifyingKey};
+use tower_jwt_blocklist::{
+    Algorithm, Verifier, VerifyingKey,
+    keys::{Jwks, KeySet, RsaMinimum},
+    token::VerifierBuilder,
+};
 
 use super::{
     ask, bad_key, guard, jwk_of, reason,

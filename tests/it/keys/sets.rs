@@ -5,8 +5,8 @@ use std::{cell::Cell, sync::Arc};
 use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, sign_hs256};
 use tower_jwt_blocklist::{
-    Algorithm, ConfigErrorKind, Guard, Issuer, KeySet, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier,
-    VerifierBuilder, VerifyingKey,
+    Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey,
+    config_error::ConfigErrorKind, keys::KeySet, token::VerifierBuilder,
 };
 
 use super::{PROVIDERS, ask, complains, guard, reason};

@@ -16,8 +16,10 @@ use serde_json::{Value, json};
 use testkit::tokens;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, GrpcStatus, JwtBlocklistLayer, NoClaims, Outage, RejectionKind, Require, RevocationScope, Rfc6750,
-    Status, TokenCookie, TokenSources,
+    Authenticated, JwtBlocklistLayer, NoClaims, Require,
+    blocklist::{Outage, RevocationScope, Status},
+    reject::{GrpcStatus, RejectionKind, Rfc6750},
+    sources::{TokenCookie, TokenSources},
 };
 
 /// What came back, and whether the inner service was called.

@@ -15,7 +15,8 @@ use http_body_util::Empty;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Rotate, TokenKind, Verifier,
+    Authenticated, Guard, Issuer, JwtBlocklistLayer, MemoryBlocklist, NoClaims, TokenKind, Verifier,
+    blocklist::{Blocklist, Rotate},
 };
 
 /// One request of every outcome, a login, a refresh and a logout, and what is logged meanwhile.
@@ -107,7 +108,7 @@ async fn r75_no_token_id_or_secret_is_in_a_label() {
 #[tokio::test]
 async fn r67_r75_no_token_id_or_secret_is_logged_with_redis_up_and_down() {
     use testkit::RedisServer;
-    use tower_jwt_blocklist::{RedisBlocklist, RedisSettings, TokenIds};
+    use tower_jwt_blocklist::{RedisBlocklist, blocklist::TokenIds, redis::RedisSettings};
 
     let (log, _guard) = record();
     let mut server = RedisServer::options().password("hunter2").start().await;

@@ -16,8 +16,10 @@ use crate::support::{
 use serde_json::json;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, OutagePolicy, Require, Revocation,
-    RevocationId, RevocationScope, Revoke, Status, TokenCache, TokenIds, TokenKind, danger,
+    Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, OutagePolicy, Require, TokenKind,
+    blocklist::{Blocklist, Outage, Revocation, RevocationId, RevocationScope, Revoke, Status, TokenIds},
+    danger,
+    token::TokenCache,
 };
 
 async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
@@ -157,7 +159,12 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     use crate::support::wait::{eventually, soon};
     use std::{num::NonZeroU8, time::UNIX_EPOCH};
     use testkit::RedisServer;
-    use tower_jwt_blocklist::{Clock, RedisBlocklist, RedisSettings, Rejection, RejectionKind, SystemClock};
+    use tower_jwt_blocklist::{
+        RedisBlocklist, Rejection,
+        clock::{Clock, SystemClock},
+        redis::RedisSettings,
+        reject::RejectionKind,
+    };
 
     let (counted, _recording) = count();
     let mut seen = BTreeMap::new();
@@ -222,7 +229,9 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
     use std::time::UNIX_EPOCH;
     use testkit::RedisServer;
     use tower_jwt_blocklist::{
-        Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, RedisBlocklist, RedisSettings, SystemClock,
+        MirrorBlocklist, RedisBlocklist,
+        clock::{Clock, SystemClock},
+        redis::{MirrorPhase, MirrorSettings, RedisSettings},
     };
 
     let server = RedisServer::start().await;
@@ -256,7 +265,7 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
 #[cfg(feature = "redis")]
 async fn replay(list: &tower_jwt_blocklist::RedisBlocklist) {
     use std::sync::Arc;
-    use tower_jwt_blocklist::{Issuer, Refreshed};
+    use tower_jwt_blocklist::{Issuer, issuer::Refreshed};
 
     let verifier = Arc::new(crate::support::settings().build().unwrap());
     let issuer = Issuer::builder(verifier.clone(), crate::support::signing_key(), list.clone());

@@ -14,8 +14,8 @@ use serde_json::json;
 use testkit::ManualClock;
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, Guard, JwtBlocklistLayer, NoClaims, Outage, OutagePolicy, RejectionKind,
-    RevocationCheck, TokenKind, danger,
+    Authenticated, Guard, JwtBlocklistLayer, NoClaims, OutagePolicy, TokenKind, blocklist::Outage,
+    config_error::ConfigErrorKind, danger, guard::RevocationCheck, reject::RejectionKind,
 };
 
 const OUTAGES: [Outage; 4] = [Outage::NotConnected, Outage::TimedOut, Outage::Failed, Outage::UnexpectedReply];
@@ -227,7 +227,7 @@ async fn r61_the_beginning_is_one_warning_and_the_end_one_notice() {
 async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_is_back() {
     use crate::support::wait::{eventually, soon};
     use testkit::RedisServer;
-    use tower_jwt_blocklist::{RedisBlocklist, RedisSettings, Revoke};
+    use tower_jwt_blocklist::{RedisBlocklist, blocklist::Revoke, redis::RedisSettings};
 
     let server = RedisServer::start().await;
     let (clock, settings) = (clock(), RedisSettings::from_url(&server.url()).unwrap());

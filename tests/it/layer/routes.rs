@@ -15,8 +15,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt};
 use tower_jwt_blocklist::{
-    Authenticated, ClaimList, GrpcStatus, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Outage, RejectionKind,
-    Require, RevocationScope, Rfc6750, Status, TokenKind,
+    Authenticated, Guard, JwtBlocklistLayer, MemoryBlocklist, NoClaims, Require, TokenKind,
+    blocklist::{Outage, RevocationScope, Status},
+    guard::ClaimList,
+    reject::{GrpcStatus, RejectionKind, Rfc6750},
 };
 
 fn layer() -> JwtBlocklistLayer {
@@ -184,8 +186,10 @@ async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
         assert_eq!(refused(layer, claims).await, expected, "{name}");
     }
     // A token that does not say when it was issued, where that may be.
-    let lenient =
-        crate::support::settings().optional(tower_jwt_blocklist::OptionalClaim::Iat).clock(clock().as_fn()).build();
+    let lenient = crate::support::settings()
+        .optional(tower_jwt_blocklist::token::OptionalClaim::Iat)
+        .clock(clock().as_fn())
+        .build();
     let lenient = JwtBlocklistLayer::access(Arc::new(lenient.unwrap()), MemoryBlocklist::new());
     let timeless = json!({ "iat": null, "sid": null });
     assert_eq!(refused(&lenient, timeless.clone()).await, None);

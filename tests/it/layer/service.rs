@@ -23,7 +23,7 @@ use http_body_util::{BodyExt, Empty, Full};
 use serde::Deserialize;
 use serde_json::json;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-use tower_jwt_blocklist::{Authenticated, Blocklist, Guard, JwtBlocklistLayer, MemoryBlocklist, TokenKind};
+use tower_jwt_blocklist::{Authenticated, Guard, JwtBlocklistLayer, MemoryBlocklist, TokenKind, blocklist::Blocklist};
 
 fn layer(blocklist: impl Blocklist) -> JwtBlocklistLayer {
     JwtBlocklistLayer::access(verifier(&clock()), blocklist)

@@ -16,8 +16,10 @@ use crate::support::{
 };
 use tokio::sync::Notify;
 use tower_jwt_blocklist::{
-    Authenticated, Guard, MemoryBlocklist, NoClaims, OutagePolicy, RejectionKind, RevocationScope, Revoke, TokenIds,
-    TokenKind, danger,
+    Authenticated, Guard, MemoryBlocklist, NoClaims, OutagePolicy, TokenKind,
+    blocklist::{RevocationScope, Revoke, TokenIds},
+    danger,
+    reject::RejectionKind,
 };
 
 async fn login(guard: &Guard) -> Authenticated<NoClaims> {
@@ -39,7 +41,7 @@ async fn r47_a_recheck_hears_of_revocations_of_every_scope_and_of_the_end() {
             _ => ids.issuer(),
         };
         let until = at(NOW + 100_000);
-        list.revoke(&tower_jwt_blocklist::Revocation::new(scope, id, until)).await.unwrap();
+        list.revoke(&tower_jwt_blocklist::blocklist::Revocation::new(scope, id, until)).await.unwrap();
         assert_eq!(guard.recheck(&user).await.unwrap_err().kind(), RejectionKind::Revoked, "{scope:?}");
     }
     let time = clock();

@@ -29,7 +29,8 @@ use tokio_rustls::{
     },
 };
 use tower_jwt_blocklist::{
-    Algorithm, Guard, KeySet, MemoryBlocklist, NoClaims, RemoteKeys, SigningKey, TokenKind, Verifier, VerifyingKey,
+    Algorithm, Guard, MemoryBlocklist, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey,
+    keys::{KeySet, RemoteKeys},
 };
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -6,7 +6,10 @@ use http::StatusCode;
 use serde_json::json;
 use testkit::tokens::KeyPair;
 use tower::{Layer, ServiceExt};
-use tower_jwt_blocklist::{Guard, JwtBlocklistLayer, KeySet, MemoryBlocklist, RsaMinimum, TokenKind, Verifier};
+use tower_jwt_blocklist::{
+    Guard, JwtBlocklistLayer, MemoryBlocklist, TokenKind, Verifier,
+    keys::{KeySet, RsaMinimum},
+};
 
 use super::{Answer, KEYS, Server, document, guard, refused, token};
 use crate::support::{

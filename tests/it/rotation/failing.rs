@@ -7,8 +7,12 @@ use std::{
 
 use serde_json::json;
 use tower_jwt_blocklist::{
-    CutOffFuture, IssueError, Issuer, MemoryBlocklist, NoClaims, Outage, Redemption, Refreshed, Revocation,
-    RevocationId, Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture,
+    Issuer, MemoryBlocklist, NoClaims,
+    blocklist::{
+        CutOffFuture, Outage, Redemption, Revocation, RevocationId, Revoke, RevokeError, RevokeFuture, Rotate,
+        RotateFuture,
+    },
+    issuer::{IssueError, Refreshed},
 };
 
 use super::MILLISECOND;

@@ -7,7 +7,9 @@ use http::{Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Full};
 use serde_json::{Value, json};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_jwt_blocklist::{Authenticated, LoggingOut, LogoutLayer, Rejection, RejectionKind, Revocable, TokenKind};
+use tower_jwt_blocklist::{
+    Authenticated, LoggingOut, LogoutLayer, Rejection, TokenKind, guard::Revocable, reject::RejectionKind,
+};
 
 use super::MILLISECOND;
 use crate::support::{NOW, header as token_header, http::inner, payload, rotation::DAY, token, world::World};

@@ -15,8 +15,11 @@ use crate::support::{
 };
 use serde_json::json;
 use tower_jwt_blocklist::{
-    ConfigErrorKind, IssueError, Issuer, MemoryBlocklist, NoClaims, Refreshed, RejectionKind, Revocation, RevocationId,
-    RevocationScope, Revoke, TokenKind, TokenPair,
+    Issuer, MemoryBlocklist, NoClaims, TokenKind, TokenPair,
+    blocklist::{Revocation, RevocationId, RevocationScope, Revoke},
+    config_error::ConfigErrorKind,
+    issuer::{IssueError, Refreshed},
+    reject::RejectionKind,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);

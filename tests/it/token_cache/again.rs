@@ -5,8 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::tokens::sign_hs256;
 use tower_jwt_blocklist::{
-    Algorithm, JwtBlocklistLayer, KeySet, MemoryBlocklist, OptionalClaim, Revocation, RevocationId, RevocationScope,
-    Revoke, Verifier, VerifyingKey,
+    Algorithm, JwtBlocklistLayer, MemoryBlocklist, Verifier, VerifyingKey,
+    blocklist::{Revocation, RevocationId, RevocationScope, Revoke},
+    keys::KeySet,
+    token::OptionalClaim,
 };
 
 use super::{COUNTING, built, counting, layer, now, service, signature_checks};

@@ -8,7 +8,10 @@ use std::{
 
 use serde_json::json;
 use tower_jwt_blocklist::{
-    Clock, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, SystemClock, TokenCache,
+    MemoryBlocklist,
+    blocklist::{Revocation, RevocationId, RevocationScope, Revoke},
+    clock::{Clock, SystemClock},
+    token::TokenCache,
 };
 
 use super::{layer, layer_with_claims, now, service, signature_checks};

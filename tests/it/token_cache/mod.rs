@@ -15,8 +15,10 @@ use serde::de::DeserializeOwned;
 use testkit::ManualClock;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneService};
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, JwtBlocklistLayer, MemoryBlocklist, Rejection, TokenCache, Verifier, VerifierBuilder,
+    Authenticated, JwtBlocklistLayer, MemoryBlocklist, Rejection, Verifier,
+    blocklist::Blocklist,
     keys::CryptoProvider,
+    token::{TokenCache, VerifierBuilder},
 };
 
 thread_local! {

@@ -7,8 +7,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use testkit::tokens::{KeyPair, encode};
 use tower_jwt_blocklist::{
-    Algorithm, ConfigErrorKind, Guard, MemoryBlocklist, NoClaims, Revoke, TokenIdSource, TokenKind, Verifier,
-    VerifyingKey,
+    Algorithm, Guard, MemoryBlocklist, NoClaims, TokenKind, Verifier, VerifyingKey, blocklist::Revoke,
+    config_error::ConfigErrorKind, token::TokenIdSource,
 };
 
 use super::{Stand, lenient, with_claim, with_claims};

@@ -1,7 +1,7 @@
 //! r12, r13: access or refresh.
 
 use serde_json::{Value, json};
-use tower_jwt_blocklist::{ConfigErrorKind, KindSource, RejectionKind, TokenKind};
+use tower_jwt_blocklist::{TokenKind, config_error::ConfigErrorKind, reject::RejectionKind, token::KindSource};
 
 use super::{Stand, with_head};
 use crate::support::{NOW, clock, settings, token};

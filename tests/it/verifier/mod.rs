@@ -16,7 +16,9 @@ use jsonwebtoken::{EncodingKey, crypto::aws_lc};
 use serde_json::{Value, json};
 use testkit::tokens::{encode, sign_raw};
 use tower_jwt_blocklist::{
-    Authenticated, Guard, NoClaims, OptionalClaim, RejectionKind, TokenIdSource, TokenKind, Verifier, VerifierBuilder,
+    Authenticated, Guard, NoClaims, TokenKind, Verifier,
+    reject::RejectionKind,
+    token::{OptionalClaim, TokenIdSource, VerifierBuilder},
 };
 
 /// A guard, and a token that it must accept at any time.

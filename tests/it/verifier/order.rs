@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use testkit::tokens::{compact, encode, sign_raw};
-use tower_jwt_blocklist::{NoClaims, RejectionKind};
+use tower_jwt_blocklist::{NoClaims, reject::RejectionKind};
 
 use super::{Stand, with_claims};
 use crate::support::{good_token, header, payload};

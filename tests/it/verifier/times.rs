@@ -7,7 +7,9 @@ use std::{
 
 use serde_json::json;
 use testkit::tokens::sign_raw;
-use tower_jwt_blocklist::{ConfigErrorKind, Guard, MemoryBlocklist, NoClaims, RejectionKind, TokenKind};
+use tower_jwt_blocklist::{
+    Guard, MemoryBlocklist, NoClaims, TokenKind, config_error::ConfigErrorKind, reject::RejectionKind,
+};
 
 use super::{Stand, lenient, with_claim, with_claims};
 use crate::support::{AUDIENCE, ISSUER, NOW, SECRET, clock, good_token, header, settings};

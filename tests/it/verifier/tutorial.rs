@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::tokens;
 use tower_jwt_blocklist::{
-    Authenticated, ConfigErrorKind, Guard, IssueError, KindSource, NoClaims, Rejection, TokenKind, Verifier,
-    VerifierBuilder,
+    Authenticated, Guard, NoClaims, Rejection, TokenKind, Verifier,
+    config_error::ConfigErrorKind,
+    issuer::IssueError,
+    token::{KindSource, VerifierBuilder},
 };
 
 /// Made by PyJWT 2.15.1 with the tutorial's `create_access_token`, at `NOW`: one hour, and two days with `refresh=True`.

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, heade
 use http_body_util::{BodyExt, Full};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tower::{Layer, ServiceExt, service_fn};
-use tower_jwt_blocklist::{TokenCookie, TokenSources};
+use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
 
 use super::{layer, tell};
 use crate::support::good_token;

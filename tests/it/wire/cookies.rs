@@ -4,7 +4,8 @@ use std::time::SystemTime;
 
 use http::header::*;
 use tower_jwt_blocklist::{
-    Issuer, MemoryBlocklist, NoClaims, SameSite, TokenCookie, TokenSources, TokenSourcesBuilder,
+    Issuer, MemoryBlocklist, NoClaims,
+    sources::{SameSite, TokenCookie, TokenSources, TokenSourcesBuilder},
 };
 
 use super::{Server, bearer, layer, line};

@@ -1,6 +1,6 @@
 //! What nobody should send.
 
-use tower_jwt_blocklist::{TokenCookie, TokenSources};
+use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
 
 use super::{Server, bearer, layer};
 use crate::support::good_token;

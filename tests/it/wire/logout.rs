@@ -3,7 +3,10 @@
 use http::header::*;
 use serde_json::json;
 use tower::{Layer, service_fn};
-use tower_jwt_blocklist::{LogoutLayer, TokenCookie, TokenSources};
+use tower_jwt_blocklist::{
+    LogoutLayer,
+    sources::{TokenCookie, TokenSources},
+};
 
 use super::{Server, bearer, line, tell};
 use crate::support::{clock, good_token, token, verifier};

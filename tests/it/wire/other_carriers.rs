@@ -1,7 +1,7 @@
 //! The token in the query, and among the subprotocols of a WebSocket.
 
 use http::header::*;
-use tower_jwt_blocklist::{TokenCookie, TokenSources};
+use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
 
 use super::{Server, bearer, layer};
 use crate::support::good_token;

@@ -7,8 +7,13 @@ use std::{
 
 use testkit::RedisBinary;
 use tower_jwt_blocklist::{
-    Blocklist, CutOffFuture, Lookup, MirrorBlocklist, MirrorPhase, MirrorSettings, Redemption, Revocation,
-    RevocationId, Revoke, RevokeFuture, Rotate, RotateFuture, TokenIds, conformance::Backend,
+    MirrorBlocklist,
+    blocklist::{
+        Blocklist, CutOffFuture, Lookup, Redemption, Revocation, RevocationId, Revoke, RevokeFuture, Rotate,
+        RotateFuture, TokenIds,
+    },
+    conformance::Backend,
+    redis::{MirrorPhase, MirrorSettings},
 };
 
 use super::redis::Redis;

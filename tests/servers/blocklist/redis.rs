@@ -3,7 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use testkit::{RedisBinary, RedisServer};
-use tower_jwt_blocklist::{Blocklist, RedisBlocklist, RedisSettings, Rotate, conformance::Backend};
+use tower_jwt_blocklist::{
+    RedisBlocklist,
+    blocklist::{Blocklist, Rotate},
+    conformance::Backend,
+    redis::RedisSettings,
+};
 
 use crate::support::wait::eventually;
 

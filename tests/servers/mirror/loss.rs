@@ -1,14 +1,15 @@
 //! Redis loses its revocations, and mirrors restore them: no session is logged out, and no revoked
 //! token is admitted.
 
-use tower_jwt_blocklist::{OnLoss, RevokeError};
+use tower_jwt_blocklist::{blocklist::RevokeError, redis::OnLoss};
 
 use super::*;
 
 /// Asserts that revoked sessions stay rejected and the others admitted, until all nodes answer
 /// again. Outages are allowed until then.
 async fn goes_on(nodes: &[&Node], out: &[&str]) {
-    let all_answer = async |asked: &dyn Fn(&Node) -> tower_jwt_blocklist::Lookup, expected: Result<Status, Outage>| {
+    let all_answer = async |asked: &dyn Fn(&Node) -> tower_jwt_blocklist::blocklist::Lookup,
+                            expected: Result<Status, Outage>| {
         let mut answers = true;
         for node in nodes {
             match soon(asked(node)).await {

@@ -17,8 +17,10 @@ use std::{
 use crate::support::wait::{eventually, soon};
 use testkit::{FaultProxy, RedisServer, at_millis};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, MirrorBlocklist, MirrorPhase, MirrorSettings, Outage, RedisBlocklist, RedisSettings, Revocation,
-    RevocationId, RevocationScope, Revoke, Status, SystemClock, TokenIds,
+    MirrorBlocklist, RedisBlocklist,
+    blocklist::{Blocklist, Outage, Revocation, RevocationId, RevocationScope, Revoke, Status, TokenIds},
+    clock::{Clock, SystemClock},
+    redis::{MirrorPhase, MirrorSettings, RedisSettings},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

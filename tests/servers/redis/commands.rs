@@ -12,8 +12,11 @@ use crate::support::{
 };
 use testkit::{FaultProxy, RedisServer};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, ConfigErrorKind, Eviction, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId,
-    RevocationScope, Revoke, RevokeError, Status, SystemClock, TokenIds,
+    RedisBlocklist,
+    blocklist::{Blocklist, Outage, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, Status, TokenIds},
+    clock::{Clock, SystemClock},
+    config_error::ConfigErrorKind,
+    redis::{Eviction, RedisSettings},
 };
 
 /// The permissions in `docs/redis_in_production.md`, and `+select`.

@@ -9,8 +9,8 @@ use std::{
 use serde_json::json;
 use testkit::RedisServer;
 use tower_jwt_blocklist::{
-    Algorithm, Authenticated, Guard, Issuer, NoClaims, RedisBlocklist, RedisSettings, RejectionKind, Revoke,
-    SigningKey, TokenKind, Verifier,
+    Algorithm, Authenticated, Guard, Issuer, NoClaims, RedisBlocklist, SigningKey, TokenKind, Verifier,
+    blocklist::Revoke, redis::RedisSettings, reject::RejectionKind,
 };
 
 const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b49586";

@@ -8,8 +8,10 @@ use crate::support::{
 };
 use testkit::{ManualClock, RedisServer};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, OnLoss, Outage, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke,
-    RevokeError, Status, SystemClock, TokenIds,
+    RedisBlocklist,
+    blocklist::{Blocklist, Outage, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, Status, TokenIds},
+    clock::{Clock, SystemClock},
+    redis::{OnLoss, RedisSettings},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

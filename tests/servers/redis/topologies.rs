@@ -10,8 +10,10 @@ use std::{
 use crate::support::wait::{eventually, soon};
 use testkit::{RedisCluster, RedisServer, SentinelGroup, TlsCertificates};
 use tower_jwt_blocklist::{
-    Blocklist, Clock, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope, Revoke, RevokeError,
-    Status, SystemClock, TokenIds,
+    RedisBlocklist,
+    blocklist::{Blocklist, Revocation, RevocationId, RevocationScope, Revoke, RevokeError, Status, TokenIds},
+    clock::{Clock, SystemClock},
+    redis::RedisSettings,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -304,7 +306,11 @@ async fn tls_files_that_cannot_be_read_are_an_error_at_once() {
             settings().tls_identity(&certificates.client, pem),
         ] {
             let error = RedisBlocklist::connect_lazy(settings).expect_err(pem);
-            assert_eq!(error.kind(), tower_jwt_blocklist::ConfigErrorKind::InvalidSetting, "{pem}: {error}");
+            assert_eq!(
+                error.kind(),
+                tower_jwt_blocklist::config_error::ConfigErrorKind::InvalidSetting,
+                "{pem}: {error}"
+            );
             assert!(error.to_string().contains("PEM"), "{pem}: {error}");
         }
     }

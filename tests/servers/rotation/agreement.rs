@@ -12,8 +12,9 @@ use proptest::{collection::vec, prelude::*};
 use testkit::{ManualClock, RedisServer, at_millis};
 use tokio::runtime::Runtime;
 use tower_jwt_blocklist::{
-    Blocklist, MemoryBlocklist, Redemption, RedisBlocklist, RedisSettings, Revocation, RevocationId, RevocationScope,
-    Revoke, Rotate, TokenIds,
+    MemoryBlocklist, RedisBlocklist,
+    blocklist::{Blocklist, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, TokenIds},
+    redis::RedisSettings,
 };
 
 use crate::support::clock;

@@ -8,8 +8,10 @@ use std::{
 use testkit::{FaultProxy, RedisServer};
 use tokio::task::JoinSet;
 use tower_jwt_blocklist::{
-    Authenticated, Blocklist, Guard, IssueError, Issuer, NoClaims, Outage, RedisBlocklist, RedisSettings, Refreshed,
-    TokenIds, TokenKind, TokenPair, Verifier,
+    Authenticated, Guard, Issuer, NoClaims, RedisBlocklist, TokenKind, TokenPair, Verifier,
+    blocklist::{Blocklist, Outage, TokenIds},
+    issuer::{IssueError, Refreshed},
+    redis::RedisSettings,
 };
 
 use crate::support::{

@@ -12,7 +12,7 @@ use axum::{
 };
 use serde::Serialize;
 use tokio::{join, time::timeout};
-use tower_jwt_blocklist::{MirrorState, TokenIds};
+use tower_jwt_blocklist::{blocklist::TokenIds, redis::MirrorState};
 
 use crate::state::AppState;
 

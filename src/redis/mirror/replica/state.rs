@@ -8,7 +8,7 @@ use std::time::Duration;
 /// It is a snapshot: [`state`](crate::MirrorBlocklist::state) reads it without asking Redis.
 ///
 /// ```no_run
-/// # use tower_jwt_blocklist::{MirrorBlocklist, MirrorPhase};
+/// # use tower_jwt_blocklist::{MirrorBlocklist, redis::MirrorPhase};
 /// # fn f(mirror: &MirrorBlocklist) {
 /// let state = mirror.state();
 /// if state.phase() != MirrorPhase::Fresh {
@@ -34,7 +34,7 @@ impl MirrorState {
     ///
     /// `None` if there is no such proof: before the first one, and while the mirror reads
     /// everything again. Checks are answered from memory while the age is at most
-    /// [`max_staleness`](crate::MirrorSettings::max_staleness).
+    /// [`max_staleness`](crate::redis::MirrorSettings::max_staleness).
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
@@ -68,7 +68,7 @@ pub enum MirrorPhase {
     /// The last proof of completeness is too old. Checks go to Redis.
     Stale,
     /// There are more revocations than the mirror may store. Checks go to Redis until there is
-    /// room; raise the [`capacity`](crate::MirrorSettings::capacity).
+    /// room; raise the [`capacity`](crate::redis::MirrorSettings::capacity).
     Full,
     /// Redis has lost revocations, and the mirrors are restoring them.
     Lost,
