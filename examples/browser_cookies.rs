@@ -24,16 +24,17 @@ fn app(secret: &str) -> Result<Router, ConfigError> {
     let blocklist = MemoryBlocklist::new();
     let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 
-    // Unsafe requests with a cookie pass only from this server's own pages. `allow_origin` adds
+    // Unsafe requests with a cookie pass only from this server's own pages. `allowed_origins` adds
     // others.
-    let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone())
-        .with_token_sources(TokenSources::header().cookie(TokenCookie::access()));
+    let by_access_token = TokenSources::builder().cookie(TokenCookie::access()).build()?;
+    let access = JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).with_token_sources(by_access_token);
     // The refresh token's cookie lasts longer than the other, so the logout reads this one.
-    let by_refresh_token = TokenSources::header().cookie(TokenCookie::refresh());
+    let by_refresh_token = TokenSources::builder().cookie(TokenCookie::refresh()).build()?;
     let refresh = JwtBlocklistLayer::refresh(verifier.clone(), blocklist).with_token_sources(by_refresh_token.clone());
     let logging_out = LogoutLayer::new(verifier).with_token_sources(by_refresh_token);
     // A stranger at an unlocked screen must not be able to do this.
-    let just_logged_in = access.clone().add_requirement(Require::new().max_login_age(Duration::from_secs(300)));
+    let recent_login = Require::builder().max_login_age(Duration::from_secs(300)).build()?;
+    let just_logged_in = access.clone().add_requirement(recent_login);
 
     Ok(Router::new()
         .route("/", get(home).layer(access.optional()))
@@ -61,14 +62,17 @@ async fn refreshed(State(issuer): State<Issuer>, session: Authenticated) -> resp
 }
 
 fn cookies(pair: &TokenPair) -> impl IntoResponse + use<> {
-    let cookies = [TokenCookie::access().set(&pair.access), TokenCookie::refresh().set(&pair.refresh)];
+    let cookies = [
+        TokenCookie::access().set_cookie_header(&pair.access),
+        TokenCookie::refresh().set_cookie_header(&pair.refresh),
+    ];
     ([(CACHE_CONTROL, "no-store")], AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))))
 }
 
 /// Revokes the session first: a cookie that was only removed can be sent again.
 async fn logout(State(issuer): State<Issuer>, session: LoggingOut) -> Result<impl IntoResponse, StatusCode> {
     issuer.logout(&session).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    let cookies = [TokenCookie::access().remove(), TokenCookie::refresh().remove()];
+    let cookies = [TokenCookie::access().removal_header(), TokenCookie::refresh().removal_header()];
     Ok((AppendHeaders(cookies.map(|cookie| (SET_COOKIE, cookie))), "logged out\n"))
 }
 

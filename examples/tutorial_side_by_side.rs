@@ -65,10 +65,10 @@ fn app(secret: &str, blocklist: impl Blocklist + Rotate + Clone) -> Result<Route
     let with_any_access_token = Router::new()
         .route("/me", get(me))
         .route("/logout", get(logout))
-        .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()).claims::<Claims>());
+        .route_layer(JwtBlocklistLayer::access_with_claims::<Claims>(verifier.clone(), blocklist.clone()));
     let with_any_refresh_token = Router::new()
         .route("/refresh_token", get(refresh).delete(logout))
-        .route_layer(JwtBlocklistLayer::refresh(verifier, blocklist).claims::<Claims>());
+        .route_layer(JwtBlocklistLayer::refresh_with_claims::<Claims>(verifier, blocklist));
     Ok(with_any_access_token.merge(with_any_refresh_token).with_state(issuer))
 }
 

@@ -11,8 +11,10 @@ use crate::{
     middleware::{self, Anonymous, Rfc6750},
 };
 
-/// The layer that makes an [`Authenticated`] or a [`LoggingOut`] did not run before this handler: the route was built without it, or
-/// with another type of application claims. A mistake of the program, so the answer is 500, and its message is in the log as an error.
+/// The layer did not run before a handler that takes an [`Authenticated`] or a [`LoggingOut`].
+///
+/// The route was built without the layer, or with another type of application claims. That is a
+/// mistake of the program. So the response is 500, and the message is logged as an error.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct MissingLayer;
@@ -20,8 +22,8 @@ pub struct MissingLayer;
 impl std::fmt::Display for MissingLayer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(
-            "no proof of this type was found: add `JwtBlocklistLayer` to this route, with `.claims::<…>()` of the type the \
-             handler asks for, or `LogoutLayer` for `LoggingOut`",
+            "the layer of this handler did not run: add `JwtBlocklistLayer` to the route, made by `access_with_claims::<…>` with \
+             the handler's claims type if it has one, or `LogoutLayer` for `LoggingOut`",
         )
     }
 }
@@ -35,15 +37,21 @@ impl IntoResponse for MissingLayer {
     }
 }
 
-/// Why a handler that asks for an [`Authenticated`] was not called.
+/// Why a handler that takes an [`Authenticated`] was not called.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuthenticatedRejection {
     /// The layer did not run.
     MissingLayer(MissingLayer),
-    /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through as nobody's. This is its answer to a
-    /// request without a token.
+    /// The layer is [optional](crate::JwtBlocklistLayer::optional) and let the request through
+    /// anonymously. This is its rejection of a request without a token.
     Anonymous(Box<Response>),
+}
+
+impl From<MissingLayer> for AuthenticatedRejection {
+    fn from(missing: MissingLayer) -> Self {
+        Self::MissingLayer(missing)
+    }
 }
 
 impl IntoResponse for AuthenticatedRejection {
@@ -55,7 +63,8 @@ impl IntoResponse for AuthenticatedRejection {
     }
 }
 
-/// Hands out what the layer found. It checks nothing itself: without the layer there is nothing to hand out.
+/// Extracts the proof that the layer has put into the request. The extractor itself checks nothing,
+/// so without the layer it fails.
 impl<S, X> FromRequestParts<S> for Authenticated<X>
 where
     S: Sync,
@@ -64,14 +73,18 @@ where
     type Rejection = AuthenticatedRejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AuthenticatedRejection> {
-        found(parts)?.map_err(|nobody: Anonymous<X>| {
-            AuthenticatedRejection::Anonymous(Box::new(nobody.refuse(&parts.method).map(Into::into)))
-        })
+        match identity(parts)? {
+            Identity::Authenticated(authenticated) => Ok(authenticated),
+            Identity::Anonymous(anonymous) => {
+                let response = anonymous.reject(&parts.method).map(Into::into);
+                Err(AuthenticatedRejection::Anonymous(Box::new(response)))
+            }
+        }
     }
 }
 
-/// `None` where an [optional](crate::JwtBlocklistLayer::optional) layer let the request through as nobody's. Without any layer it is
-/// an error still.
+/// Extracts `None` if an [optional](crate::JwtBlocklistLayer::optional) layer let the request
+/// through anonymously. Without a layer it still fails.
 impl<S, X> OptionalFromRequestParts<S> for Authenticated<X>
 where
     S: Sync,
@@ -80,18 +93,25 @@ where
     type Rejection = AuthenticatedRejection;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Option<Self>, AuthenticatedRejection> {
-        found::<X>(parts).map(Result::ok)
+        Ok(match identity(parts)? {
+            Identity::Authenticated(authenticated) => Some(authenticated),
+            Identity::Anonymous(_) => None,
+        })
     }
 }
 
-fn found<X: Send + Sync + 'static>(
-    parts: &Parts,
-) -> Result<Result<Authenticated<X>, Anonymous<X>>, AuthenticatedRejection> {
+/// What a layer has put into a request.
+enum Identity<'p, X> {
+    Authenticated(Authenticated<X>),
+    Anonymous(&'p Anonymous<X>),
+}
+
+fn identity<X: Send + Sync + 'static>(parts: &Parts) -> Result<Identity<'_, X>, MissingLayer> {
     let extensions = &parts.extensions;
     match (extensions.get::<Authenticated<X>>(), extensions.get::<Anonymous<X>>()) {
-        (Some(user), _) => Ok(Ok(user.clone())),
-        (None, Some(nobody)) => Ok(Err(nobody.clone())),
-        (None, None) => Err(AuthenticatedRejection::MissingLayer(MissingLayer)),
+        (Some(authenticated), _) => Ok(Identity::Authenticated(authenticated.clone())),
+        (None, Some(anonymous)) => Ok(Identity::Anonymous(anonymous)),
+        (None, None) => Err(MissingLayer),
     }
 }
 
@@ -103,10 +123,13 @@ impl<S: Sync> FromRequestParts<S> for LoggingOut {
     }
 }
 
-/// For handlers that refuse by themselves, such as one that finds a refresh token redeemed already: the layer's own answer, by the
-/// default [`Rfc6750`], and its event. A layer with another renderer has other words: call that renderer there.
+/// Renders a rejection that a handler returns, for example of a refresh token that was already
+/// redeemed.
+///
+/// It is rendered and logged as the layer does by default, by [`Rfc6750`]. If your layer has
+/// another renderer, call that one instead.
 impl IntoResponse for Rejection {
     fn into_response(self) -> Response {
-        middleware::refuse(&Rfc6750::new(), &self, &Method::GET).map(Into::into)
+        middleware::rejection_response(&Rfc6750::new(), &self, &Method::GET).map(Into::into)
     }
 }

@@ -39,7 +39,7 @@ pub mod foreign_tokens {}
 ///
 /// ---
 ///
-/// [`TokenCookie`](crate::TokenCookie), [`SameSite`](crate::SameSite), [`Carriers`](crate::Carriers),
+/// [`TokenCookie`](crate::TokenCookie), [`SameSite`](crate::SameSite), [`TokenSources`](crate::TokenSources),
 /// [`LogoutLayer`](crate::LogoutLayer), [`JwtBlocklistLayer::exempt_preflights`](crate::JwtBlocklistLayer::exempt_preflights),
 /// [`Guard::watch`](crate::Guard::watch).
 pub mod cookies_and_csrf {}

@@ -1,5 +1,7 @@
-//! One JSON object, read strictly: RFC 7519 §4 and RFC 7515 §4 allow a parser to take the last of two members with one name,
-//! and then two parsers can read two different tokens. This one refuses them.
+//! Reads one JSON object strictly.
+//!
+//! RFC 7519 §4 and RFC 7515 §4 allow a parser to take the last of two members with one name. Two parsers
+//! can then read two different tokens out of one text. This one rejects such an object.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,17 +11,18 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// A member's value, told apart as far as anybody here asks.
+/// A member's value, as far as this crate distinguishes values.
 ///
-/// Numbers stay as they are written, and objects are never looked into: what serde_json's `Value` makes of a number, or of an object with a
-/// name of serde_json's own in it, depends on features that any crate in the program can turn on.
+/// Numbers stay as they are written, and objects are never looked into. How serde_json's `Value` reads a
+/// number, or an object with a name of serde_json's own in it, depends on features that any crate in the
+/// program can turn on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member<'t> {
     Flag(bool),
     Number(&'t str),
     Text(String),
     Texts(Vec<String>),
-    /// `null`, an object, or an array with anything else than strings in it.
+    /// `null`, an object, or an array that does not have strings only.
     Other,
 }
 
@@ -42,7 +45,7 @@ impl<'t> Member<'t> {
     }
 }
 
-/// The strings of an array that has nothing else.
+/// The strings of an array that has only strings.
 fn texts(json: &str) -> Option<Vec<String>> {
     let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
     let text =
@@ -54,7 +57,7 @@ fn texts(json: &str) -> Option<Vec<String>> {
 ///
 /// # Errors
 ///
-/// When the text is anything else than one JSON object without duplicate names at its top level.
+/// If the text is not one JSON object without duplicate names at its top level.
 pub(crate) fn members<'t, const N: usize>(
     text: &'t str,
     wanted: [&str; N],
@@ -64,6 +67,20 @@ pub(crate) fn members<'t, const N: usize>(
     json.end()?;
     Ok(values)
 }
+
+/// Reads members of a JSON object into a struct with these fields, each an `Option<Member>`.
+///
+/// `read_members!(text => { issuer: "iss", key_id: "kid" })` is a `Result` like that of [`members`], with
+/// named fields instead of positions.
+macro_rules! read_members {
+    ($text:expr => { $($field:ident: $name:expr),+ $(,)? }) => {{
+        struct Read<'t> {
+            $($field: Option<$crate::json::Member<'t>>),+
+        }
+        $crate::json::members($text, [$($name),+]).map(|[$($field),+]| Read { $($field),+ })
+    }};
+}
+pub(crate) use read_members;
 
 struct Members<'w, const N: usize> {
     wanted: [&'w str; N],
@@ -100,7 +117,8 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
     }
 }
 
-/// A value nobody asked for. Unlike serde's `IgnoredAny` it is read level by level, so that the parser's bound on depth holds.
+/// A value that is not wanted. Unlike serde's `IgnoredAny` it is read level by level, so that the parser's
+/// bound on depth holds.
 struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
@@ -147,7 +165,8 @@ impl<'de> Visitor<'de> for Skipped {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         while let Some(Name(name)) = map.next_key()? {
-            // With its feature `arbitrary_precision`, serde_json presents large numbers as an object with this member.
+            // With its feature `arbitrary_precision`, serde_json presents a large number as an object with
+            // this member.
             if name == "$serde_json::private::Number" {
                 map.next_value::<Finite>()?;
             } else {
@@ -158,7 +177,7 @@ impl<'de> Visitor<'de> for Skipped {
     }
 }
 
-/// The text of a number that has a place among the doubles, as without that feature every number must.
+/// The text of a number that a double can hold. Without that feature, serde_json requires it itself.
 struct Finite;
 
 impl<'de> Deserialize<'de> for Finite {

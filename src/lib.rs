@@ -86,7 +86,7 @@
 //! `tls` for where it is. `jwks`: `RemoteKeys`, the keys of another issuer from a URL. `metrics`: counters and histograms through the `metrics` facade, listed in the README. A feature adds;
 //! none changes what another does.
 
-#![warn(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![warn(missing_docs, clippy::exhaustive_enums, clippy::unwrap_used, clippy::expect_used)]
 
 pub mod blocklist;
 pub mod clock;
@@ -126,17 +126,18 @@ pub use config_error::{ConfigError, ConfigErrorKind};
 #[cfg(feature = "axum")]
 pub use extract::{AuthenticatedRejection, MissingLayer};
 pub use guard::{
-    Authenticated, ClaimList, Guard, LoggingOut, OutagePolicy, Rejection, RejectionKind, Require, Revocable,
-    RevocationCheck, danger,
+    Authenticated, ClaimList, Guard, LoggingOut, OutagePolicy, Rejection, RejectionKind, Require, RequireBuilder,
+    Revocable, RevocationCheck, danger,
 };
 pub use issuer::{IssueError, Issuer, IssuerBuilder, MintedToken, Refreshed, TokenPair};
 #[cfg(feature = "jwks")]
 pub use keys::RemoteKeys;
-pub use keys::{Algorithm, Jwks, KeyRule, KeySet, RejectedKey, RsaMinimum, SigningKey, VerifyingKey};
+pub use keys::{Algorithm, CryptoProvider, Jwks, KeyRule, KeySet, RejectedKey, RsaMinimum, SigningKey, VerifyingKey};
 pub use middleware::{
     GrpcStatus, JwtBlocklist, JwtBlocklistLayer, Logout, LogoutLayer, RenderRejection, ResponseBody, ResponseFuture,
-    Rfc6750, SameSite, TokenCookie, TokenSources,
+    Rfc6750, Rfc6750Builder, SameSite, TokenCookie, TokenSources, TokenSourcesBuilder,
 };
+pub use middleware::{reject, sources};
 pub use token::{KindSource, NoClaims, OptionalClaim, TokenCache, TokenIdSource, TokenKind, Verifier, VerifierBuilder};
 
 /// The README's code is compiled and run with the documentation's.

@@ -1,109 +1,85 @@
-//! What is counted. With the feature `metrics` it goes to the facade of that name, and from there to whatever recorder the program
-//! has installed; without the feature nothing is counted, and no clock is read.
+//! The metrics of this crate: one function for each.
 //!
-//! Every label is one of a closed set of words of this crate: none holds text of a token, an id or an address.
+//! With the feature `metrics` they go to the facade of that name, and from there to the recorder that
+//! the program has installed. Without it nothing is counted, and no clock is read. The table of all
+//! metrics is in `docs/observability.md`, and a test compares it with this file.
 //!
-//! | name | kind | labels | what |
-//! |---|---|---|---|
-//! | `jwt_blocklist_checks_total` | counter | `expected`, `outcome` | decided requests: `admitted`, `admitted_unchecked` (an `OutagePolicy` let it through), `anonymous` and `preflight` (let through without a token), or the `Rejection::reason` |
-//! | `jwt_blocklist_token_cache_total` | counter | `outcome` | genuine tokens at a layer with a token cache: `hit`, seen before, or `miss`, verified in full |
-//! | `jwt_blocklist_outages_total` | counter | `reason` | checks to which the blocklist had no answer, whatever became of the request |
-//! | `jwt_blocklist_store_seconds` | histogram | | how long a check waited for the store; one that is answered at once is not in it |
-//! | `jwt_blocklist_redials_total` | counter | | connections to Redis that were made in the background, after a loss or a lazy start |
-//! | `jwt_blocklist_replays_total` | counter | | refresh tokens that were used again after their grace: sessions that were revoked for it |
-//! | `jwt_blocklist_losses_total` | counter | | times that Redis was found to have lost revocations |
-//! | `jwt_blocklist_batch_size` | histogram | | checks that shared one round trip to Redis |
-//! | `jwt_blocklist_acks_missed_total` | counter | | revocations that too few replicas of Redis confirmed |
-//! | `jwt_blocklist_mirror_state` | gauge | `state` | of `loading`, `fresh`, `stale`, `full` and `lost`, the one that the mirror is in is 1 |
-//! | `jwt_blocklist_mirror_age_seconds` | gauge | | how long ago it was last proven that the mirror holds everything |
-//! | `jwt_blocklist_mirror_entries` | gauge | | revocations that the mirror holds |
-//! | `jwt_blocklist_mirror_bypassed_total` | counter | | checks that the mirror did not answer by itself, and that went to Redis |
-//! | `jwt_blocklist_mirror_resyncs_total` | counter | | times that the mirror began to read everything, the first included |
-//! | `jwt_blocklist_mirror_put_back_total` | counter | | revocations that were missing in Redis, and that the mirror has written again |
-//! | `jwt_blocklist_mirror_propagation_seconds` | histogram | | how long a test entry took through Redis, at start and each minute |
-//! | `jwt_blocklist_revocations_total` | counter | `scope`, `outcome` | revocations: `stored`, or why not: `full`, or the reason of the outage |
-//! | `jwt_blocklist_key_fetches_total` | counter | `outcome` | fetches of published keys: `changed`, `unchanged`, or why not: `connection`, `timed_out`, `status`, `too_long`, `content`, `issuer`, `no_key` |
+//! Every label is one of a closed set of words: none holds text of a token, an id or an address.
 
-/// A request was decided, by a layer or by a guard alone.
+#![cfg_attr(not(all(feature = "redis", feature = "jwks")), allow(dead_code, reason = "some are of one feature only"))]
+
+use std::time::Duration;
+
+pub(crate) use facade::Stopwatch;
+use facade::{add, record, set};
+
+/// Counts a request that a layer, or a guard alone, has decided.
 pub(crate) fn checked(expected: &'static str, outcome: &'static str) {
-    count("jwt_blocklist_checks_total", [("expected", expected), ("outcome", outcome)]);
+    add("jwt_blocklist_checks_total", [("expected", expected), ("outcome", outcome)], 1);
 }
 
-/// A genuine token was found among those that were verified before, or was not.
+/// Counts a valid token that was found in the token cache, or was not.
 pub(crate) fn token_cache(outcome: &'static str) {
-    count("jwt_blocklist_token_cache_total", [("outcome", outcome)]);
+    add("jwt_blocklist_token_cache_total", [("outcome", outcome)], 1);
 }
 
-/// A check got no answer.
+/// Counts a check without an answer.
 pub(crate) fn unanswered(reason: &'static str) {
-    count("jwt_blocklist_outages_total", [("reason", reason)]);
+    add("jwt_blocklist_outages_total", [("reason", reason)], 1);
 }
 
-/// A check that had to wait for the store has its answer, or has given up.
+/// Records how long a check waited for the store, until it had an answer or gave up.
 pub(crate) fn waited(since: Stopwatch) {
-    observe("jwt_blocklist_store_seconds", since);
+    record("jwt_blocklist_store_seconds", since.elapsed());
 }
 
-/// A connection was made in the background.
-#[cfg(feature = "redis")]
+/// Counts a connection that was made in the background.
 pub(crate) fn redialled() {
-    count("jwt_blocklist_redials_total", []);
+    add("jwt_blocklist_redials_total", [], 1);
 }
 
-/// A refresh token turned out to be in two hands.
+/// Counts a refresh token that was used again after its grace.
 pub(crate) fn replayed() {
-    count("jwt_blocklist_replays_total", []);
+    add("jwt_blocklist_replays_total", [], 1);
 }
 
-/// The store has lost revocations.
-#[cfg(feature = "redis")]
+/// Counts a loss of revocations in the store.
 pub(crate) fn lost() {
-    count("jwt_blocklist_losses_total", []);
+    add("jwt_blocklist_losses_total", [], 1);
 }
 
-/// So many checks shared a round trip.
-#[cfg(feature = "redis")]
+/// Records how many checks shared a round trip.
 pub(crate) fn batched(checks: usize) {
     record("jwt_blocklist_batch_size", checks as f64);
 }
 
-/// Too few replicas confirmed a revocation.
-#[cfg(feature = "redis")]
+/// Counts a revocation that too few replicas confirmed.
 pub(crate) fn ack_missed() {
-    count("jwt_blocklist_acks_missed_total", []);
+    add("jwt_blocklist_acks_missed_total", [], 1);
 }
 
-/// A mirror could not answer by itself.
-#[cfg(feature = "redis")]
+/// Counts a check that a mirror passed on to Redis.
 pub(crate) fn bypassed() {
-    count("jwt_blocklist_mirror_bypassed_total", []);
+    add("jwt_blocklist_mirror_bypassed_total", [], 1);
 }
 
-/// A mirror begins to read everything.
-#[cfg(feature = "redis")]
+/// Counts a mirror that begins to read everything.
 pub(crate) fn resynced() {
-    count("jwt_blocklist_mirror_resyncs_total", []);
+    add("jwt_blocklist_mirror_resyncs_total", [], 1);
 }
 
-/// A mirror has written what Redis had lost.
-#[cfg(feature = "redis")]
+/// Counts entries that a mirror has restored in Redis.
 pub(crate) fn put_back(entries: usize) {
-    add("jwt_blocklist_mirror_put_back_total", entries);
+    add("jwt_blocklist_mirror_put_back_total", [], entries as u64);
 }
 
-/// A test entry has come back.
-#[cfg(feature = "redis")]
-pub(crate) fn propagated(within: std::time::Duration) {
-    record("jwt_blocklist_mirror_propagation_seconds", within.as_secs_f64());
+/// Records how long a test entry took through Redis.
+pub(crate) fn propagated(within: Duration) {
+    record("jwt_blocklist_mirror_propagation_seconds", within);
 }
 
-/// How a mirror is: of all phases, the present one is 1.
-#[cfg(feature = "redis")]
-pub(crate) fn mirror(
-    phases: impl IntoIterator<Item = (&'static str, bool)>,
-    age: Option<std::time::Duration>,
-    entries: usize,
-) {
+/// Sets the gauges of a mirror: of all phases, the present one is 1.
+pub(crate) fn mirror(phases: impl IntoIterator<Item = (&'static str, bool)>, age: Option<Duration>, entries: usize) {
     for (phase, is_present) in phases {
         set("jwt_blocklist_mirror_state", [("state", phase)], f64::from(u8::from(is_present)));
     }
@@ -113,68 +89,68 @@ pub(crate) fn mirror(
     set("jwt_blocklist_mirror_entries", [], entries as f64);
 }
 
-/// A revocation was stored, or was not.
+/// Counts a revocation that was stored, or was not.
 pub(crate) fn revoked(scope: &'static str, outcome: &'static str) {
-    count("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)]);
+    add("jwt_blocklist_revocations_total", [("scope", scope), ("outcome", outcome)], 1);
 }
 
-/// Somebody else's keys were fetched, or could not be.
-#[cfg(feature = "jwks")]
+/// Counts a fetch of published keys.
 pub(crate) fn keys_fetched(outcome: &'static str) {
-    count("jwt_blocklist_key_fetches_total", [("outcome", outcome)]);
+    add("jwt_blocklist_key_fetches_total", [("outcome", outcome)], 1);
 }
 
-/// When something began. Nothing at all without the feature.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stopwatch(#[cfg(feature = "metrics")] std::time::Instant);
+#[cfg(feature = "metrics")]
+mod facade {
+    use std::time::{Duration, Instant};
 
-impl Stopwatch {
-    pub(crate) fn start() -> Self {
-        Self(
-            #[cfg(feature = "metrics")]
-            std::time::Instant::now(),
-        )
+    /// A start time; zero-sized without the feature.
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Stopwatch(Instant);
+
+    impl Stopwatch {
+        pub(crate) fn start() -> Self {
+            Self(Instant::now())
+        }
+
+        pub(super) fn elapsed(self) -> Duration {
+            self.0.elapsed()
+        }
+    }
+
+    pub(super) fn add<const N: usize>(name: &'static str, labels: [(&'static str, &'static str); N], amount: u64) {
+        metrics::counter!(name, &labels).increment(amount);
+    }
+
+    pub(super) fn record(name: &'static str, value: impl metrics::IntoF64) {
+        metrics::histogram!(name).record(value);
+    }
+
+    pub(super) fn set<const N: usize>(name: &'static str, labels: [(&'static str, &'static str); N], value: f64) {
+        metrics::gauge!(name, &labels).set(value);
     }
 }
 
-type Label = (&'static str, &'static str);
-
-#[cfg(feature = "metrics")]
-fn count<const N: usize>(name: &'static str, labels: [Label; N]) {
-    metrics::counter!(name, &labels).increment(1);
-}
-
-#[cfg(feature = "metrics")]
-fn observe(name: &'static str, since: Stopwatch) {
-    metrics::histogram!(name).record(since.0.elapsed());
-}
-
-#[cfg(all(feature = "metrics", feature = "redis"))]
-fn record(name: &'static str, amount: f64) {
-    metrics::histogram!(name).record(amount);
-}
-
-#[cfg(all(not(feature = "metrics"), feature = "redis"))]
-fn record(_: &'static str, _: f64) {}
-
-#[cfg(all(feature = "metrics", feature = "redis"))]
-fn add(name: &'static str, amount: usize) {
-    metrics::counter!(name).increment(amount as u64);
-}
-
-#[cfg(all(not(feature = "metrics"), feature = "redis"))]
-fn add(_: &'static str, _: usize) {}
-
-#[cfg(all(feature = "metrics", feature = "redis"))]
-fn set<const N: usize>(name: &'static str, labels: [Label; N], value: f64) {
-    metrics::gauge!(name, &labels).set(value);
-}
-
-#[cfg(all(not(feature = "metrics"), feature = "redis"))]
-fn set<const N: usize>(_: &'static str, _: [Label; N], _: f64) {}
-
+/// The same interface, and nothing behind it.
 #[cfg(not(feature = "metrics"))]
-fn count<const N: usize>(_: &'static str, _: [Label; N]) {}
+mod facade {
+    use std::time::Duration;
 
-#[cfg(not(feature = "metrics"))]
-fn observe(_: &'static str, _: Stopwatch) {}
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) struct Stopwatch;
+
+    impl Stopwatch {
+        pub(crate) fn start() -> Self {
+            Self
+        }
+
+        pub(super) fn elapsed(self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    pub(super) fn add<const N: usize>(_: &'static str, _: [(&'static str, &'static str); N], _: u64) {}
+
+    pub(super) fn record<T>(_: &'static str, _: T) {}
+
+    pub(super) fn set<const N: usize>(_: &'static str, _: [(&'static str, &'static str); N], _: f64) {}
+}

@@ -1,11 +1,11 @@
-//! One value that is replaced as a whole.
+//! A shared value that is replaced as a whole.
 
 use std::{
     fmt,
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Readers keep what they have got, and wait for a writer no longer than it takes to exchange a pointer.
+/// Readers keep the value that they have loaded. They wait for a writer only while it exchanges a pointer.
 pub(crate) struct Swap<T>(RwLock<Arc<T>>);
 
 impl<T> Swap<T> {
@@ -20,7 +20,7 @@ impl<T> Swap<T> {
     pub(crate) fn store(&self, value: impl Into<Arc<T>>) {
         let value = value.into();
         let old = std::mem::replace(&mut *self.0.write().unwrap_or_else(PoisonError::into_inner), value);
-        // Not under the lock, which ended with the statement above.
+        // The statement above has released the lock: dropping a large value does not block readers.
         drop(old);
     }
 }

@@ -1,5 +1,4 @@
-//! What the FastAPI tutorial's application writes: its tokens, and its entries in Redis.
+//! Compatibility with the FastAPI tutorial's application: its tokens, and its entries in Redis.
 
+#[cfg(feature = "compat")]
 mod tokens;
-
-pub(crate) use tokens::Tutorial;

@@ -1,4 +1,4 @@
-//! Who may log out: whoever holds a genuine token of the session, also one that is over.
+//! The proof for a logout: a genuine token of the session, which may have expired.
 
 use std::fmt;
 
@@ -10,16 +10,19 @@ use crate::{
         rejection::{Reason, Rejection},
     },
     revocation::Retention,
-    token::{NoClaims, TokenKind, Verified, Verifier},
+    token::{NoClaims, TokenKind, Verified, Verifier, token68},
 };
 
-/// Proof that a request carried a genuine token, of either kind, which may have expired or been revoked: enough to end its session,
-/// and nothing else. It tells nothing of the token, so that nobody takes it for an [`Authenticated`].
+/// Proves that a request carried a genuine token of either kind, which may have expired or been
+/// revoked. It can revoke the token's session, and nothing else.
 ///
-/// A client that logs out with an access token of an hour ago means it, and one that does it twice, for it has not heard the first
-/// answer, has logged out. So the blocklist is not asked, and time is generous: a token counts for as long after its `exp` as any
-/// token may live, the verifier's [`max_lifetime`](crate::VerifierBuilder::max_lifetime). The refresh token that was minted beside it
-/// is over by then; and if the session was refreshed since, its client has a newer token to log out with.
+/// It has no accessors, so that nobody takes it for an [`Authenticated`].
+///
+/// A client may log out with an access token that has expired, or log out twice because it did not
+/// get the first response. So the blocklist is not asked, and an expired token is admitted for a
+/// while: for the verifier's [`max_lifetime`](crate::VerifierBuilder::max_lifetime) after its
+/// `exp`. By then the refresh token of the same login has expired too. If the session was refreshed
+/// since, the client has a newer token to log out with.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -46,11 +49,12 @@ pub struct LoggingOut {
 }
 
 impl LoggingOut {
-    /// Verifies a compact token (`header.payload.signature`) for a logout. [`LogoutLayer`](crate::LogoutLayer) does it for requests.
+    /// Verifies a compact token (`header.payload.signature`) for a logout.
+    /// [`LogoutLayer`](crate::LogoutLayer) does it for requests.
     ///
     /// # Errors
     ///
-    /// When the token is not genuine, or has been over for too long.
+    /// If the token is not genuine, or expired longer ago than `max_lifetime`.
     pub fn verify(verifier: &Verifier, token: &str) -> Result<Self, Rejection> {
         let Verified { claims, .. } = verifier
             .verify_ended::<NoClaims>(token, verifier.now())
@@ -59,7 +63,13 @@ impl LoggingOut {
         Ok(Self { ids: token_ids(&claims), expires_at: claims.expires_at, retention })
     }
 
-    /// Either kind would do; the words are those for the one that clients have at hand.
+    /// Verifies the bytes that a request presents in place of a token.
+    pub(crate) fn verify_bytes(verifier: &Verifier, token: &[u8]) -> Result<Self, Rejection> {
+        let text = token68(token).ok_or_else(|| Self::reject(Reason::NotOneToken))?;
+        Self::verify(verifier, text)
+    }
+
+    /// Either kind of token is admitted. The client is told about the kind that it has at hand.
     pub(crate) fn reject(reason: Reason) -> Rejection {
         Rejection::new(TokenKind::Access, reason)
     }
@@ -72,7 +82,7 @@ impl fmt::Debug for LoggingOut {
     }
 }
 
-/// What a login can be taken back with: an [`Authenticated`] or a [`LoggingOut`].
+/// A login that can be revoked: an [`Authenticated`] or a [`LoggingOut`].
 pub trait Revocable: Send + Sync + sealed::Sealed {
     /// Returns what to store to revoke this login: its session, or the token alone if it has no `sid`.
     fn revocation(&self) -> Revocation;

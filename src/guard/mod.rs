@@ -49,7 +49,7 @@ pub use outage_policy::{OutagePolicy, danger};
 pub(crate) use rejection::Reason;
 pub use rejection::{Rejection, RejectionKind};
 pub(crate) use requirements::Requirements;
-pub use requirements::{ClaimList, Require};
+pub use requirements::{ClaimList, Require, RequireBuilder};
 
 use std::{fmt, sync::Arc};
 
@@ -58,7 +58,10 @@ use serde::de::DeserializeOwned;
 use crate::{
     blocklist::{Blocklist, Lookup, Outage, Status},
     clock::Timestamp,
-    guard::outage_policy::Allowance,
+    guard::{
+        outage_policy::Allowance,
+        requirements::{Times, Unmet},
+    },
     metrics,
     revocation::Retention,
     token::{TokenKind, VerifiedTokens, Verifier, token68},
@@ -127,9 +130,7 @@ impl Guard {
         let now = self.verifier.now();
         let verified = Arc::new(self.verify(token, now)?);
         let answer = self.blocklist.check(verified.ids(), now.into()).await;
-        let authenticated = self.decide(verified, answer)?;
-        self.count_admitted(&authenticated);
-        Ok(authenticated)
+        self.admit(verified, answer, &Requirements::none())
     }
 
     /// Everything that needs no waiting. The blocklist is asked last, and only about genuine tokens
@@ -169,12 +170,14 @@ impl Guard {
         Ok(VerifiedToken::new(verified, self.retention.clone()))
     }
 
-    /// The decision about a genuine token of the right kind, once the blocklist has answered or has
-    /// failed to. Who lets the request through [counts](Self::count_admitted) it.
-    pub(crate) fn decide<X>(
+    /// Decides about a genuine token of the right kind, once the blocklist has answered or has failed
+    /// to. Revocation comes before the requirements, so a logged-out user gets 401, not 403. Counts
+    /// the outcome.
+    pub(crate) fn admit<X>(
         &self,
-        candidate: Arc<VerifiedToken<X>>,
+        verified: Arc<VerifiedToken<X>>,
         answer: Result<Status, Outage>,
+        requirements: &Requirements<X>,
     ) -> Result<Authenticated<X>, Rejection> {
         match answer {
             Ok(_) => self.allowance.answered(),
@@ -187,22 +190,17 @@ impl Guard {
             Err(outage) if self.allowance.covers(outage, || self.verifier.now()) => RevocationCheck::Unanswered,
             Err(outage) => return Err(self.reject(Reason::Outage(outage))),
         };
-        Ok(Authenticated::new(candidate, revocation))
-    }
-
-    /// Counts an admission. Call it once for each request that is admitted with a token.
-    pub(crate) fn count_admitted<X>(&self, authenticated: &Authenticated<X>) {
-        metrics::checked(self.expected.as_str(), authenticated.revocation_check().outcome());
-    }
-
-    /// The verifier's current time.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.verifier.now()
-    }
-
-    /// The latest moment that counts as past, including leeway.
-    pub(crate) fn latest_past(&self) -> Timestamp {
-        self.verifier.latest_issue()
+        let authenticated = Authenticated::new(verified, revocation);
+        let clock = || Times { now: self.verifier.now(), latest_past: self.verifier.latest_issue() };
+        requirements.check(&authenticated, clock).map_err(|Unmet { reason, wanted }| {
+            let rejection = self.reject(reason);
+            match wanted {
+                Some(wanted) => rejection.wanting(wanted),
+                None => rejection,
+            }
+        })?;
+        metrics::checked(self.expected.as_str(), revocation.outcome());
+        Ok(authenticated)
     }
 
     /// The length of the longest accepted token, in bytes.
@@ -228,7 +226,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::decide`]
+/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::admit`]
 /// takes the answer.
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,

@@ -1,4 +1,4 @@
-//! What it means that the blocklist cannot tell: refuse, or for a short time look away.
+//! What to do when the blocklist is unavailable: reject, or admit access tokens for a limited time.
 
 use std::{
     fmt,
@@ -11,12 +11,16 @@ use std::{
 
 use crate::{blocklist::Outage, clock::Timestamp, config_error::ConfigError, token::TokenKind};
 
-/// What a check without an answer means. The default is to deny: 503.
+/// What to do when the blocklist cannot answer. The default is to reject the request with 503.
 ///
-/// Set it with [`JwtBlocklistLayer::with_outage_policy`](crate::JwtBlocklistLayer::with_outage_policy) or
-/// [`Guard::with_outage_policy`](crate::Guard::with_outage_policy). Anything else than denying is in [`danger`].
+/// Set it with
+/// [`JwtBlocklistLayer::with_outage_policy`](crate::JwtBlocklistLayer::with_outage_policy) or
+/// [`Guard::with_outage_policy`](crate::Guard::with_outage_policy). The only other policy is in
+/// [`danger`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct OutagePolicy(Choice);
+pub struct OutagePolicy {
+    choice: Choice,
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Choice {
@@ -26,39 +30,57 @@ enum Choice {
 }
 
 impl OutagePolicy {
-    /// Refuses what cannot be checked, however long that lasts.
+    /// Rejects every token that cannot be checked, however long the outage lasts. This is the
+    /// default.
     pub const fn deny() -> Self {
-        Self(Choice::Deny)
+        Self { choice: Choice::Deny }
     }
 
-    /// What a guard that asks for this kind of token keeps of it. A refresh token is never let through unchecked: it would turn
-    /// a stolen session into a new access token.
+    /// Returns the state that a guard for this kind of token keeps. A refresh token is never
+    /// admitted unchecked: it would turn a stolen session into a new access token.
     pub(crate) fn allowance(self, expected: TokenKind) -> Allowance {
-        match (self.0, expected) {
+        let window = match (self.choice, expected) {
             (Choice::AllowFor(limit), TokenKind::Access) => {
-                Allowance(Some(Arc::new(Window { limit, began: AtomicU64::new(ANSWERED) })))
+                Some(Arc::new(Window { limit, began: AtomicU64::new(ANSWERED) }))
             }
-            (Choice::AllowFor(_), TokenKind::Refresh) | (Choice::Deny, _) => Allowance(None),
-        }
+            (Choice::AllowFor(_), TokenKind::Refresh) | (Choice::Deny, _) => None,
+        };
+        Allowance { window }
     }
 }
 
-/// Choices that weaken what this crate is for. Each has its own name, so that a review finds it.
+/// Policies that weaken the guarantees of this crate. Each has its own name, so that a review finds
+/// it.
+///
+/// # Rules
+///
+/// A policy admits access tokens only, and only if they are genuine, of the right kind and not
+/// expired. It applies while the blocklist cannot answer, and never to a token that the blocklist
+/// reports as revoked.
+///
+/// # Caveat
+///
+/// While a policy applies, logged-out tokens are admitted. A handler that must not run on such a
+/// token checks [`Authenticated::revocation_check`](crate::Authenticated::revocation_check).
 pub mod danger {
     use crate::guard::outage_policy::{Choice, ConfigError, Duration, LONGEST, OutagePolicy};
 
-    /// Lets genuine **access** tokens through unchecked, for the first `limit` of each outage of the blocklist: also those that
-    /// were logged out. Zero is [`OutagePolicy::deny`].
+    /// Admits genuine **access** tokens unchecked, for the first `limit` of each outage of the
+    /// blocklist. Tokens that were logged out are admitted too. A `limit` of zero is
+    /// [`OutagePolicy::deny`].
     ///
-    /// For services to which 503 does more harm than a logged-out token that works a little longer. Everything else is
-    /// checked as ever: signature, times, kind. Refresh tokens are never let through.
+    /// Use it if a 503 does more harm than a logged-out token that works a little longer.
+    /// Signature, times and kind are still checked. Refresh tokens are never admitted unchecked.
     ///
-    /// An outage begins with the first check without an answer after one with an answer, by the verifier's clock. When `limit`
-    /// is over, requests are refused with 503 until a check is answered: a store that answers now and then begins a new outage
-    /// each time. The beginning is an event at WARN and the end one at INFO; a handler sees it in
-    /// [`Authenticated::revocation_check`](crate::Authenticated::revocation_check). [`Outage::Lost`](crate::Outage::Lost) and
-    /// [`Outage::Overloaded`](crate::Outage::Overloaded) are never let through: the one needs a person, the other can be brought
-    /// about by clients.
+    /// An outage begins with the first check without an answer after one with an answer, by the
+    /// verifier's clock. After `limit`, requests are rejected with 503 until a check is answered. A
+    /// store that answers now and then begins a new outage each time. The beginning is logged at
+    /// WARN, and the end at INFO. A handler sees it in
+    /// [`Authenticated::revocation_check`](crate::Authenticated::revocation_check).
+    ///
+    /// Nothing is admitted during [`Outage::Lost`](crate::Outage::Lost), which an operator must
+    /// resolve, and during [`Outage::Overloaded`](crate::Outage::Overloaded), which clients can
+    /// cause.
     ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
@@ -74,47 +96,55 @@ pub mod danger {
     ///
     /// # Errors
     ///
-    /// When `limit` is over an hour: access tokens hardly live longer, and nobody would be logged out at all.
+    /// If `limit` is more than an hour. Access tokens hardly live longer, so a logout would have no
+    /// effect at all.
     pub fn allow_unchecked_for(limit: Duration) -> Result<OutagePolicy, ConfigError> {
         if limit > LONGEST {
-            return Err(ConfigError::setting("tokens can be let through unchecked for at most an hour of each outage"));
+            return Err(ConfigError::out_of_range(
+                "tokens can be admitted unchecked for at most an hour of each outage",
+            ));
         }
-        Ok(OutagePolicy(if limit.is_zero() { Choice::Deny } else { Choice::AllowFor(limit) }))
+        let choice = if limit.is_zero() { Choice::Deny } else { Choice::AllowFor(limit) };
+        Ok(OutagePolicy { choice })
     }
 }
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How much of an outage is let through, and how far the present one has come. Shared by all clones of a guard; nothing at all
-/// where the policy is to deny.
+/// How long tokens are admitted unchecked, and the state of the present outage. All clones of a
+/// guard share it. `None` if the policy is to deny.
 #[derive(Clone, Default)]
-pub(crate) struct Allowance(Option<Arc<Window>>);
+pub(crate) struct Allowance {
+    window: Option<Arc<Window>>,
+}
 
 struct Window {
     limit: Duration,
-    /// When the present outage began, in milliseconds since the Unix epoch, or one of the two values below.
+    /// The beginning of the present outage, in milliseconds since the Unix epoch, or one of the two
+    /// values below.
     began: AtomicU64,
 }
 
 /// The last check was answered.
 const ANSWERED: u64 = 0;
-/// The present outage has lasted longer than the limit. Kept, so that no step of the clock opens it again.
+/// The present outage has lasted longer than the limit. Stored, so that no step of the clock opens
+/// the window again.
 const OVER: u64 = u64::MAX;
 
 impl Allowance {
-    /// To be told of each check that was answered. As long as nothing changes it only reads.
+    /// Call after every answered check. Writes only when an outage ends.
     pub(crate) fn answered(&self) {
-        let Some(window) = &self.0 else { return };
+        let Some(window) = &self.window else { return };
         if window.began.load(Ordering::Relaxed) != ANSWERED
             && window.began.swap(ANSWERED, Ordering::Relaxed) != ANSWERED
         {
-            tracing::info!("the blocklist answers again: no token is let through unchecked any more");
+            tracing::info!("the blocklist answers again: no token is admitted unchecked");
         }
     }
 
-    /// Whether a token is let through although this check of it has no answer.
+    /// Whether a token is admitted although the blocklist did not answer.
     pub(crate) fn covers(&self, outage: Outage, now: impl FnOnce() -> Timestamp) -> bool {
-        match &self.0 {
+        match &self.window {
             Some(window) if outage.can_be_overlooked() => window.is_open(outage, now()),
             _ => false,
         }
@@ -132,26 +162,28 @@ impl Window {
                     tracing::warn!(
                         reason,
                         seconds,
-                        "the blocklist does not answer: access tokens are let through unchecked"
+                        "the blocklist does not answer: access tokens are admitted unchecked"
                     );
                     return true;
                 }
                 Err(other) => began = other,
             }
         }
-        // The distance, not the difference: a clock that is set back by more than the limit ends it too.
+        // The absolute difference: a clock that is set back by more than the limit closes the
+        // window too.
         if began != OVER && Duration::from_millis(now.abs_diff(began)) < self.limit {
             return true;
         }
-        // Fails where a check was answered meanwhile: that outage is not this one.
+        // Fails if a check was answered meanwhile: then this outage has ended.
         let _ = self.began.compare_exchange(began, OVER, Ordering::Relaxed, Ordering::Relaxed);
         false
     }
 }
 
-/// The limit alone.
+/// Shows the limit alone.
 impl fmt::Debug for Allowance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Allowance").field(&self.0.as_ref().map(|window| window.limit)).finish()
+        let limit = self.window.as_ref().map(|window| window.limit);
+        f.debug_struct("Allowance").field("limit", &limit).finish()
     }
 }

@@ -1,69 +1,57 @@
-//! What a route asks of a token beyond its being genuine, of the right kind and not revoked.
+//! The requirements of a route, in addition to a valid token that is not revoked.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    blocklist::{Outage, Status},
+    clock::Timestamp,
     config_error::ConfigError,
     guard::{
-        Authenticated, Guard, VerifiedToken,
-        rejection::{Reason, Rejection, Wanted},
+        Authenticated,
+        rejection::{Reason, Wanted},
     },
     json::Member,
     token::{Payload, VerifyError},
 };
 
-/// What a route asks of a token beyond its being genuine, of the right kind and not revoked. Nothing to begin with; what is added
-/// must hold all together. Set it with [`JwtBlocklistLayer::add_requirement`](crate::JwtBlocklistLayer::add_requirement).
+/// Requirements of a route, in addition to a valid token that is not revoked.
 ///
-/// ```
-/// # use std::{sync::Arc, time::Duration};
-/// # use tower_jwt_blocklist::{Blocklist, ConfigError, JwtBlocklistLayer, Verifier};
-/// use tower_jwt_blocklist::{ClaimList, Require};
-///
-/// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist + Clone) -> Result<(), ConfigError> {
-/// let layer = JwtBlocklistLayer::access(verifier, blocklist);
-/// let orders = layer.clone().add_requirement(Require::new().scopes(["orders:read", "orders:write"])?);
-/// let admin = layer.clone().add_requirement(Require::new().any_role(ClaimList::array("roles"), ["admin", "auditor"])?);
-/// let password = layer.add_requirement(Require::new().max_login_age(Duration::from_secs(300)));
-/// # Ok(())
-/// # }
-/// ```
-///
-/// They are looked at in this order, after the blocklist has answered, and the first that does not hold is the answer: the token's
-/// age (401 `invalid_token`: a fresh one helps), scopes and roles (403 `insufficient_scope`), the login's age and kind (401
-/// `insufficient_user_authentication`, RFC 9470: nobody is sent to log in again who would then hear 403). A claim that is asked about
-/// and is missing, or of another form than is said here, refuses.
-///
-/// There is no idle timeout: when a session was last used is not in its tokens. Short access tokens, and refresh tokens that end when
-/// they are not used, do what it is for.
-#[derive(Debug, Clone, Default)]
+/// Set it with [`JwtBlocklistLayer::add_requirement`](crate::JwtBlocklistLayer::add_requirement).
+#[doc = include_str!("../../docs/requiring.md")]
+#[derive(Debug, Clone)]
 pub struct Require {
-    lists: Vec<List>,
+    lists: Vec<ListRule>,
     max_token_age: Option<Duration>,
     max_login_age: Option<Duration>,
     acr_values: Vec<Box<str>>,
     wanted: Arc<Wanted>,
 }
 
-/// A claim that holds a list of names, and the form of the list. It is never guessed: a claim of the other form refuses.
+/// Builds a [`Require`]. Every requirement that is added must hold.
+#[derive(Debug, Clone, Default)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct RequireBuilder {
+    lists: Vec<ListRule>,
+    max_token_age: Option<Duration>,
+    max_login_age: Option<Duration>,
+    acr_values: Option<Vec<Box<str>>>,
+}
+
+/// A claim that holds a list of names, and the list's form. The form is never guessed: another form
+/// is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClaimList {
-    /// One string, with a space between the names: `scope` as in RFC 8693 §4.2 and RFC 9068 §2.2.3.
-    Words {
-        /// The claim's name.
-        claim: Box<str>,
-    },
-    /// An array of strings, as `scp` and `roles` often are.
-    Array {
-        /// The claim's name.
-        claim: Box<str>,
-    },
+pub struct ClaimList {
+    claim: Box<str>,
+    form: ListForm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ListForm {
+    Words,
+    Array,
 }
 
 #[derive(Debug, Clone)]
-struct List {
+struct ListRule {
     claim: ClaimList,
     names: Vec<Box<str>>,
     needed: Needed,
@@ -76,130 +64,136 @@ enum Needed {
 }
 
 impl Require {
-    /// Nothing.
-    pub fn new() -> Self {
-        Self::default()
+    /// Starts with no requirements; every one that is added must hold.
+    pub fn builder() -> RequireBuilder {
+        RequireBuilder::default()
     }
 
-    /// All of these scopes, in the claim `scope` with a space between them (RFC 9068 §2.2.3).
-    ///
-    /// # Errors
-    ///
-    /// When there is none, or one is empty or has other characters than RFC 6749 §3.3 allows: printable ASCII without space,
-    /// quote and backslash.
-    pub fn scopes(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self, ConfigError> {
-        self.scopes_in(ClaimList::words("scope"), names)
-    }
-
-    /// All of these scopes, in a claim of your choice.
-    ///
-    /// # Errors
-    ///
-    /// As for [`scopes`](Self::scopes).
-    pub fn scopes_in(
-        mut self,
-        claim: ClaimList,
-        names: impl IntoIterator<Item = impl Into<Box<str>>>,
-    ) -> Result<Self, ConfigError> {
-        let names = checked(names)?;
-        let wanted = Arc::make_mut(&mut self.wanted);
-        wanted.scope = Some(joined(wanted.scope.iter().chain(&names)));
-        self.lists.push(List { claim, names, needed: Needed::All });
-        Ok(self)
-    }
-
-    /// At least one of these roles (or groups, entitlements: RFC 9068 §2.2.3.1). The client is not told which.
-    ///
-    /// # Errors
-    ///
-    /// As for [`scopes`](Self::scopes).
-    pub fn any_role(
-        mut self,
-        claim: ClaimList,
-        names: impl IntoIterator<Item = impl Into<Box<str>>>,
-    ) -> Result<Self, ConfigError> {
-        self.lists.push(List { claim, names: checked(names)?, needed: Needed::One });
-        Ok(self)
-    }
-
-    /// A token that was issued (`iat`) no longer ago than this. To the client it is as if it had expired.
-    #[must_use]
-    pub fn max_token_age(mut self, age: Duration) -> Self {
-        self.max_token_age = Some(self.max_token_age.map_or(age, |other| other.min(age)));
-        self
-    }
-
-    /// A login no longer ago than this: `auth_time` (OpenID Connect), else when tokens of the [`Issuer`](crate::Issuer) say that
-    /// their session began. For what a stolen session must not do: changing a password, paying.
-    #[must_use]
-    pub fn max_login_age(mut self, age: Duration) -> Self {
-        self.max_login_age = Some(self.max_login_age.map_or(age, |other| other.min(age)));
-        Arc::make_mut(&mut self.wanted).max_age = self.max_login_age;
-        self
-    }
-
-    /// A login by one of these means: the claim `acr` (RFC 9470). Called again, it replaces them.
-    ///
-    /// # Errors
-    ///
-    /// As for [`scopes`](Self::scopes).
-    pub fn acr_values(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Self, ConfigError> {
-        self.acr_values = checked(names)?;
-        Arc::make_mut(&mut self.wanted).acr_values = Some(joined(&self.acr_values));
-        Ok(self)
-    }
-
-    fn check<X>(&self, guard: &Guard, user: &Authenticated<X>) -> Result<(), Reason> {
-        let (now, latest) = (guard.now(), guard.latest_past());
-        let within = |moment, age| moment <= latest && now.since(moment) <= age;
+    fn check<X>(&self, authenticated: &Authenticated<X>, clock: impl Fn() -> Times) -> Result<(), Reason> {
         if let Some(age) = self.max_token_age {
-            let issued_at = user.issued_at().ok_or(Reason::Unacceptable(VerifyError::IssuedAt))?;
-            met(within(issued_at.into(), age), Reason::TokenAge)?;
+            let issued_at = authenticated.issued_at().ok_or(Reason::Unacceptable(VerifyError::IssuedAt))?;
+            require(clock().is_within(age, issued_at.into()), Reason::TokenAge)?;
         }
         for list in &self.lists {
-            met(list.is_met_by(user.payload()), list.reason())?;
+            require(list.is_met_by(authenticated.payload()), list.reason())?;
         }
         if let Some(age) = self.max_login_age {
-            met(user.logged_in_at().is_some_and(|moment| within(moment, age)), Reason::LoginAge)?;
+            let logged_in_at = authenticated.logged_in_at();
+            require(logged_in_at.is_some_and(|moment| clock().is_within(age, moment)), Reason::LoginAge)?;
         }
         if !self.acr_values.is_empty() {
-            let acr = user.payload().claim("acr");
-            met(
-                self.acr_values.iter().any(|value| acr.as_ref().and_then(Member::as_text) == Some(value)),
-                Reason::Acr,
-            )?;
+            let acr = authenticated.payload().claim("acr");
+            let acr = acr.as_ref().and_then(Member::as_text);
+            require(self.acr_values.iter().any(|value| acr == Some(value)), Reason::Acr)?;
         }
         Ok(())
     }
 }
 
-fn met(holds: bool, reason: Reason) -> Result<(), Reason> {
+impl Times {
+    fn is_within(self, age: Duration, moment: Timestamp) -> bool {
+        moment <= self.latest_past && self.now.since(moment) <= age
+    }
+}
+
+fn require(holds: bool, reason: Reason) -> Result<(), Reason> {
     if holds { Ok(()) } else { Err(reason) }
 }
 
-impl ClaimList {
-    /// [`ClaimList::Words`]: `ClaimList::words("scope")` reads `{"scope": "read write"}`.
-    pub fn words(claim: impl Into<Box<str>>) -> Self {
-        Self::Words { claim: claim.into() }
+impl RequireBuilder {
+    /// Requires all of these scopes, in the claim `scope`, separated by spaces (RFC 9068 §2.2.3). A
+    /// second call requires its scopes too.
+    pub fn scopes(self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.scopes_in(ClaimList::words("scope"), names)
     }
 
-    /// [`ClaimList::Array`]: `ClaimList::array("roles")` reads `{"roles": ["admin"]}`.
-    pub fn array(claim: impl Into<Box<str>>) -> Self {
-        Self::Array { claim: claim.into() }
+    /// Requires all of these scopes, in a claim of your choice. A second call requires its scopes
+    /// too.
+    pub fn scopes_in(self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.list(claim, names, Needed::All)
     }
 
-    /// The claim's value if it has the form.
-    fn read<'p>(&self, payload: &'p Payload) -> Option<Member<'p>> {
-        match self {
-            Self::Words { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Text(_))),
-            Self::Array { claim } => payload.claim(claim).filter(|value| matches!(value, Member::Texts(_))),
+    /// Requires at least one of these roles, groups or entitlements (RFC 9068 §2.2.3.1). The client
+    /// is not told which. A second call requires one of its roles too.
+    pub fn any_role(self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.list(claim, names, Needed::One)
+    }
+
+    fn list(mut self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>, needed: Needed) -> Self {
+        self.lists.push(ListRule { claim, names: names.into_iter().map(Into::into).collect(), needed });
+        self
+    }
+
+    /// Requires a token whose `iat` is at most this old. To the client the token looks expired. Of
+    /// several calls, the shortest age counts.
+    pub fn max_token_age(mut self, age: Duration) -> Self {
+        self.max_token_age = Some(self.max_token_age.map_or(age, |other| other.min(age)));
+        self
+    }
+
+    /// Requires a login at most this long ago: `auth_time` (OpenID Connect), or the session's
+    /// beginning in tokens of the [`Issuer`](crate::Issuer). Use it for what a stolen session must
+    /// not do: changing a password, paying. Of several calls, the shortest age counts.
+    pub fn max_login_age(mut self, age: Duration) -> Self {
+        self.max_login_age = Some(self.max_login_age.map_or(age, |other| other.min(age)));
+        self
+    }
+
+    /// Requires a login by one of these methods: the claim `acr` (RFC 9470). Replaces earlier
+    /// values.
+    pub fn acr_values(mut self, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.acr_values = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Checks the names.
+    ///
+    /// # Errors
+    ///
+    /// If a list of names is empty, or a name has other characters than RFC 6749 §3.3 allows:
+    /// printable ASCII without space, quote and backslash.
+    pub fn build(self) -> Result<Require, ConfigError> {
+        let Self { lists, max_token_age, max_login_age, acr_values } = self;
+        for names in lists.iter().map(|list| &list.names).chain(&acr_values) {
+            check_names(names)?;
         }
+        let scopes: Vec<_> =
+            lists.iter().filter(|list| list.needed == Needed::All).flat_map(|list| &list.names).collect();
+        let wanted = Wanted {
+            scope: (!scopes.is_empty()).then(|| joined(scopes)),
+            acr_values: acr_values.as_ref().map(joined),
+            max_age: max_login_age,
+        };
+        let (acr_values, wanted) = (acr_values.unwrap_or_default(), Arc::new(wanted));
+        Ok(Require { lists, max_token_age, max_login_age, acr_values, wanted })
     }
 }
 
-impl List {
+impl ClaimList {
+    /// Reads one string with spaces between the names: `ClaimList::words("scope")` reads `{"scope":
+    /// "read write"}`.
+    pub fn words(claim: impl Into<Box<str>>) -> Self {
+        Self { claim: claim.into(), form: ListForm::Words }
+    }
+
+    /// Reads an array of strings, as `scp` and `roles` often are: `ClaimList::array("roles")` reads
+    /// `{"roles": ["admin"]}`.
+    pub fn array(claim: impl Into<Box<str>>) -> Self {
+        Self { claim: claim.into(), form: ListForm::Array }
+    }
+
+    /// The claim's value if it has the form.
+    fn value<'p>(&self, payload: &'p Payload) -> Option<Member<'p>> {
+        payload.claim(&self.claim).filter(|value| match self.form {
+            ListForm::Words => matches!(value, Member::Text(_)),
+            ListForm::Array => matches!(value, Member::Texts(_)),
+        })
+    }
+}
+
+impl ListRule {
     fn is_met_by(&self, payload: &Payload) -> bool {
-        let Some(value) = self.claim.read(payload) else { return false };
+        let Some(value) = self.claim.value(payload) else { return false };
         let has = |name: &str| match &value {
             Member::Text(words) => words.split(' ').any(|word| word == name),
             Member::Texts(list) => list.iter().any(|item| item == name),
@@ -219,17 +213,18 @@ impl List {
     }
 }
 
-/// Names that can stand in a list with spaces between, and in a quoted string of a header.
-fn checked(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Result<Vec<Box<str>>, ConfigError> {
-    let names: Vec<Box<str>> = names.into_iter().map(Into::into).collect();
-    let good =
+/// Checks that the names can stand in a list with spaces between them, and in a quoted string of a
+/// header.
+fn check_names(names: &[Box<str>]) -> Result<(), ConfigError> {
+    let is_good =
         |name: &str| !name.is_empty() && name.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'));
-    if names.is_empty() || !names.iter().all(|name| good(name)) {
+    if names.is_empty() || !names.iter().all(|name| is_good(name)) {
         return Err(ConfigError::setting(
-            "scopes, roles and `acr` values are at least one, each printable ASCII without spaces, quotes and backslashes",
+            "a list of scopes, roles or `acr` values needs at least one name, and a name is printable ASCII without \
+             spaces, quotes and backslashes",
         ));
     }
-    Ok(names)
+    Ok(())
 }
 
 fn joined<'a>(names: impl IntoIterator<Item = &'a Box<str>>) -> Box<str> {
@@ -237,44 +232,45 @@ fn joined<'a>(names: impl IntoIterator<Item = &'a Box<str>>) -> Box<str> {
     names.join(" ").into()
 }
 
-/// All that a layer asks for: requirements and conditions only ever add up.
+/// The requirements and conditions of one layer. All of them must hold.
 pub(crate) struct Requirements<X> {
     pub(crate) require: Vec<Require>,
     pub(crate) conditions: Vec<Condition<X>>,
 }
 
+/// The first requirement that is not met, and what the client is told about it.
+pub(crate) struct Unmet {
+    pub(crate) reason: Reason,
+    pub(crate) wanted: Option<Arc<Wanted>>,
+}
+
+/// The time by the verifier's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    pub(crate) now: Timestamp,
+    /// The latest moment that a token may name as past: the leeway later than `now`.
+    pub(crate) latest_past: Timestamp,
+}
+
 type Condition<X> = Arc<dyn Fn(&Authenticated<X>) -> bool + Send + Sync>;
 
 impl<X> Requirements<X> {
-    /// The guard's decision once the blocklist has answered, and then the layer's own.
-    pub(crate) fn decide(
-        &self,
-        guard: &Guard,
-        candidate: Arc<VerifiedToken<X>>,
-        answer: Result<Status, Outage>,
-    ) -> Result<Authenticated<X>, Rejection> {
-        let user = guard.decide(candidate, answer)?;
-        for require in &self.require {
-            let check = require.check(guard, &user);
-            check.map_err(|reason| guard.reject(reason).wanting(Arc::clone(&require.wanted)))?;
-        }
-        if !self.conditions.iter().all(|holds| holds(&user)) {
-            return Err(guard.reject(Reason::Condition));
-        }
-        guard.count_admitted(&user);
-        Ok(user)
-    }
-
-    /// The same for other application claims. A condition about the former ones can be asked no more: then nothing passes.
-    pub(crate) fn for_claims<Y>(self) -> Requirements<Y> {
-        let never = || Arc::new(|_: &Authenticated<Y>| false) as Condition<Y>;
-        Requirements { require: self.require, conditions: self.conditions.iter().map(|_| never()).collect() }
-    }
-}
-
-impl<X> Default for Requirements<X> {
-    fn default() -> Self {
+    /// No requirements. It does not allocate.
+    pub(crate) const fn none() -> Self {
         Self { require: Vec::new(), conditions: Vec::new() }
+    }
+
+    /// Checks a token that is genuine, of the right kind and not revoked, in the order of the table
+    /// in `docs/requiring.md`. The clock is read only for an age.
+    pub(crate) fn check(&self, authenticated: &Authenticated<X>, clock: impl Fn() -> Times) -> Result<(), Unmet> {
+        for require in &self.require {
+            let wanted = || Some(Arc::clone(&require.wanted));
+            require.check(authenticated, &clock).map_err(|reason| Unmet { reason, wanted: wanted() })?;
+        }
+        if !self.conditions.iter().all(|holds| holds(authenticated)) {
+            return Err(Unmet { reason: Reason::Condition, wanted: None });
+        }
+        Ok(())
     }
 }
 

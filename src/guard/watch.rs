@@ -4,7 +4,7 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     guard::{
-        Authenticated, Guard,
+        Authenticated, Guard, Requirements,
         rejection::{Reason, Rejection},
     },
     token::VerifyError,
@@ -26,9 +26,7 @@ impl Guard {
             return Err(self.reject(Reason::Unacceptable(VerifyError::Expired)));
         }
         let answer = self.blocklist.check(token.ids(), now.into()).await;
-        let authenticated = self.decide(Arc::clone(token), answer)?;
-        self.count_admitted(&authenticated);
-        Ok(())
+        self.admit(Arc::clone(token), answer, &Requirements::none()).map(drop)
     }
 
     /// Resolves with the reason when an admitted token is no longer good.

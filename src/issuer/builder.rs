@@ -106,12 +106,12 @@ impl IssuerBuilder {
     pub fn build(self) -> Result<Issuer, ConfigError> {
         let allowed = Duration::from_secs(1)..=self.verifier.max_lifetime();
         if !allowed.contains(&self.access_lifetime) || !allowed.contains(&self.refresh_lifetime) {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::out_of_range(
                 "a token's lifetime is under one second, or over the verifier's `max_lifetime` (2 days by default): raise the latter",
             ));
         }
         if self.session_lifetime < self.refresh_lifetime {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "`session_lifetime` (30 days by default) is shorter than `refresh_lifetime`: a refresh token never outlives its session",
             ));
         }
@@ -133,7 +133,7 @@ impl IssuerBuilder {
 /// Proves that the verifier accepts a token of each kind.
 fn self_test(mint: &Mint) -> Result<(), ConfigError> {
     let refused = |why: &dyn fmt::Display| {
-        ConfigError::setting(format!(
+        ConfigError::conflict(format!(
             "the verifier does not accept what this key signs ({why}): give it `SigningKey::verifying_key` of the same key, and \
              raise `max_token_bytes` if the token is too long"
         ))

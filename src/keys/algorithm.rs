@@ -4,15 +4,17 @@ use std::{fmt, str::FromStr};
 
 use crate::config_error::ConfigError;
 
-/// A signature algorithm, spelled as in a token's `alg`.
+/// A signature algorithm, spelled as in the `alg` of a token.
+///
+/// There is no `none`, so an unsigned token is never accepted (RFC 8725 §3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Algorithm {
-    /// HMAC with SHA-256; a secret of at least 32 bytes.
+    /// HMAC with SHA-256; needs a secret of at least 32 bytes.
     HS256,
-    /// HMAC with SHA-384; a secret of at least 48 bytes.
+    /// HMAC with SHA-384; needs a secret of at least 48 bytes.
     HS384,
-    /// HMAC with SHA-512; a secret of at least 64 bytes.
+    /// HMAC with SHA-512; needs a secret of at least 64 bytes.
     HS512,
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     RS256,
@@ -34,10 +36,10 @@ pub enum Algorithm {
     EdDSA,
 }
 
-/// What kind of key an algorithm needs.
+/// The kind of key that an algorithm needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KeyFamily {
-    /// A shared secret of at least so many bytes: the size of the hash (RFC 7518 §3.2).
+    /// A shared secret of at least this many bytes, the size of the hash (RFC 7518 §3.2).
     Hmac {
         min_bytes: usize,
     },
@@ -64,7 +66,7 @@ impl Algorithm {
         Self::EdDSA,
     ];
 
-    /// The name used in a token's `alg`.
+    /// Returns the name that a token's `alg` uses.
     pub const fn name(self) -> &'static str {
         match self {
             Self::HS256 => "HS256",
@@ -82,7 +84,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm with exactly this name: case counts (RFC 7515 §4.1.1).
+    /// The algorithm with exactly this name; the case matters (RFC 7515 §4.1.1).
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
     }
@@ -132,11 +134,11 @@ impl FromStr for Algorithm {
 
     /// # Errors
     ///
-    /// When the name is none of [`Algorithm::ALL`]; `none` is not an algorithm here.
+    /// If the name is none of [`Algorithm::ALL`]. `none` is not one of them.
     fn from_str(name: &str) -> Result<Self, ConfigError> {
         Self::from_name(name).ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
-            ConfigError::key(format!("unknown signature algorithm; use one of {known}"))
+            ConfigError::setting(format!("unknown signature algorithm; use one of {known}"))
         })
     }
 }

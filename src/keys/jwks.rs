@@ -1,4 +1,4 @@
-//! A JWKS document (RFC 7517 §5) in, its usable keys out, and what is wrong with the others.
+//! Reads a JWKS document (RFC 7517 §5): its usable keys, and why the others are rejected.
 
 use std::fmt;
 
@@ -9,25 +9,27 @@ use crate::{
     config_error::ConfigError,
     keys::{
         algorithm::{Algorithm, KeyFamily},
-        jwk::{Jwk, KeyRule, Refusal},
-        key::VerifyingKey,
+        jwk::{Jwk, JwkError, KeyRule},
         set::KeySet,
+        verifying_key::VerifyingKey,
     },
 };
 
 /// The longest document that is read, in bytes.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// The most keys that are looked at.
+/// The most keys of a document.
 const MAX_KEYS: usize = 100;
 
-/// So much of a `kid` is shown.
+/// The number of characters of a `kid` that messages show.
 const SHOWN_OF_KEY_ID: usize = 64;
 
-/// The keys of a JWKS document: those that can be used, and why the others cannot. One bad key does not drop the others.
+/// The keys of a JWKS document: the usable ones, and why the others are rejected.
+///
+/// One bad key does not affect the others.
 ///
 /// ```
-/// use tower_jwt_blocklist::{Jwks, KeyRule};
+/// use tower_jwt_blocklist::keys::{Jwks, KeyRule};
 ///
 /// # fn main() -> Result<(), tower_jwt_blocklist::ConfigError> {
 /// let jwks = Jwks::parse(
@@ -47,7 +49,7 @@ pub struct Jwks {
     rejected: Vec<RejectedKey>,
 }
 
-/// A key of a document that is not used.
+/// A key of a document that is not used, and the rule that it breaks.
 #[derive(Debug, Clone)]
 pub struct RejectedKey {
     index: usize,
@@ -63,71 +65,78 @@ struct Document<'a> {
 }
 
 impl Jwks {
-    /// The public keys of a document. What [`VerifyingKey::from_jwk`] refuses is [`rejected`](Self::rejected), and so are secrets,
-    /// keys with one `kid`, all of them, and keys without one beside others.
+    /// Parses the public keys of a document.
+    ///
+    /// [Rejected](Self::rejected) are keys that [`VerifyingKey::from_jwk`] rejects, secrets, all keys that
+    /// share a `kid`, and keys without `kid` if there are several.
     ///
     /// # Errors
     ///
-    /// When the text is not a JSON object with a list `keys`, is longer than 256 KiB or has more than 100 keys. That no key is
-    /// good is none.
+    /// If the text is not a JSON object with a list `keys`, is longer than 256 KiB or has more than 100 keys.
+    /// A document without usable keys is not an error.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::read(text.as_ref(), |jwk| jwk.public_key(None))
     }
 
-    /// The same, and `rsa` is what RSA keys without `alg` are for: some login services leave it out.
+    /// Parses a document in which RSA keys may lack `alg`, as those of some login services do. `rsa` is
+    /// the algorithm of these keys.
     ///
     /// # Errors
     ///
-    /// As for [`parse`](Self::parse), and when the algorithm is not one of RSA.
+    /// As for [`parse`](Self::parse), and if the algorithm is not one of RSA.
     pub fn parse_assuming(rsa: Algorithm, text: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         check_assumed(rsa)?;
         Self::read(text.as_ref(), |jwk| jwk.public_key(Some(rsa)))
     }
 
-    /// The secrets of a document that has nothing else: a file of one's own, never one from the network.
+    /// Parses a document that has only secrets: a local file, never one from the network.
     ///
     /// # Errors
     ///
-    /// As for [`parse`](Self::parse), and when there is a key in it that is no secret.
+    /// As for [`parse`](Self::parse), and if there is a key in it that is not a secret.
     pub fn parse_secrets(text: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let jwks = Self::read(text.as_ref(), |jwk| jwk.secret())?;
         match jwks.rejected.iter().find(|key| key.rule == KeyRule::Secret) {
-            Some(mixed) => Err(ConfigError::key(format!("secrets and public keys are in one document: {mixed}"))),
+            Some(mixed) => Err(ConfigError::conflict(format!("secrets and public keys are in one document: {mixed}"))),
             None => Ok(jwks),
         }
     }
 
-    /// The usable keys, in the order of the document.
+    /// Returns the usable keys, in the order of the document.
     pub fn keys(&self) -> &[VerifyingKey] {
         &self.keys
     }
 
-    /// The others, in the order of the document.
+    /// Returns the other keys, in the order of the document.
     pub fn rejected(&self) -> &[RejectedKey] {
         &self.rejected
     }
 
-    /// The usable keys as a set.
+    /// Makes a set of the usable keys.
     ///
     /// # Errors
     ///
-    /// When there is none; then it says what is wrong with the first.
+    /// If there is none. The message then says why the first key is rejected.
     pub fn into_key_set(self) -> Result<KeySet, ConfigError> {
         match (self.keys.is_empty(), self.rejected.first()) {
-            (true, Some(first)) => Err(ConfigError::key(format!("no key of this JWKS document can be used: {first}"))),
+            (true, Some(first)) => {
+                Err(first.error.with_message(format!("no key of this JWKS document can be used: {first}")))
+            }
             _ => KeySet::new(self.keys),
         }
     }
 
-    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, Refusal>) -> Result<Self, ConfigError> {
+    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, JwkError>) -> Result<Self, ConfigError> {
         if text.len() > MAX_BYTES {
-            return Err(ConfigError::key("this JWKS document is longer than 256 KiB"));
+            return Err(ConfigError::malformed_key("this JWKS document is longer than 256 KiB"));
         }
         let Ok(document) = serde_json::from_slice::<Document<'_>>(text) else {
-            return Err(ConfigError::key("this is not a JWKS document: expected a JSON object with a list `keys`"));
+            return Err(ConfigError::malformed_key(
+                "this is not a JWKS document: expected a JSON object with a list `keys`",
+            ));
         };
         if document.keys.len() > MAX_KEYS {
-            return Err(ConfigError::key("this JWKS document has more than 100 keys"));
+            return Err(ConfigError::malformed_key("this JWKS document has more than 100 keys"));
         }
         let read: Vec<_> = document.keys.iter().map(|key| Candidate::read(key.get().as_bytes(), &load)).collect();
         let (mut keys, mut rejected) = (Vec::new(), Vec::new());
@@ -135,77 +144,81 @@ impl Jwks {
             let same_id = |other: &&Candidate| other.id == *id && !other.is_for_something_else();
             let twice = id.is_some() && read.iter().filter(same_id).count() > 1;
             match key {
-                Ok(_) if twice => rejected.push(RejectedKey::new(index, id.as_deref(), &Refusal::same_id())),
+                Ok(_) if twice => rejected.push(RejectedKey::new(index, id.as_deref(), &JwkError::same_id())),
                 Ok(key) => keys.push((index, key.clone())),
-                Err(refusal) => rejected.push(RejectedKey::new(index, id.as_deref(), refusal)),
+                Err(error) => rejected.push(RejectedKey::new(index, id.as_deref(), error)),
             }
         }
-        // A lone key needs no name, for there is nothing to choose.
+        // A single key needs no id, because there is nothing to choose.
         if keys.len() > 1 {
             let (named, nameless): (Vec<_>, _) = keys.into_iter().partition(|(_, key)| key.id().is_some());
             keys = named;
-            rejected.extend(nameless.into_iter().map(|(index, _)| RejectedKey::new(index, None, &Refusal::no_id())));
+            rejected.extend(nameless.into_iter().map(|(index, _)| RejectedKey::new(index, None, &JwkError::no_id())));
             rejected.sort_by_key(|key| key.index);
         }
         Ok(Self { keys: keys.into_iter().map(|(_, key)| key).collect(), rejected })
     }
 }
 
-/// The algorithm can be that of an RSA key.
+/// Checks that the algorithm can be that of an RSA key.
 pub(crate) fn check_assumed(rsa: Algorithm) -> Result<(), ConfigError> {
     if rsa.family() == KeyFamily::Rsa {
         Ok(())
     } else {
-        Err(ConfigError::key(format!("{rsa} is no algorithm of RSA keys: only theirs has to be assumed")))
+        Err(ConfigError::key_mismatch(format!("{rsa} is not an algorithm of RSA keys: only theirs may be assumed")))
     }
 }
 
-/// What has become of one key of a document.
+/// One key of a document, loaded or rejected.
 struct Candidate {
     id: Option<Box<str>>,
-    key: Result<VerifyingKey, Refusal>,
+    key: Result<VerifyingKey, JwkError>,
 }
 
 impl Candidate {
-    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, Refusal>) -> Self {
+    fn read(text: &[u8], load: impl Fn(&Jwk<'_>) -> Result<VerifyingKey, JwkError>) -> Self {
         match Jwk::parse(text) {
             Ok(jwk) => Self { id: jwk.claimed_id().map(Into::into), key: load(&jwk) },
-            Err(refusal) => Self { id: None, key: Err(refusal) },
+            Err(error) => Self { id: None, key: Err(error) },
         }
     }
 
-    /// No token of ours means this one, whatever its name.
+    /// A key for another use does not count as one of the same id: no token means it.
     fn is_for_something_else(&self) -> bool {
-        self.key.as_ref().is_err_and(|refusal| refusal.rule == KeyRule::Use)
+        self.key.as_ref().is_err_and(|error| error.rule == KeyRule::Use)
     }
 }
 
-impl Refusal {
+impl JwkError {
     fn same_id() -> Self {
-        Self::new(KeyRule::KeyId, "two keys have one `kid`: a token could not say which it means, and neither is used")
+        Self::new(
+            KeyRule::KeyId,
+            "two keys have the same `kid`: a token could not say which it means, so neither is used",
+        )
     }
 
     fn no_id() -> Self {
-        Self::new(KeyRule::KeyId, "of several keys each needs a `kid`: no token could ask for this one")
+        Self::new(KeyRule::KeyId, "each of several keys needs a `kid`: no token could name this one")
     }
 }
 
 impl RejectedKey {
-    fn new(index: usize, id: Option<&str>, refusal: &Refusal) -> Self {
-        Self { index, id: id.map(shown), rule: refusal.rule, error: refusal.error.clone() }
+    fn new(index: usize, id: Option<&str>, error: &JwkError) -> Self {
+        Self { index, id: id.map(shown), rule: error.rule, error: error.error.clone() }
     }
 
-    /// Which key of the document, from 0.
+    /// Returns the position of the key in the document, from 0.
     pub fn index(&self) -> usize {
         self.index
     }
 
-    /// Its `kid`, where it has one: at most 64 characters of it, and only printable ASCII, the rest escaped.
+    /// Returns the key's `kid`, if it has one: at most 64 characters of it, and all but printable ASCII
+    /// escaped.
     pub fn key_id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// The rule that it breaks.
+    /// Returns the rule that the key breaks.
     pub fn rule(&self) -> KeyRule {
         self.rule
     }

@@ -1,11 +1,14 @@
-//! What an HMAC secret must not be (RFC 8725 §3.5, RFC 7518 §3.2).
+//! Checks of HMAC secrets (RFC 8725 §3.5, RFC 7518 §3.2).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
 
-use crate::config_error::ConfigError;
+use crate::{
+    config_error::ConfigError,
+    keys::algorithm::{Algorithm, KeyFamily},
+};
 
-/// Secrets that are long enough and yet known to everybody: they stand in tutorials and in the debuggers of the trade.
+/// Secrets that are long enough, but published: in tutorials and in online debuggers.
 const PUBLISHED: [&[u8]; 8] = [
     b"a-string-secret-at-least-256-bits-long",
     b"a-valid-string-secret-that-is-at-least-384-bits-long-for-signing",
@@ -17,31 +20,44 @@ const PUBLISHED: [&[u8]; 8] = [
     b"your-super-secret-jwt-token-with-at-least-32-characters-long",
 ];
 
-/// Refuses a secret that is short, published, monotonous, or really a public key. The last is the classic confusion attack: a
-/// token signed with HMAC under the *public* key, which everybody has.
-pub(crate) fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
-    let trimmed = trim(secret);
-    // Blanks around a text are an accident of its file; in raw bytes they are as random as the rest.
-    let counted = if secret.is_ascii() { trimmed } else { secret };
-    let complaint = if looks_like_key_text(trimmed) || [secret, trimmed].into_iter().any(looks_like_der) {
-        "this HMAC secret looks like a key pair's key (PEM, DER, JWK or ssh): use `from_pem` or `from_der` with an \
-         asymmetric algorithm, or make a random secret with `openssl rand -hex 32`"
-            .into()
-    } else if counted.len() < min_bytes {
-        format!(
-            "this HMAC secret has {} bytes (blanks around it not counted) and needs {min_bytes} (RFC 7518 §3.2): make one \
-             with `openssl rand -hex {min_bytes}`",
-            counted.len()
-        )
-    } else if PUBLISHED.contains(&trimmed) || counted.iter().all(|byte| *byte == counted[0]) {
-        format!("this HMAC secret is publicly known or trivial: make one with `openssl rand -hex {min_bytes}`")
-    } else {
-        return Ok(());
+/// The secret itself, if it may be one of this algorithm.
+pub(crate) fn checked(algorithm: Algorithm, secret: &[u8]) -> Result<&[u8], ConfigError> {
+    let KeyFamily::Hmac { min_bytes } = algorithm.family() else {
+        return Err(ConfigError::key_mismatch(format!(
+            "{algorithm} needs a key pair, not a secret: use `from_pem` or `from_der`"
+        )));
     };
-    Err(ConfigError::key(complaint))
+    check(secret, min_bytes)?;
+    Ok(secret)
 }
 
-/// Without blanks around it and byte order marks before it, in any order.
+/// Rejects a secret that is short, published, one repeated byte, or in truth a public key. The last is the
+/// classic confusion attack: a token signed with HMAC under the *public* key, which anyone may have.
+fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
+    let trimmed = trim(secret);
+    // Blanks around a text come from its file. In raw bytes they are as random as the rest.
+    let counted = if secret.is_ascii() { trimmed } else { secret };
+    if looks_like_key_text(trimmed) || [secret, trimmed].into_iter().any(looks_like_der) {
+        Err(ConfigError::key_mismatch(
+            "this HMAC secret looks like a key pair's key (PEM, DER, JWK or ssh): use `from_pem` or `from_der` with an \
+             asymmetric algorithm, or make a random secret with `openssl rand -hex 32`",
+        ))
+    } else if counted.len() < min_bytes {
+        Err(ConfigError::weak_key(format!(
+            "this HMAC secret has {} bytes (without the blanks around it) and needs {min_bytes} (RFC 7518 §3.2): make \
+             one with `openssl rand -hex {min_bytes}`",
+            counted.len()
+        )))
+    } else if PUBLISHED.contains(&trimmed) || counted.iter().all(|byte| *byte == counted[0]) {
+        Err(ConfigError::weak_key(format!(
+            "this HMAC secret is publicly known or trivial: make one with `openssl rand -hex {min_bytes}`"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+/// Without the blanks around it and the byte order marks before it, in any order.
 fn trim(secret: &[u8]) -> &[u8] {
     let mut trimmed = secret.trim_ascii();
     while let Some(rest) = trimmed.strip_prefix(b"\xEF\xBB\xBF") {
@@ -52,7 +68,7 @@ fn trim(secret: &[u8]) -> &[u8] {
 
 fn looks_like_key_text(secret: &[u8]) -> bool {
     let starts = |prefix: &[u8]| secret.starts_with(prefix);
-    // RFC 7468 §2 lets any text stand before a PEM.
+    // RFC 7468 §2 allows any text before a PEM.
     secret.windows(10).any(|window| window == b"-----BEGIN")
         || starts(b"ssh-")
         || starts(b"ecdsa-sha2-")
@@ -62,13 +78,14 @@ fn looks_like_key_text(secret: &[u8]) -> bool {
         || is_der_in_base64(secret)
 }
 
-/// A PEM without its first and last line: so some login services show their public key.
+/// A PEM without its first and last line, which is how some login services show their public key.
 fn is_der_in_base64(secret: &[u8]) -> bool {
     let text: Vec<u8> = secret.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(text).is_ok_and(|der| looks_like_der(&der))
 }
 
-/// One ASN.1 SEQUENCE that spans the whole input and begins, as those of keys do, with a number or another SEQUENCE.
+/// One ASN.1 SEQUENCE that spans the whole input and, like those of keys, begins with a number or another
+/// SEQUENCE.
 fn looks_like_der(bytes: &[u8]) -> bool {
     let Ok(mut reader) = SliceReader::new(bytes) else { return false };
     Header::decode(&mut reader).is_ok_and(|header| {

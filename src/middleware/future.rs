@@ -17,14 +17,14 @@ use crate::{
     blocklist::Lookup,
     guard::VerifiedToken,
     middleware::{
-        policy::{Policy, identify},
+        policy::{Policy, insert_identity},
         reject::ResponseBody,
         sources::ResponseHeaders,
     },
 };
 
 pin_project! {
-    /// The answer of a [`JwtBlocklist`](crate::JwtBlocklist), to come.
+    /// The future of [`JwtBlocklist`](crate::JwtBlocklist) and [`Logout`](crate::Logout).
     pub struct ResponseFuture<S, X, B>
     where
         S: Service<Request<B>>,
@@ -37,18 +37,19 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    // Boxed is what few requests need, for the future of the rest is moved about and should be as small as the inner service's.
+    // Few requests need the boxed parts. For the others the future should be hardly larger than the
+    // inner service's.
     enum State<S, X, B, F> {
-        // The blocklist is being asked.
+        // The blocklist has not answered yet.
         Checking { lookup: Lookup, waiting: Option<Box<Waiting<S, X, B>>> },
-        // The inner service is at work.
+        // The inner service was called.
         Calling { #[pin] future: F },
-        // The answer is known.
-        Refused { response: Option<Box<Response<Bytes>>> },
+        // The request was rejected.
+        Rejected { response: Option<Box<Response<Bytes>>> },
     }
 }
 
-/// What is needed once the blocklist has answered. `inner` is the service that was polled ready.
+/// Waits for the blocklist's answer. `inner` is the service that was polled ready.
 pub(crate) struct Waiting<S, X, B> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,
     pub(crate) request: Request<B>,
@@ -68,8 +69,8 @@ where
         Self { state: State::Calling { future }, finish }
     }
 
-    pub(crate) fn refused(response: Response<Bytes>, finish: ResponseHeaders) -> Self {
-        Self { state: State::Refused { response: Some(Box::new(response)) }, finish }
+    pub(crate) fn rejected(response: Response<Bytes>, finish: ResponseHeaders) -> Self {
+        Self { state: State::Rejected { response: Some(Box::new(response)) }, finish }
     }
 }
 
@@ -83,11 +84,8 @@ where
 
     /// # Panics
     ///
-    /// When polled again after it was ready.
-    #[expect(
-        clippy::expect_used,
-        reason = "the options are taken once, on the way to `Ready`; no request changes that"
-    )]
+    /// If it is polled again after it was ready.
+    #[expect(clippy::expect_used, reason = "each option is taken once, before `Ready`, whatever the request contains")]
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut state, finish) = (this.state, *this.finish);
@@ -96,14 +94,14 @@ where
                 StateProj::Checking { lookup, waiting } => {
                     let answer = ready!(Pin::new(lookup).poll(context));
                     let Waiting { candidate, mut request, mut inner, policy } = *waiting.take().expect(POLLED_AGAIN);
-                    match policy.demands.decide(&policy.guard, candidate, answer) {
-                        Ok(user) => {
-                            identify(&policy, request.extensions_mut(), Some(user));
+                    match policy.guard.admit(candidate, answer, &policy.requirements) {
+                        Ok(authenticated) => {
+                            insert_identity(&policy, request.extensions_mut(), Some(authenticated));
                             State::Calling { future: inner.call(request) }
                         }
-                        Err(rejection) => {
-                            State::Refused { response: Some(Box::new(policy.refuse(&rejection, request.method()))) }
-                        }
+                        Err(rejection) => State::Rejected {
+                            response: Some(Box::new(policy.http.reject(&rejection, request.method()))),
+                        },
                     }
                 }
                 StateProj::Calling { future } => {
@@ -111,8 +109,8 @@ where
                     finish.apply(&mut response);
                     return Poll::Ready(Ok(response));
                 }
-                StateProj::Refused { response } => {
-                    let mut response = response.take().expect(POLLED_AGAIN).map(ResponseBody::refusal);
+                StateProj::Rejected { response } => {
+                    let mut response = response.take().expect(POLLED_AGAIN).map(ResponseBody::rejection);
                     finish.apply(&mut response);
                     return Poll::Ready(Ok(response));
                 }

@@ -1,27 +1,28 @@
-//! Headers in which a proxy tells who the user is.
+//! The headers in which a proxy names the user.
 
 use http::{HeaderMap, HeaderName};
 
-/// Whether a request keeps the headers in which a proxy tells who the user is.
+/// Whether a request keeps the headers in which a proxy names the user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IdentityHeaders {
     Removed,
     Kept,
 }
 
-/// The names that are in use, though there is no standard. Not in it are headers with a signature of their own (`x-amzn-oidc-data`,
-/// `x-goog-iap-jwt-assertion` and the like), which nobody can make up.
+/// The names in use; there is no standard. Headers with a signature of their own
+/// (`x-amzn-oidc-data`, `x-goog-iap-jwt-assertion` and the like) are not listed, because a client
+/// cannot invent them.
 #[rustfmt::skip]
 const NAMES: [&str; 36] = [
-    // CGI's, and what web servers and Authelia made of it; Kubernetes' front proxy; Grafana.
+    // CGI, web servers and Authelia, which follow it; the front proxy of Kubernetes; Grafana.
     "remote-user", "remote-name", "remote-email", "remote-groups",
     "x-remote-user", "x-remote-name", "x-remote-email", "x-remote-group", "x-remote-groups", "x-webauth-user",
-    // oauth2-proxy, in both of its ways, and Traefik, nginx and Envoy beside it.
+    // oauth2-proxy in both of its modes, and Traefik, nginx and Envoy with it.
     "x-forwarded-user", "x-forwarded-email", "x-forwarded-preferred-username", "x-forwarded-groups",
     "x-forwarded-access-token",
     "x-auth-request-user", "x-auth-request-email", "x-auth-request-preferred-username", "x-auth-request-groups",
     "x-auth-request-access-token",
-    // API gateways (Kong, Istio's and their like), and what people call it by themselves.
+    // API gateways such as Kong and Istio, and common names of applications.
     "x-authenticated-user", "x-authenticated-userid", "x-authenticated-groups", "x-authenticated-scope",
     "x-consumer-id", "x-consumer-username", "x-consumer-custom-id", "x-credential-identifier",
     "x-user", "x-user-id", "x-user-name", "x-user-email", "x-user-roles", "x-userinfo",
@@ -29,7 +30,7 @@ const NAMES: [&str; 36] = [
     "x-goog-authenticated-user-email", "x-amzn-oidc-identity",
 ];
 
-/// Takes them all out, where there are any.
+/// Removes them all.
 pub(crate) fn remove(headers: &mut HeaderMap) {
     while let Some(name) = headers.keys().find(|name| names_a_user(name)).cloned() {
         headers.remove(name);
@@ -38,11 +39,11 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
 
 fn names_a_user(name: &HeaderName) -> bool {
     let name = name.as_str();
-    // Nearly every header is out after one byte.
+    // The first byte rules out nearly every header.
     name.starts_with(['x', 'r']) && NAMES.iter().any(|listed| is_same_variable(listed, name))
 }
 
-/// To CGI and what comes after it, `_` in a name is `-`.
+/// CGI and its successors treat `_` in a name as `-`.
 fn is_same_variable(one: &str, other: &str) -> bool {
     let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
     one.len() == other.len() && one.bytes().eq(other.bytes().map(dashed))

@@ -1,4 +1,4 @@
-//! The layer and service in front of a logout.
+//! The layer and the service in front of a logout.
 
 use std::{
     fmt,
@@ -7,31 +7,35 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderName, Request, Response};
 use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    guard::{LoggingOut, Reason},
+    guard::LoggingOut,
     middleware::{
         future::ResponseFuture,
-        identity_headers,
-        reject::{RenderRejection, ResponseBody, Rfc6750, refuse},
-        sources::TokenSources,
+        http_settings::HttpSettings,
+        identity_headers::IdentityHeaders,
+        reject::{RenderRejection, ResponseBody},
+        sources::{FoundIn, TokenSources},
     },
-    token::{NoClaims, Verifier, token68},
+    token::{NoClaims, Verifier},
 };
 
-/// For the route that logs out, and for no other: lets a request through with a genuine token of either kind, also one that has
-/// expired or was logged out before. The inner service finds a [`LoggingOut`] in the request's extensions, which
-/// [`Issuer::logout`](crate::Issuer::logout) takes, and no [`Authenticated`](crate::Authenticated).
+/// Admits a logout: a request with a genuine token of either kind, which may have expired or been
+/// revoked. Use it for the route that logs out, and for no other.
 ///
-/// Headers in which a proxy tells who the user is are removed, as
-/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer::keep_identity_headers) does.
+/// The inner service finds a [`LoggingOut`] in the request's extensions, which
+/// [`Issuer::logout`](crate::Issuer::logout) takes. It finds no
+/// [`Authenticated`](crate::Authenticated).
 ///
-/// So logging out twice, or with an access token that has run out while nobody looked, is answered like the first logout. The
-/// blocklist is not asked.
+/// The blocklist is not asked. So a second logout gets the same response as the first one, and so
+/// does a logout with an access token that has just expired.
+///
+/// Settings for sources, responses and headers are those of
+/// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer).
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -44,29 +48,50 @@ use crate::{
 #[derive(Clone)]
 pub struct LogoutLayer {
     verifier: Arc<Verifier>,
-    sources: TokenSources,
-    renderer: Arc<dyn RenderRejection>,
+    http: Arc<HttpSettings>,
 }
 
 impl LogoutLayer {
-    /// Takes the tokens that this verifier accepts, and those it has accepted.
+    /// Admits the tokens that this verifier accepts, and those it accepted before they expired.
     pub fn new(verifier: Arc<Verifier>) -> Self {
-        Self { verifier, sources: TokenSources::header(), renderer: Arc::new(Rfc6750::new()) }
+        Self { verifier, http: Arc::new(HttpSettings::default()) }
     }
 
-    /// Where a request may carry its token; [`TokenSources::header`] by default. With a cookie, log out by `POST`: a `GET` may come from
-    /// another site.
+    /// Sets where a request may carry its token; [`TokenSources::header`] by default.
+    ///
+    /// With a cookie, let the route accept `POST` only: another site can cause a `GET`.
     #[must_use]
     pub fn with_token_sources(mut self, sources: TokenSources) -> Self {
-        self.sources = sources;
+        self.http_mut().sources = sources;
         self
     }
 
-    /// Answers refused requests with this renderer; [`Rfc6750`] by default.
+    /// Sets the renderer of rejections; [`Rfc6750`](crate::Rfc6750) by default.
     #[must_use]
     pub fn with_renderer(mut self, renderer: impl RenderRejection) -> Self {
-        self.renderer = Arc::new(renderer);
+        self.http_mut().renderer = Arc::new(renderer);
         self
+    }
+
+    /// Keeps the headers in which a proxy names the user. By default they are removed, as
+    /// [`JwtBlocklistLayer`](crate::JwtBlocklistLayer::keep_identity_headers) does.
+    #[must_use]
+    pub fn keep_identity_headers(mut self) -> Self {
+        self.http_mut().headers.identity = IdentityHeaders::Kept;
+        self
+    }
+
+    /// Adds headers that are removed from every request. Use it for headers of your own in which an
+    /// inner service would believe who the user is.
+    #[must_use]
+    pub fn add_removed_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.http_mut().headers.removed.extend(names);
+        self
+    }
+
+    /// A setting applies to this layer, and not to its clones and services.
+    fn http_mut(&mut self) -> &mut HttpSettings {
+        Arc::make_mut(&mut self.http)
     }
 }
 
@@ -78,7 +103,7 @@ impl<S> Layer<S> for LogoutLayer {
     }
 }
 
-/// The service that [`LogoutLayer`] puts around another.
+/// The service of [`LogoutLayer`].
 #[derive(Clone)]
 pub struct Logout<S> {
     inner: S,
@@ -99,29 +124,26 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
-        let LogoutLayer { verifier, sources, renderer } = &self.layer;
-        let found = sources.find(&request, verifier.max_token_bytes()).map_err(LoggingOut::reject);
-        let source = found.as_ref().ok().map(|(_, source)| *source);
-        let proof = found.and_then(|(token, _)| {
-            let text = token68(token).ok_or_else(|| LoggingOut::reject(Reason::NotOneToken))?;
-            LoggingOut::verify(verifier, text)
-        });
-        identity_headers::remove(request.headers_mut());
-        sources.hide(&mut request, source);
-        let finish = sources.finish(source);
+        let LogoutLayer { verifier, http } = &self.layer;
+        let (proof, found_in) = match http.find(&request, verifier.max_token_bytes()) {
+            Ok((token, found_in)) => (LoggingOut::verify_bytes(verifier, token), found_in),
+            Err(reason) => (Err(LoggingOut::reject(reason)), FoundIn::default()),
+        };
+        http.conceal(&mut request, found_in);
+        let finish = http.finish(found_in);
         match proof {
             Ok(proof) => {
                 request.extensions_mut().insert(proof);
                 ResponseFuture::calling(self.inner.call(request), finish)
             }
-            Err(rejection) => ResponseFuture::refused(refuse(&**renderer, &rejection, request.method()), finish),
+            Err(rejection) => ResponseFuture::rejected(http.reject(&rejection, request.method()), finish),
         }
     }
 }
 
 impl fmt::Debug for LogoutLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogoutLayer").field("verifier", &self.verifier).finish_non_exhaustive()
+        f.debug_struct("LogoutLayer").field("verifier", &self.verifier).field("http", &self.http).finish()
     }
 }
 

@@ -1,10 +1,9 @@
-//! What a layer and all its services share, and what they make of a request before anybody has to be waited for.
+//! What a layer and its services share, and the part of the decision that needs no waiting.
 
 use std::{fmt, sync::Arc};
 
-use bytes::Bytes;
 use http::{
-    Extensions, HeaderName, Method, Request, Response,
+    Extensions, Method, Request,
     header::{ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, COOKIE, ORIGIN},
 };
 use serde::de::DeserializeOwned;
@@ -12,38 +11,26 @@ use serde::de::DeserializeOwned;
 use crate::{
     guard::{Authenticated, Check, Guard, Reason, Rejection, Requirements, VerifiedToken},
     metrics,
-    middleware::{
-        identity_headers::{self, IdentityHeaders},
-        reject::{RenderRejection, refuse},
-        sources::{TokenSource, TokenSources},
-    },
+    middleware::{http_settings::HttpSettings, sources::FoundIn},
     token::{TokenCache, VerifiedTokens},
 };
 
 pub(crate) struct Policy<X> {
     pub(crate) guard: Guard,
-    pub(crate) demands: Requirements<X>,
-    pub(crate) front: HttpSettings,
-    pub(crate) token_cache: TokenCache,
-    /// Shared by clones: guard and `X` are the same in all of them, and what a layer asks beyond is asked anew each time.
-    pub(crate) seen: VerifiedTokens<VerifiedToken<X>>,
-}
-
-/// What has to do with HTTP alone.
-#[derive(Clone)]
-pub(crate) struct HttpSettings {
-    pub(crate) renderer: Arc<dyn RenderRejection>,
-    pub(crate) sources: TokenSources,
-    pub(crate) absence: MissingToken,
+    pub(crate) requirements: Requirements<X>,
+    pub(crate) http: HttpSettings,
+    pub(crate) missing_token: MissingToken,
     pub(crate) preflights: Preflights,
-    pub(crate) identity_headers: IdentityHeaders,
-    pub(crate) removed_headers: Vec<HeaderName>,
+    pub(crate) token_cache: TokenCache,
+    /// Shared by clones: they all have the same guard and the same `X`. Requirements are checked
+    /// with every request.
+    pub(crate) verified_tokens: VerifiedTokens<VerifiedToken<X>>,
 }
 
-/// What it means that a request carries no token.
+/// What to do with a request without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingToken {
-    Refused,
+    Rejected,
     Anonymous,
 }
 
@@ -54,70 +41,63 @@ pub(crate) enum Preflights {
     Exempt,
 }
 
-/// What becomes of a request.
+/// The outcome for a request.
 pub(crate) enum Verdict<X> {
-    /// It goes on, with the proof of who sends it, or as nobody's.
+    /// The inner service is called, with the proof of who sends the request, or anonymously.
     Admit(Option<Authenticated<X>>),
-    Refuse(Rejection),
-    /// The blocklist has to be waited for; then [`Requirements::decide`] takes its answer.
-    Ask(Check<X>),
+    Reject(Rejection),
+    /// The blocklist has not answered yet. [`Guard::admit`] takes its answer.
+    Wait(Check<X>),
 }
 
-/// In the extensions of a request that was let through as nobody's: the layer was there. It holds the layer's words for a handler
-/// that needs somebody all the same.
-pub(crate) struct Anonymous<X>(Arc<Policy<X>>);
+/// Marks a request that was let through anonymously, in its extensions. So a handler that needs an
+/// [`Authenticated`] can send the layer's own rejection.
+pub(crate) struct Anonymous<X> {
+    policy: Arc<Policy<X>>,
+}
 
 impl<X: DeserializeOwned> Policy<X> {
-    /// The verdict, and what carried the token.
-    pub(crate) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, Option<TokenSource>) {
-        match self.front.sources.find(request, self.guard.max_token_bytes()) {
-            Err(Reason::NoToken) if self.front.absence == MissingToken::Anonymous => (self.nobody("anonymous"), None),
-            Err(Reason::NoToken) if self.front.preflights == Preflights::Exempt && is_preflight(request) => {
-                (self.nobody("preflight"), None)
+    /// Returns the verdict, and the token's source.
+    pub(crate) fn judge<B>(&self, request: &Request<B>) -> (Verdict<X>, FoundIn<'_>) {
+        let (token, found_in) = match self.http.find(request, self.guard.max_token_bytes()) {
+            Ok(found) => found,
+            Err(reason) => return (self.judge_tokenless(request, reason), FoundIn::default()),
+        };
+        (self.judge_token(token), found_in)
+    }
+
+    fn judge_tokenless<B>(&self, request: &Request<B>, reason: Reason) -> Verdict<X> {
+        match reason {
+            Reason::NoToken if self.missing_token == MissingToken::Anonymous => self.admit_anonymously("anonymous"),
+            Reason::NoToken if self.preflights == Preflights::Exempt && is_preflight(request) => {
+                self.admit_anonymously("preflight")
             }
-            Err(reason) => (Verdict::Refuse(self.guard.reject(reason)), None),
-            Ok((token, source)) => (self.judge_token(token), Some(source)),
+            reason => Verdict::Reject(self.guard.reject(reason)),
         }
     }
 
     fn judge_token(&self, token: &[u8]) -> Verdict<X> {
-        let check = match self.guard.check(token, &self.seen) {
+        let check = match self.guard.check(token, &self.verified_tokens) {
             Ok(check) => check,
-            Err(rejection) => return Verdict::Refuse(rejection),
+            Err(rejection) => return Verdict::Reject(rejection),
         };
         match check.lookup.answer() {
-            None => Verdict::Ask(check),
-            Some(answer) => match self.demands.decide(&self.guard, check.candidate, answer) {
-                Ok(user) => Verdict::Admit(Some(user)),
-                Err(rejection) => Verdict::Refuse(rejection),
+            None => Verdict::Wait(check),
+            Some(answer) => match self.guard.admit(check.candidate, answer, &self.requirements) {
+                Ok(authenticated) => Verdict::Admit(Some(authenticated)),
+                Err(rejection) => Verdict::Reject(rejection),
             },
         }
     }
 
-    fn nobody(&self, outcome: &'static str) -> Verdict<X> {
+    fn admit_anonymously(&self, outcome: &'static str) -> Verdict<X> {
         metrics::checked(self.guard.expected().as_str(), outcome);
         Verdict::Admit(None)
     }
 }
 
-impl<X> Policy<X> {
-    pub(crate) fn refuse(&self, rejection: &Rejection, method: &Method) -> Response<Bytes> {
-        refuse(&*self.front.renderer, rejection, method)
-    }
-
-    /// Takes out of a request what the inner service must neither see nor believe.
-    pub(crate) fn clean<B>(&self, request: &mut Request<B>, source: Option<TokenSource>) {
-        if self.front.identity_headers == IdentityHeaders::Removed {
-            identity_headers::remove(request.headers_mut());
-        }
-        for name in &self.front.removed_headers {
-            request.headers_mut().remove(name);
-        }
-        self.front.sources.hide(request, source);
-    }
-}
-
-/// A true preflight (Fetch §3.2.2): it never carries credentials, so one that does is none.
+/// A true preflight never carries credentials (Fetch §3.2.2), so a request with credentials is not
+/// one.
 fn is_preflight<B>(request: &Request<B>) -> bool {
     let has = |name| request.headers().contains_key(name);
     request.method() == Method::OPTIONS
@@ -127,33 +107,37 @@ fn is_preflight<B>(request: &Request<B>) -> bool {
         && !has(COOKIE)
 }
 
-/// Puts who sends a request in place of any who was there before.
-pub(crate) fn identify<X>(policy: &Arc<Policy<X>>, extensions: &mut Extensions, user: Option<Authenticated<X>>)
-where
+/// Puts the proof into the request's extensions, and removes an earlier one.
+pub(crate) fn insert_identity<X>(
+    policy: &Arc<Policy<X>>,
+    extensions: &mut Extensions,
+    authenticated: Option<Authenticated<X>>,
+) where
     X: Send + Sync + 'static,
 {
-    match user {
-        Some(user) => {
-            extensions.insert(user);
+    match authenticated {
+        Some(authenticated) => {
+            extensions.insert(authenticated);
         }
         None => {
             extensions.remove::<Authenticated<X>>();
-            extensions.insert(Anonymous(Arc::clone(policy)));
+            extensions.insert(Anonymous { policy: Arc::clone(policy) });
         }
     }
 }
 
+#[cfg(feature = "axum")]
 impl<X> Anonymous<X> {
-    /// The layer's answer to a request without a token.
-    #[cfg(feature = "axum")]
-    pub(crate) fn refuse(&self, method: &Method) -> Response<Bytes> {
-        self.0.refuse(&Rejection::new(self.0.guard.expected(), Reason::NoToken), method)
+    /// Renders the layer's rejection of a request without a token.
+    pub(crate) fn reject(&self, method: &Method) -> http::Response<bytes::Bytes> {
+        let Policy { guard, http, .. } = &*self.policy;
+        http.reject(&Rejection::new(guard.expected(), Reason::NoToken), method)
     }
 }
 
 impl<X> Clone for Anonymous<X> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { policy: Arc::clone(&self.policy) }
     }
 }
 
@@ -161,10 +145,12 @@ impl<X> Clone for Policy<X> {
     fn clone(&self) -> Self {
         Self {
             guard: self.guard.clone(),
-            demands: self.demands.clone(),
-            front: self.front.clone(),
+            requirements: self.requirements.clone(),
+            http: self.http.clone(),
+            missing_token: self.missing_token,
+            preflights: self.preflights,
             token_cache: self.token_cache,
-            seen: self.seen.clone(),
+            verified_tokens: self.verified_tokens.clone(),
         }
     }
 }
@@ -173,13 +159,11 @@ impl<X> fmt::Debug for Policy<X> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Policy")
             .field("guard", &self.guard)
-            .field("demands", &self.demands)
-            .field("sources", &self.front.sources)
-            .field("absence", &self.front.absence)
-            .field("preflights", &self.front.preflights)
-            .field("identity_headers", &self.front.identity_headers)
-            .field("removed_headers", &self.front.removed_headers)
-            .field("seen", &self.seen)
+            .field("requirements", &self.requirements)
+            .field("http", &self.http)
+            .field("missing_token", &self.missing_token)
+            .field("preflights", &self.preflights)
+            .field("verified_tokens", &self.verified_tokens)
             .finish_non_exhaustive()
     }
 }

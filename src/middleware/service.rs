@@ -14,13 +14,13 @@ use crate::{
     guard::Check,
     middleware::{
         future::{ResponseFuture, Waiting},
-        policy::{Policy, Verdict, identify},
+        policy::{Policy, Verdict, insert_identity},
         reject::ResponseBody,
     },
     token::NoClaims,
 };
 
-/// The service that [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) puts around another.
+/// The service of [`JwtBlocklistLayer`](crate::JwtBlocklistLayer).
 pub struct JwtBlocklist<S, X = NoClaims> {
     inner: S,
     policy: Arc<Policy<X>>,
@@ -31,17 +31,17 @@ impl<S, X> JwtBlocklist<S, X> {
         Self { inner, policy }
     }
 
-    /// The service inside.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// Returns the inner service, mutably.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// The service inside.
+    /// Unwraps the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -63,17 +63,20 @@ where
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let policy = &self.policy;
-        let (verdict, source) = policy.judge(&request);
-        policy.clean(&mut request, source);
-        let finish = policy.front.sources.finish(source);
+        let (verdict, found_in) = policy.judge(&request);
+        policy.http.conceal(&mut request, found_in);
+        let finish = policy.http.finish(found_in);
         match verdict {
-            Verdict::Admit(user) => {
-                identify(policy, request.extensions_mut(), user);
+            Verdict::Admit(authenticated) => {
+                insert_identity(policy, request.extensions_mut(), authenticated);
                 ResponseFuture::calling(self.inner.call(request), finish)
             }
-            Verdict::Refuse(rejection) => ResponseFuture::refused(policy.refuse(&rejection, request.method()), finish),
-            Verdict::Ask(Check { candidate, lookup }) => {
-                // Only `self.inner` was polled ready: it goes with the request, and its fresh clone stays.
+            Verdict::Reject(rejection) => {
+                ResponseFuture::rejected(policy.http.reject(&rejection, request.method()), finish)
+            }
+            Verdict::Wait(Check { candidate, lookup }) => {
+                // Only `self.inner` was polled ready, so it serves this request, and its clone
+                // takes its place.
                 let clone = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, clone);
                 let policy = Arc::clone(policy);

@@ -1,4 +1,4 @@
-//! Tokens that were verified already, and what they say.
+//! The cache of verified tokens.
 
 use std::{fmt, sync::Arc};
 
@@ -12,20 +12,24 @@ use crate::metrics;
 
 /// Whether a layer keeps the tokens that it has verified, so that it need not check their signature again.
 ///
-/// Set it with [`JwtBlocklistLayer::with_token_cache`](crate::JwtBlocklistLayer::with_token_cache), which says what is kept.
+/// Set it with [`JwtBlocklistLayer::with_token_cache`](crate::JwtBlocklistLayer::with_token_cache), which
+/// describes what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TokenCache {
-    /// In at most so many bytes: the tokens, what was read out of them, and all that stands around it. Counted three times a token's length
-    /// and some 500 bytes; application claims that swell when they are read, such as a tree of `serde_json::Value`, take more than
-    /// is counted. The default for access tokens, with [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
+    /// Keeps verified tokens in at most this many bytes. The default for access tokens, with
+    /// [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
+    ///
+    /// An entry counts as three times the length of its token and about 500 bytes. Application claims that grow
+    /// when they are read, such as a tree of `serde_json::Value`, take more than that.
     UpTo(usize),
-    /// Every token is verified each time, and none is kept. The default for refresh tokens.
+    /// Verifies every token each time, and keeps none. The default for refresh tokens.
     Off,
 }
 
 impl TokenCache {
-    /// 8 MiB a layer: some 4,500 tokens of 430 bytes. It is what a server may take unasked; who has more users at a time than
-    /// that sets more.
+    /// 8 MiB for each layer: about 4,500 tokens of 430 bytes. A safe default; raise it if more users are active
+    /// at once.
     pub const DEFAULT_BYTES: usize = 8 << 20;
 }
 
@@ -37,15 +41,15 @@ impl Default for TokenCache {
 
 /// Verified tokens of one policy, each with a `T` that was made of it. Clones share them.
 ///
-/// A token is found by comparing all of it. The hash only says where to look, and is keyed at random.
+/// A token is found by comparing all of it. Its hash is keyed at random, and only finds the place.
 pub(crate) struct VerifiedTokens<T>(Option<Arc<Tokens<T>>>);
 
 type Tokens<T> = Cache<Box<[u8]>, Kept<T>, ByBytes, RandomState>;
 
 struct Kept<T> {
-    facts: Arc<T>,
-    /// Which keys the token was verified with.
-    generation: u64,
+    verified: Arc<T>,
+    /// The version of the keys that have verified the token.
+    key_version: u64,
 }
 
 impl<T> VerifiedTokens<T> {
@@ -60,22 +64,22 @@ impl<T> VerifiedTokens<T> {
         ))))
     }
 
-    /// What was made of this very token, if it was verified with the present keys.
-    pub(crate) fn get(&self, token: &[u8], generation: u64) -> Option<Arc<T>> {
+    /// The result for this very token, if the present keys have verified it.
+    pub(crate) fn get(&self, token: &[u8], key_version: u64) -> Option<Arc<T>> {
         let kept = self.0.as_ref()?.get(token)?;
-        if kept.generation == generation {
+        if kept.key_version == key_version {
             metrics::token_cache("hit");
-            return Some(kept.facts);
+            return Some(kept.verified);
         }
         self.forget(token);
         None
     }
 
-    /// Keeps a token that was verified with the keys of this generation. It may push out others, or not be kept at all.
-    pub(crate) fn keep(&self, token: &[u8], generation: u64, facts: &Arc<T>) {
+    /// Keeps a token that was verified with the keys of this version. It may evict others, or not be kept at all.
+    pub(crate) fn keep(&self, token: &[u8], key_version: u64, verified: &Arc<T>) {
         if let Some(cache) = &self.0 {
             metrics::token_cache("miss");
-            cache.insert(token.into(), Kept { facts: Arc::clone(facts), generation });
+            cache.insert(token.into(), Kept { verified: Arc::clone(verified), key_version });
         }
     }
 
@@ -94,11 +98,11 @@ impl<T> Clone for VerifiedTokens<T> {
 
 impl<T> Clone for Kept<T> {
     fn clone(&self) -> Self {
-        Self { facts: Arc::clone(&self.facts), generation: self.generation }
+        Self { verified: Arc::clone(&self.verified), key_version: self.key_version }
     }
 }
 
-/// Shows how much is kept, and no token.
+/// Shows how much is kept, but no token.
 impl<T> fmt::Debug for VerifiedTokens<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("VerifiedTokens");
@@ -109,20 +113,20 @@ impl<T> fmt::Debug for VerifiedTokens<T> {
     }
 }
 
-/// What an entry takes: the token, about twice as much again for its payload and what was read out of it, the `T`, and what stands around it.
+/// Weighs an entry: the token, about twice as much for its payload and its claims, the `T`, and the overhead.
 #[derive(Clone)]
 struct ByBytes;
 
-/// The slots of an entry and of the trace that it leaves when it is pushed out, the room both collections keep free for growing,
-/// and what the allocator rounds up.
-const AROUND: usize = 256;
+/// The overhead of an entry: its slot, the slot that remembers it after an eviction, the spare capacity of both
+/// collections, and what the allocator rounds up.
+const OVERHEAD: usize = 256;
 
-/// Some number to begin with: it sizes the memory of what was pushed out, and how many locks the entries are spread over.
+/// An estimate of an entry: it sizes the memory of evicted entries, and the number of locks.
 const TYPICAL_BYTES: usize = 1024;
 
 impl<T> Weighter<Box<[u8]>, Kept<T>> for ByBytes {
     fn weight(&self, token: &Box<[u8]>, _: &Kept<T>) -> u64 {
-        (3 * token.len() + size_of::<T>() + AROUND) as u64
+        (3 * token.len() + size_of::<T>() + OVERHEAD) as u64
     }
 }
 

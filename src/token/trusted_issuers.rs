@@ -1,26 +1,27 @@
-//! Whose keys are trusted, and for whose tokens.
+//! The issuers whose tokens are accepted, with their keys.
 
 use crate::{
     config_error::ConfigError,
     keys::{KeySet, RsaMinimum, VerifyingKey},
     token::{
-        VerifyError,
-        claims::{header::Header, rules::Issuers},
+        claims::{Header, Issuers},
+        verify_error::VerifyError,
     },
 };
 
-/// The most trusted of one verifier: as many signature checks can a token cost, if all of them have a key of its `kid` and `alg`.
-const MAX_PARTIES: usize = 16;
+/// The most trusted issuers of one verifier. A token can cost as many signature checks, if all of them have a
+/// key of its `kid` and `alg`.
+const MAX_TRUSTED_ISSUERS: usize = 16;
 
-/// Somebody whose tokens are accepted.
+/// One issuer, perhaps with several names, and its keys.
 #[derive(Debug)]
 pub(crate) struct TrustedIssuer {
     pub(crate) keys: KeySet,
-    /// Whose tokens these keys speak for; `None`: as the rules say, for this is the party of the verifier itself.
+    /// The issuers that these keys speak for. `None` for the verifier's own keys: the rules name those.
     pub(crate) issuers: Option<Issuers>,
 }
 
-/// All of them, the verifier's own first.
+/// All trusted issuers, the verifier's own first.
 #[derive(Debug)]
 pub(crate) struct TrustedIssuers {
     all: Vec<TrustedIssuer>,
@@ -33,91 +34,117 @@ impl TrustedIssuers {
         others: Vec<(Box<str>, KeySet)>,
         rsa_minimum: RsaMinimum,
     ) -> Result<Self, ConfigError> {
-        let mut trusted: Vec<_> = own.into_iter().map(|keys| TrustedIssuer { keys, issuers: None }).collect();
+        let mut all: Vec<_> = own.into_iter().map(|keys| TrustedIssuer { keys, issuers: None }).collect();
         for (index, (name, keys)) in others.iter().enumerate() {
             if name.is_empty() {
                 return Err(ConfigError::setting(
-                    "a trusted issuer has no name: a token that names nobody would match it",
+                    "a trusted issuer has no name: it would match a token without a name",
                 ));
             }
             if others[..index].iter().any(|(earlier, _)| earlier == name) {
-                return Err(ConfigError::setting("one issuer is trusted with two sets of keys: put its keys into one"));
+                return Err(ConfigError::conflict("one issuer is trusted with two sets of keys: use one set"));
             }
-            // One set for several names, as of the tenants of one login service: one party, so that a signature is checked once.
-            let known = trusted.iter_mut().find_map(|party| match &mut party.issuers {
-                Some(Issuers::OneOf(names)) if party.keys.is_same(keys) => Some(names),
+            // Names with the same set, such as the tenants of one login service, are one issuer. So a
+            // signature is checked once.
+            let same = all.iter_mut().find_map(|trusted| match &mut trusted.issuers {
+                Some(Issuers::OneOf(names)) if trusted.keys.is_same(keys) => Some(names),
                 _ => None,
             });
-            match known {
-                Some(names) => names.push(name.clone()),
+            match same {
+                Some(names) => names.push(Some(name.clone())),
                 None => {
-                    let issuers = Some(Issuers::OneOf(vec![name.clone()]));
-                    trusted.push(TrustedIssuer { keys: keys.clone(), issuers });
+                    let issuers = Some(Issuers::OneOf(vec![Some(name.clone())]));
+                    all.push(TrustedIssuer { keys: keys.clone(), issuers });
                 }
             }
         }
-        if trusted.is_empty() {
-            return Err(ConfigError::setting("no key is set: call `key(…)`"));
+        let trusted = Self { all, rsa_minimum };
+        trusted.check_keys()?;
+        Ok(trusted)
+    }
+
+    fn check_keys(&self) -> Result<(), ConfigError> {
+        if self.all.is_empty() {
+            return Err(ConfigError::missing("no key is set: call `key(…)`"));
         }
-        if trusted.len() > MAX_PARTIES {
-            return Err(ConfigError::setting(
-                "more than 16 trusted are trusted: a token could cost as many signature checks",
+        if self.all.len() > MAX_TRUSTED_ISSUERS {
+            return Err(ConfigError::out_of_range(
+                "more than 16 issuers are trusted: a token could cost as many signature checks",
             ));
         }
-        let nameless = |party: &TrustedIssuer| party.keys.load().iter().any(|key| key.id.is_none());
-        if trusted.len() > 1 && trusted.iter().any(nameless) {
-            return Err(ConfigError::setting(
-                "of several keys each needs an id: call `with_id(…)` with the `kid` of its tokens",
+        let has_nameless_key = |trusted: &TrustedIssuer| trusted.keys.load().iter().any(|key| key.id().is_none());
+        if self.all.len() > 1 && self.all.iter().any(has_nameless_key) {
+            return Err(ConfigError::key_id(
+                "each of several keys needs an id: call `with_id(…)` with the `kid` of its tokens",
             ));
         }
-        // What somebody else publishes is no fault of this program's: such a key is left alone, and the others are used.
-        for key in trusted.iter().filter(|party| !party.keys.is_remote()).flat_map(|party| party.keys.load().to_vec()) {
-            if !rsa_minimum.allows(&key) {
-                let id = key.id().unwrap_or_default();
-                return Err(ConfigError::key(format!(
+        // A key that another issuer publishes is not a mistake of this program. It is skipped, and the others
+        // are used.
+        for trusted in self.all.iter().filter(|trusted| !trusted.keys.is_remote()) {
+            if let Some(small) = trusted.keys.load().iter().find(|key| !self.rsa_minimum.allows(key)) {
+                let id = small.id().unwrap_or_default();
+                return Err(ConfigError::weak_key(format!(
                     "an RSA key (kid {id:?}) has fewer than the 3072 bits of `rsa_minimum`: make one with \
                      `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`"
                 )));
             }
         }
-        Ok(Self { all: trusted, rsa_minimum })
+        Ok(())
     }
 
-    /// The answer of `judge` about the first party whose key it is convinced by. Only keys that the header names are tried, with
-    /// their own algorithm: one of each party at most.
-    pub(crate) fn decide<T>(
+    /// Verifies a token with the first key that has signed it for its issuer.
+    ///
+    /// Of each issuer only the key that the header names is tried, with its own algorithm. `verify` checks the
+    /// token with one key.
+    pub(crate) fn verify_with_key_of<T>(
         &self,
         header: &Header,
-        mut judge: impl FnMut(&TrustedIssuer, &VerifyingKey) -> Result<T, VerifyError>,
+        mut verify: impl FnMut(&TrustedIssuer, &VerifyingKey) -> Result<T, VerifyError>,
     ) -> Result<T, VerifyError> {
-        let mut refusal = VerifyError::UnknownKey;
-        for party in &self.all {
-            let keys = party.keys.load();
-            let chosen = choose(&keys, header.key_id.as_deref(), self.all.len() == 1);
-            let Some(key) = chosen.filter(|key| self.rsa_minimum.allows(key)) else { continue };
-            let judged =
-                if key.algorithm == header.algorithm { judge(party, key) } else { Err(VerifyError::Algorithm) };
-            match judged {
-                // Another party may have a key of this name too. That it was signed, but by the wrong one, says most.
-                Err(VerifyError::Algorithm | VerifyError::Signature) if refusal == VerifyError::Issuer => {}
-                Err(error @ (VerifyError::Algorithm | VerifyError::Signature | VerifyError::Issuer)) => refusal = error,
-                judged => return judged,
+        let mut rejection = VerifyError::UnknownKey;
+        for trusted in &self.all {
+            let keys = trusted.keys.load();
+            let named = self.find_key(&keys, header).filter(|key| self.rsa_minimum.allows(key));
+            let Some(key) = named else { continue };
+            let verified =
+                if key.algorithm() == header.algorithm { verify(trusted, key) } else { Err(VerifyError::Algorithm) };
+            match verified {
+                Err(error) if may_be_of_another_issuer(error) => rejection = more_telling(rejection, error),
+                verified => return verified,
             }
         }
-        // Not waited for: this token is refused, and the next of that key may find it. Also where another party has one of this
-        // name, for it may have been meant for this party's newest.
-        for party in &self.all {
-            if choose(&party.keys.load(), header.key_id.as_deref(), self.all.len() == 1).is_none() {
-                party.keys.missed();
-            }
-        }
-        Err(refusal)
+        self.ask_for_missing_keys(header);
+        Err(rejection)
     }
 
-    /// Another number once any key is another.
-    pub(crate) fn version(&self) -> u64 {
-        // Each only grows, so no two states have one sum.
-        self.all.iter().map(|party| party.keys.version()).sum()
+    /// Asks for a fetch of all published keys among which the named one is missing.
+    ///
+    /// Nothing waits for it: this token is rejected, and the next one of that key may find it. Another issuer
+    /// may have a key of the same id, and the token may still be meant for the newest key of this one.
+    fn ask_for_missing_keys(&self, header: &Header) {
+        for trusted in &self.all {
+            if self.find_key(&trusted.keys.load(), header).is_none() {
+                trusted.keys.key_missed();
+            }
+        }
+    }
+
+    /// The key that the header names. `kid` only selects among configured keys, and may be absent if there is
+    /// just one.
+    fn find_key<'k>(&self, keys: &'k [VerifyingKey], header: &Header) -> Option<&'k VerifyingKey> {
+        let is_only_issuer = self.all.len() == 1;
+        match (keys, header.key_id.as_deref()) {
+            ([only], None) if is_only_issuer => Some(only),
+            ([only], Some(_)) if is_only_issuer && only.id().is_none() => Some(only),
+            (keys, Some(id)) => keys.iter().find(|key| key.id() == Some(id)),
+            (_, None) => None,
+        }
+    }
+
+    /// Another number after each change of a key.
+    pub(crate) fn key_version(&self) -> u64 {
+        // Each version only grows, so no two states have the same sum.
+        self.all.iter().map(|trusted| trusted.keys.version()).sum()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &TrustedIssuer> {
@@ -126,16 +153,17 @@ impl TrustedIssuers {
 
     /// The verifier's own keys.
     pub(crate) fn own(&self) -> Option<&KeySet> {
-        self.all.first().filter(|party| party.issuers.is_none()).map(|party| &party.keys)
+        self.all.first().filter(|trusted| trusted.issuers.is_none()).map(|trusted| &trusted.keys)
     }
 }
 
-/// The key is chosen by configuration: the header can only name one. Where there is nothing to choose it need not.
-fn choose<'k>(keys: &'k [VerifyingKey], id: Option<&str>, no_other_party: bool) -> Option<&'k VerifyingKey> {
-    match (keys, id) {
-        ([only], None) if no_other_party => Some(only),
-        ([only], Some(_)) if no_other_party && only.id.is_none() => Some(only),
-        (keys, Some(id)) => keys.iter().find(|key| key.id() == Some(id)),
-        (_, None) => None,
-    }
+/// Whether the key of another issuer, with the same id, may still prove the token. Any other error is about a
+/// token that is proven to come from this issuer.
+fn may_be_of_another_issuer(error: VerifyError) -> bool {
+    matches!(error, VerifyError::Algorithm | VerifyError::Signature | VerifyError::Issuer)
+}
+
+/// A right signature of the wrong issuer says more than a wrong signature.
+fn more_telling(earlier: VerifyError, later: VerifyError) -> VerifyError {
+    if earlier == VerifyError::Issuer { earlier } else { later }
 }

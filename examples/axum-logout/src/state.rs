@@ -77,12 +77,12 @@ impl AppState {
 
     /// Admits requests with an access token.
     pub(crate) fn access_layer(&self) -> JwtBlocklistLayer<AppClaims> {
-        JwtBlocklistLayer::access(self.verifier.clone(), self.blocklist.clone()).claims()
+        JwtBlocklistLayer::access_with_claims(self.verifier.clone(), self.blocklist.clone())
     }
 
     /// Admits requests with a refresh token.
     pub(crate) fn refresh_layer(&self) -> JwtBlocklistLayer<AppClaims> {
-        JwtBlocklistLayer::refresh(self.verifier.clone(), self.blocklist.clone()).claims()
+        JwtBlocklistLayer::refresh_with_claims(self.verifier.clone(), self.blocklist.clone())
     }
 
     /// Admits logout requests, with either token, even an expired one.

@@ -11,10 +11,11 @@ use tower_jwt_blocklist::{TokenSources, JwtBlocklistLayer, TokenCookie};
 
 static LAYERS: LazyLock<[JwtBlocklistLayer; 3]> = LazyLock::new(|| {
     let plain = JwtBlocklistLayer::access(verifier(), blocklist());
-    let cookie = TokenCookie::access().allow_origin("https://app.example.org").unwrap();
-    let sources = TokenSources::header().cookie(cookie).query("access_token").unwrap().websocket_protocol();
-    let any_carrier = plain.clone().sources(sources.clone());
-    let optional = plain.clone().sources(sources.ignore_cookie_if_other_source()).optional().exempt_preflights();
+    let sources = TokenSources::builder().cookie(TokenCookie::access()).query("access_token").websocket_protocol();
+    let sources = sources.allowed_origins(["https://app.example.org"]);
+    let any_carrier = plain.clone().with_token_sources(sources.clone().build().unwrap());
+    let sources = sources.ignore_cookie_if_other_source().build().unwrap();
+    let optional = plain.clone().with_token_sources(sources).optional().exempt_preflights();
     [plain, any_carrier, optional]
 });
 

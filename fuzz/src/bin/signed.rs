@@ -40,9 +40,9 @@ static LENIENT: LazyLock<Arc<Verifier>> = LazyLock::new(|| {
 
 /// A layer with every requirement that a route can have.
 static DEMANDING: LazyLock<JwtBlocklistLayer> = LazyLock::new(|| {
-    let require = Require::new().scopes(["orders:read"]).unwrap().acr_values(["gold"]).unwrap();
-    let require = require.any_role(ClaimList::array("roles"), ["admin"]).unwrap();
-    let require = require.max_token_age(LOGIN_AGE * 2).max_login_age(LOGIN_AGE);
+    let require = Require::builder().scopes(["orders:read"]).acr_values(["gold"]);
+    let require = require.any_role(ClaimList::array("roles"), ["admin"]);
+    let require = require.max_token_age(LOGIN_AGE * 2).max_login_age(LOGIN_AGE).build().unwrap();
     JwtBlocklistLayer::access(STRICT.clone(), blocklist()).add_requirement(require)
 });
 const LOGIN_AGE: Duration = Duration::from_secs(300);

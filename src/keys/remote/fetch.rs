@@ -1,4 +1,4 @@
-//! One GET over HTTPS, bounded in everything but time.
+//! One GET over HTTPS, bounded in everything but time. The caller sets the deadline.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,15 +18,15 @@ use rustls::{
 use tokio::{net::TcpStream, task::JoinSet};
 use tokio_rustls::TlsConnector;
 
-use crate::{config_error::ConfigError, keys::remote::jwks::MAX_BYTES};
+use crate::{config_error::ConfigError, keys::jwks::MAX_BYTES};
 
-/// The longest URL.
+/// The longest URL, in bytes.
 const MAX_URL_BYTES: usize = 2048;
 
-/// The longest head of an answer, in bytes.
+/// The longest head of a response, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Why there are no new keys. A closed set for the log and the metrics.
+/// Why a fetch has failed. A closed set for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchError {
     Connection,
@@ -67,7 +67,7 @@ impl Url {
         (uri.scheme() == Some(&Scheme::HTTPS) && !authority.host().is_empty()).then_some(Self { authority, path })
     }
 
-    /// An IPv6 address without its brackets.
+    /// The host; an IPv6 address without its brackets.
     pub(crate) fn host(&self) -> &str {
         self.authority.host().trim_matches(['[', ']'])
     }
@@ -82,10 +82,10 @@ pub(crate) struct Fetched {
 pub(crate) struct Client(TlsConnector);
 
 impl Client {
-    /// Trusts these roots (PEM), or webpki's.
+    /// A client that trusts these root certificates (PEM), or those of `webpki-roots`.
     pub(crate) fn new(roots: Option<&[u8]>) -> Result<Self, ConfigError> {
         let unreadable =
-            || ConfigError::setting("the root certificates for fetching keys cannot be read: PEM is needed");
+            || ConfigError::setting("the root certificates for fetching keys cannot be read: they must be PEM");
         let mut store = RootCertStore::empty();
         match roots {
             None => store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
@@ -98,7 +98,7 @@ impl Client {
                 }
             }
         }
-        // Its own cryptography: rustls' choice for the process is the program's.
+        // Named here, because the default of the process is the program's choice.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -108,7 +108,8 @@ impl Client {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// A new connection each time: minutes lie between two. Nothing of it outlives this future.
+    /// Opens a new connection each time, because minutes lie between two fetches. Nothing of it outlives
+    /// this future.
     pub(crate) async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
         let broken = |_| FetchError::Connection;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| FetchError::Connection)?;
@@ -117,7 +118,7 @@ impl Client {
         let stream = self.0.connect(name, stream).await.map_err(|_| FetchError::Connection)?;
         let (mut sender, connection) =
             http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(TokioIo::new(stream)).await.map_err(broken)?;
-        // Dropped with this future, and the connection with it.
+        // Dropped with this future, which closes the connection.
         let mut driver = JoinSet::new();
         driver.spawn(connection);
 
@@ -127,7 +128,7 @@ impl Client {
             .body(Empty::<Bytes>::new())
             .map_err(|_| FetchError::Connection)?;
         let response = sender.send_request(request).await.map_err(broken)?;
-        // A redirect too: whom to trust is not for the answer to say.
+        // A redirect is an error too: the response must not choose whom to trust.
         if response.status() != StatusCode::OK {
             return Err(FetchError::Status);
         }
@@ -143,7 +144,7 @@ impl Client {
     }
 }
 
-/// RFC 9111 §5.2.2.1.
+/// The `max-age` of `Cache-Control` (RFC 9111 §5.2.2.1).
 fn max_age(headers: &HeaderMap) -> Option<Duration> {
     let lines = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|line| line.to_str().ok());
     let seconds = lines.flat_map(|line| line.split(',')).find_map(|directive| {

@@ -1,6 +1,9 @@
-//! The task that keeps keys fresh.
+//! The task that keeps published keys fresh.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time};
@@ -8,35 +11,33 @@ use tokio::{runtime::Handle, sync::Notify, task::AbortHandle, time};
 use crate::{
     config_error::ConfigError,
     keys::{
-        remote::{FetchError, RemoteKeys},
-        set::{KeySet, WeakKeySet},
+        remote::{fetch::FetchError, source::Source},
+        set::{KeySet, Refresher, Shared},
     },
     metrics,
 };
 
 const SHORTEST_COOLDOWN: Duration = Duration::from_millis(100);
 
-/// The owner's end of the task: it ends with this.
-#[derive(Debug)]
-pub(crate) struct Refresher {
-    wanted: Arc<Notify>,
-    task: AbortHandle,
+/// Owns the task, which ends when this is dropped.
+struct Task {
+    key_missed: Arc<Notify>,
+    handle: AbortHandle,
 }
 
-impl Refresher {
-    /// A key was asked for that is not there. Any number of calls before the next fetch are one.
-    pub(crate) fn missed(&self) {
-        self.wanted.notify_one();
+impl Refresher for Task {
+    fn key_missed(&self) {
+        self.key_missed.notify_one();
     }
 }
 
-impl Drop for Refresher {
+impl Drop for Task {
     fn drop(&mut self) {
-        self.task.abort();
+        self.handle.abort();
     }
 }
 
-/// When keys are fetched again.
+/// The time of the next fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
     AtOnce,
@@ -44,50 +45,56 @@ pub(crate) enum Next {
 }
 
 pub(crate) struct Refreshing {
-    remote: RemoteKeys,
+    source: Source,
+    /// Weak, because the task must not keep the set alive.
+    keys: Weak<Shared>,
     runtime: Handle,
-    /// What the keys are made of.
+    /// The document that the present keys come from.
     document: Option<Bytes>,
-    failing: bool,
+    is_failing: bool,
 }
 
 impl Refreshing {
-    pub(crate) fn new(remote: RemoteKeys) -> Result<Self, ConfigError> {
-        if remote.cooldown < SHORTEST_COOLDOWN {
-            return Err(ConfigError::setting("the cooldown between two fetches of keys is under 100 milliseconds"));
+    pub(crate) fn new(source: Source, keys: &KeySet) -> Result<Self, ConfigError> {
+        if source.cooldown < SHORTEST_COOLDOWN {
+            return Err(ConfigError::out_of_range(
+                "the cooldown between two fetches of keys is below 100 milliseconds",
+            ));
         }
-        let runtime = Handle::try_current()
-            .map_err(|_| ConfigError::setting("keys are fetched on a tokio runtime: call it there"))?;
-        Ok(Self { remote, runtime, document: None, failing: false })
+        let runtime = Handle::try_current().map_err(|_| {
+            ConfigError::unsupported("keys are fetched on a tokio runtime: call this from an async function")
+        })?;
+        Ok(Self { source, keys: Arc::downgrade(keys.shared()), runtime, document: None, is_failing: false })
     }
 
     pub(crate) fn host(&self) -> &str {
-        self.remote.host()
+        self.source.host()
     }
 
-    pub(crate) fn start(self, keys: WeakKeySet, next: Next) -> Refresher {
-        let wanted = Arc::new(Notify::new());
+    /// Starts the task, and returns its owner.
+    pub(crate) fn start(self, next: Next) -> impl Refresher + use<> {
+        let key_missed = Arc::new(Notify::new());
         let runtime = self.runtime.clone();
-        let task = runtime.spawn(self.run(keys, next, Arc::clone(&wanted))).abort_handle();
-        Refresher { wanted, task }
+        let handle = runtime.spawn(self.run(next, Arc::clone(&key_missed))).abort_handle();
+        Task { key_missed, handle }
     }
 
-    async fn run(mut self, keys: WeakKeySet, mut next: Next, wanted: Arc<Notify>) {
+    async fn run(mut self, mut next: Next, key_missed: Arc<Notify>) {
         loop {
             if let Next::Within(period) = next {
-                // Whoever asks in the meantime has asked when it is over.
-                time::sleep(self.remote.cooldown).await;
-                let _ = time::timeout(period.saturating_sub(self.remote.cooldown), wanted.notified()).await;
+                // A request for a fetch during the cooldown is served when it has passed.
+                time::sleep(self.source.cooldown).await;
+                let _ = time::timeout(period.saturating_sub(self.source.cooldown), key_missed.notified()).await;
             }
-            let fetched = self.fetch_into(&keys).await;
+            let fetched = self.fetch().await;
             self.log(fetched.err());
-            next = fetched.unwrap_or(Next::Within(self.remote.cooldown));
+            next = fetched.unwrap_or(Next::Within(self.source.cooldown));
         }
     }
 
-    /// Puts what is published now into the set; when to ask again.
-    pub(crate) async fn fetch_into(&mut self, keys: &WeakKeySet) -> Result<Next, FetchError> {
-        let fetched = self.try_fetch(keys).await;
+    /// Replaces the keys by those that are published now, and returns the time of the next fetch.
+    pub(crate) async fn fetch(&mut self) -> Result<Next, FetchError> {
+        let fetched = self.try_fetch().await;
         metrics::keys_fetched(match &fetched {
             Ok((_, true)) => "changed",
             Ok((_, false)) => "unchanged",
@@ -96,47 +103,41 @@ impl Refreshing {
         fetched.map(|(next, _)| next)
     }
 
-    async fn try_fetch(&mut self, keys: &WeakKeySet) -> Result<(Next, bool), FetchError> {
-        let fetched = time::timeout(self.remote.deadline, self.remote.document()).await;
+    /// The time of the next fetch, and whether the keys have changed.
+    async fn try_fetch(&mut self) -> Result<(Next, bool), FetchError> {
+        let fetched = time::timeout(self.source.deadline, self.source.document()).await;
         let fetched = fetched.map_err(|_| FetchError::TimedOut)??;
-        let period = fetched.max_age.unwrap_or(Duration::MAX).min(self.remote.refresh_every);
-        let next = Next::Within(period.max(self.remote.cooldown));
-        // The same keys are not put in anew: whatever was found with them would be thrown away.
+        let period = fetched.max_age.unwrap_or(Duration::MAX).min(self.source.refresh_every);
+        let next = Next::Within(period.max(self.source.cooldown));
+        // Replacing the keys by the same ones would invalidate all cached tokens.
         if self.document.as_ref() == Some(&fetched.body) {
             return Ok((next, false));
         }
-        let jwks = self.remote.parse(&fetched.body)?;
+        let jwks = self.source.parse(&fetched.body)?;
         for rejected in jwks.rejected() {
             tracing::warn!(host = self.host(), %rejected, "a published key is not used");
         }
-        let loaded = jwks.keys().to_vec();
-        // Without an owner there is nobody to tell.
-        if let Some(keys) = keys.upgrade() {
-            keys.put(loaded).map_err(|_| FetchError::NoKey)?;
+        // Without an owner there is no set to update.
+        if let Some(shared) = self.keys.upgrade() {
+            KeySet::from_shared(shared).put(jwks.keys().to_vec()).map_err(|_| FetchError::NoKey)?;
         }
         self.document = Some(fetched.body);
         Ok((next, true))
     }
 
-    /// Once when it begins to fail, and once when it is over.
+    /// Logs the first failure, and the first success after failures.
     fn log(&mut self, error: Option<FetchError>) {
         match error {
-            Some(error) if !self.failing => {
+            Some(error) if !self.is_failing => {
                 tracing::warn!(
                     host = self.host(),
                     reason = error.as_str(),
                     "published keys cannot be fetched: the old ones stay"
                 );
             }
-            None if self.failing => tracing::info!(host = self.host(), "published keys are fetched again"),
+            None if self.is_failing => tracing::info!(host = self.host(), "published keys are fetched again"),
             _ => {}
         }
-        self.failing = error.is_some();
-    }
-}
-
-impl WeakKeySet {
-    fn upgrade(&self) -> Option<KeySet> {
-        self.0.upgrade().map(KeySet)
+        self.is_failing = error.is_some();
     }
 }

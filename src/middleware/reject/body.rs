@@ -1,4 +1,4 @@
-//! The body of an answer, whoever gave it.
+//! The body of a response, from the inner service or from the layer.
 
 use std::{
     pin::Pin,
@@ -10,22 +10,22 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of an answer: the inner service's own, or that of a refusal.
+    /// The body of a response: the inner service's own, or that of a rejection.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
         inner: Option<B>,
-        refusal: Option<Bytes>,
+        rejection: Option<Bytes>,
     }
 }
 
 impl<B> ResponseBody<B> {
     pub(crate) fn inner(body: B) -> Self {
-        Self { inner: Some(body), refusal: None }
+        Self { inner: Some(body), rejection: None }
     }
 
-    pub(crate) fn refusal(body: Bytes) -> Self {
-        Self { inner: None, refusal: Some(body).filter(|body| !body.is_empty()) }
+    pub(crate) fn rejection(body: Bytes) -> Self {
+        Self { inner: None, rejection: Some(body).filter(|body| !body.is_empty()) }
     }
 }
 
@@ -37,16 +37,16 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
         let this = self.project();
         match this.inner.as_pin_mut() {
             Some(body) => body.poll_frame(context),
-            None => Poll::Ready(this.refusal.take().map(|body| Ok(Frame::data(body)))),
+            None => Poll::Ready(this.rejection.take().map(|body| Ok(Frame::data(body)))),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.as_ref().map_or(self.refusal.is_none(), Body::is_end_stream)
+        self.inner.as_ref().map_or(self.rejection.is_none(), Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let refusal_len = || SizeHint::with_exact(self.refusal.as_ref().map_or(0, |body| body.len() as u64));
-        self.inner.as_ref().map_or_else(refusal_len, Body::size_hint)
+        let rejection_len = || SizeHint::with_exact(self.rejection.as_ref().map_or(0, |body| body.len() as u64));
+        self.inner.as_ref().map_or_else(rejection_len, Body::size_hint)
     }
 }

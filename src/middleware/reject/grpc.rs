@@ -1,20 +1,27 @@
-//! The answer to a refused gRPC call.
+//! The response to a rejected gRPC call.
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 
 use crate::{
     guard::{Rejection, RejectionKind},
-    middleware::reject::{RenderRejection, rfc6750::Words},
+    middleware::reject::{RenderRejection, rfc6750::ErrorText},
 };
 
-/// Answers as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and `grpc-status` 16 (`UNAUTHENTICATED`),
-/// 7 (`PERMISSION_DENIED`) where HTTP has 403, or 14 (`UNAVAILABLE`, which clients retry) when the blocklist cannot tell. For tonic and other gRPC servers, whose clients
-/// read a JSON body as a broken message.
+/// Renders rejections as a gRPC server does: a *Trailers-Only* response with HTTP status 200 and a
+/// `grpc-status`.
+///
+/// | HTTP would have | `grpc-status` |
+/// |---|---|
+/// | 400, 401 | 16 (`UNAUTHENTICATED`) |
+/// | 403 | 7 (`PERMISSION_DENIED`) |
+/// | 503 | 14 (`UNAVAILABLE`), which clients retry |
+///
+/// Use it with tonic and other gRPC servers. Their clients cannot read a JSON body.
 ///
 /// ```
 /// # use std::sync::Arc;
-/// # use tower_jwt_blocklist::{ConfigError, Blocklist, Verifier};
+/// # use tower_jwt_blocklist::{Blocklist, Verifier};
 /// use tower_jwt_blocklist::{GrpcStatus, JwtBlocklistLayer};
 ///
 /// # fn f(verifier: Arc<Verifier>, blocklist: impl Blocklist) {
@@ -31,8 +38,9 @@ impl RenderRejection for GrpcStatus {
             RejectionKind::InsufficientScope | RejectionKind::Forbidden | RejectionKind::CrossSite => "7",
             _ => "16",
         };
-        // Our own words are plain ASCII, so the percent-encoding of `grpc-message` leaves them as they are.
-        let message = Words::of(rejection.kind(), rejection.expected()).description;
+        // The texts are plain ASCII without `%`, so the percent-encoding of `grpc-message` does not
+        // change them.
+        let message = ErrorText::new(rejection.kind(), rejection.expected()).description;
         let mut response = Response::new(Bytes::new());
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));

@@ -1,20 +1,76 @@
-//! From a rejection to an answer.
+//! How a rejection is sent to the client.
+//!
+//! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`]
+//! makes a response of it:
+//!
+//! - [`Rfc6750`], the default: a status, a challenge and a JSON body;
+//! - [`GrpcStatus`]: a gRPC status;
+//! - a closure of your own.
+//!
+//! # Rules
+//!
+//! No matter which renderer is set, the layer
+//!
+//! - adds `Cache-Control: no-store` if the response has no `Cache-Control`;
+//! - puts the [`RejectionKind`](crate::RejectionKind) into the response's extensions;
+//! - sends no body to `HEAD`;
+//! - logs the exact reason, without the token: an outage at WARN, everything else at DEBUG.
+//!
+//! # Caveat
+//!
+//! Answer [`RejectionKind::Unavailable`](crate::RejectionKind::Unavailable) with a 5xx status. A
+//! 401 makes clients throw good tokens away.
+//!
+//! # Example
+//!
+//! The good token is admitted. The request without a token is rejected, with a challenge for the
+//! realm that was set:
+//!
+//! ```
+//! # use std::sync::Arc;
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_jwt_blocklist::{JwtBlocklistLayer, MemoryBlocklist, Rfc6750};
+//! # use tower_jwt_blocklist::{Algorithm, Issuer, NoClaims, SigningKey, Verifier};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
+//! # let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+//! # let list = MemoryBlocklist::new();
+//! # let issuer = Issuer::builder(verifier.clone(), key, list.clone()).build()?;
+//! # let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
+//! let renderer = Rfc6750::builder().realm("the shop").build()?;
+//! let layer = JwtBlocklistLayer::access(verifier, list).with_renderer(renderer);
+//! let hello = service_fn(async |_: Request<String>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::from("hello")))
+//! });
+//!
+//! let good = Request::get("/").header("Authorization", format!("Bearer {token}"));
+//! let good = good.body(String::new())?;
+//! assert_eq!(layer.layer(hello.clone()).oneshot(good).await?.status(), StatusCode::OK);
+//!
+//! let rejected = layer.layer(hello).oneshot(Request::get("/").body(String::new())?).await?;
+//! assert_eq!(rejected.status(), StatusCode::UNAUTHORIZED);
+//! assert_eq!(rejected.headers()["WWW-Authenticate"], "Bearer realm=\"the shop\"");
+//! # Ok(())
+//! # }
+//! ```
 
 mod body;
 mod grpc;
 mod rfc6750;
 
+pub use crate::guard::{Rejection, RejectionKind};
 pub use body::ResponseBody;
 pub use grpc::GrpcStatus;
-pub use rfc6750::Rfc6750;
+pub use rfc6750::{Rfc6750, Rfc6750Builder};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header};
 
-use crate::guard::{Rejection, RejectionKind};
-
-/// Makes an answer of a [`Rejection`]. Implemented by [`Rfc6750`](crate::Rfc6750), the default, by
-/// [`GrpcStatus`](crate::GrpcStatus), and by closures:
+/// Renders a [`Rejection`] as a response. [`Rfc6750`], the default, and [`GrpcStatus`] implement
+/// it, and so do closures:
 ///
 /// ```
 /// use bytes::Bytes;
@@ -33,11 +89,9 @@ use crate::guard::{Rejection, RejectionKind};
 /// # takes(plain);
 /// ```
 ///
-/// Answer [`RejectionKind::Unavailable`](crate::RejectionKind::Unavailable) with a 5xx status: a 401 makes clients throw good tokens away. Whatever is rendered,
-/// the layer adds `Cache-Control: no-store` where it is missing, puts the [`RejectionKind`](crate::RejectionKind) into the response's extensions, and
-/// sends no body to `HEAD`.
+/// See the [module's page](self) for what the layer adds to each response.
 pub trait RenderRejection: Send + Sync + 'static {
-    /// The answer, body and all.
+    /// Returns the response, with its body.
     fn render(&self, rejection: &Rejection) -> Response<Bytes>;
 }
 
@@ -50,13 +104,19 @@ where
     }
 }
 
-/// What every refusal has, however it was rendered, and one event that says why. An outage is the operator's to mend; the rest is
-/// a client's.
-pub(crate) fn refuse(renderer: &dyn RenderRejection, rejection: &Rejection, method: &Method) -> Response<Bytes> {
+/// Renders a rejection, adds what every rejection has, and logs the reason. Only an outage needs an
+/// operator, so only an outage is a warning.
+pub(crate) fn rejection_response(
+    renderer: &dyn RenderRejection,
+    rejection: &Rejection,
+    method: &Method,
+) -> Response<Bytes> {
     let (expected, reason) = (rejection.expected().as_str(), rejection.reason());
     match rejection.kind() {
-        RejectionKind::Unavailable => tracing::warn!(expected, reason, "request refused: the blocklist did not answer"),
-        _ => tracing::debug!(expected, reason, "request refused"),
+        RejectionKind::Unavailable => {
+            tracing::warn!(expected, reason, "rejected a request: the blocklist did not answer")
+        }
+        _ => tracing::debug!(expected, reason, "rejected a request"),
     }
     let mut response = renderer.render(rejection);
     response.extensions_mut().insert(rejection.kind());

@@ -1,4 +1,4 @@
-//! The default answer to a refused request.
+//! The default response to a rejected request.
 
 use std::borrow::Cow;
 
@@ -13,8 +13,8 @@ use crate::{
     token::TokenKind,
 };
 
-/// Answers as RFC 6750 §3 says: a status, a `WWW-Authenticate: Bearer` challenge, and a JSON body with `error`,
-/// `error_description` and `resolution`.
+/// Renders rejections according to RFC 6750 §3: a status, a `WWW-Authenticate: Bearer` challenge
+/// and a JSON body.
 ///
 /// | [`RejectionKind`] | status | challenge |
 /// |---|---|---|
@@ -22,97 +22,118 @@ use crate::{
 /// | `Malformed` | 400 | `error="invalid_request"` |
 /// | `Invalid`, `Expired`, `WrongKind`, `Revoked` | 401 | `error="invalid_token"` and a description |
 /// | `Unavailable` | 503, `Retry-After: 1` | none |
-/// | `InsufficientScope` | 403 | `error="insufficient_scope"`, and `scope` where scopes are missing |
+/// | `InsufficientScope` | 403 | `error="insufficient_scope"`, and `scope` if scopes are missing |
 /// | `InsufficientAuthentication` | 401 | `error="insufficient_user_authentication"` with `max_age`, `acr_values` (RFC 9470) |
 /// | `Forbidden`, `CrossSite` | 403 | none |
 ///
 /// No header and no body holds a byte of the request.
+///
+#[doc = include_str!("../../../docs/answers.md")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rfc6750 {
     realm: Cow<'static, str>,
     detail: Detail,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Detail {
-    AfterRestore,
-    Terse,
+/// Builds an [`Rfc6750`] with settings of your own.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct Rfc6750Builder {
+    settings: Rfc6750,
 }
 
-/// The words of one answer.
-pub(crate) struct Words {
+/// How much clients are told about an unacceptable token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Detail {
+    Verbose,
+    Uniform,
+}
+
+/// The text of one response.
+pub(super) struct ErrorText {
     error: &'static str,
-    pub(crate) description: &'static str,
+    pub(super) description: &'static str,
     resolution: &'static str,
 }
 
 impl Default for Rfc6750 {
     fn default() -> Self {
-        Self { realm: Cow::Borrowed("api"), detail: Detail::AfterRestore }
+        Self { realm: Cow::Borrowed("api"), detail: Detail::Verbose }
     }
 }
 
 impl Rfc6750 {
-    /// The realm `api`, and the reason told.
+    /// Uses the realm `api`, and tells clients the reason.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Names the protected space (RFC 9110 §11.5).
-    ///
-    /// # Errors
-    ///
-    /// When the realm is not printable ASCII, or has a quote or backslash.
-    pub fn realm(mut self, realm: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
-        let realm = realm.into();
-        if realm.bytes().any(|byte| !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\') {
-            return Err(ConfigError::setting("the realm must be printable ASCII without quotes and backslashes"));
-        }
-        self.realm = realm;
-        Ok(self)
+    /// Starts with the settings of [`new`](Self::new).
+    pub fn builder() -> Rfc6750Builder {
+        Rfc6750Builder { settings: Self::default() }
     }
 
-    /// Gives every unacceptable token the same answer: that it was expired, revoked or of the wrong kind stays in the log.
-    #[must_use]
-    pub fn terse(mut self) -> Self {
-        self.detail = Detail::Terse;
-        self
-    }
-
-    fn challenge(&self, kind: RejectionKind, words: &Words, rejection: &Rejection) -> Option<String> {
+    fn challenge(&self, kind: RejectionKind, text: &ErrorText, rejection: &Rejection) -> Option<String> {
         let realm = &self.realm;
         match kind {
             RejectionKind::Unavailable | RejectionKind::Forbidden | RejectionKind::CrossSite => None,
             RejectionKind::Missing => Some(format!("Bearer realm=\"{realm}\"")),
             _ => Some(format!(
                 "Bearer realm=\"{realm}\", error=\"{}\", error_description=\"{}\"{}",
-                words.error,
-                words.description,
-                wanted(rejection)
+                text.error,
+                text.description,
+                required(rejection)
             )),
         }
     }
 }
 
-/// What the token would need: settings of the program, checked when they were set.
-fn wanted(rejection: &Rejection) -> String {
+/// Names what the token lacks. The values are settings of the program, which a builder has checked.
+fn required(rejection: &Rejection) -> String {
     let scope = rejection.scope().map(|scope| format!(", scope=\"{scope}\""));
     let acr_values = rejection.acr_values().map(|values| format!(", acr_values=\"{values}\""));
     let max_age = rejection.max_age().map(|age| format!(", max_age=\"{}\"", age.as_secs()));
     [scope, acr_values, max_age].into_iter().flatten().collect()
 }
 
+impl Rfc6750Builder {
+    /// Sets the name of the protected space (RFC 9110 §11.5); `api` by default.
+    pub fn realm(mut self, realm: impl Into<Cow<'static, str>>) -> Self {
+        self.settings.realm = realm.into();
+        self
+    }
+
+    /// Gives every unacceptable token the same response. Only the log tells expired, revoked and
+    /// wrong-kind tokens apart.
+    pub fn uniform(mut self) -> Self {
+        self.settings.detail = Detail::Uniform;
+        self
+    }
+
+    /// Checks the settings.
+    ///
+    /// # Errors
+    ///
+    /// If the realm is not printable ASCII, or has a quote or a backslash.
+    pub fn build(self) -> Result<Rfc6750, ConfigError> {
+        let is_allowed = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+        if !self.settings.realm.bytes().all(is_allowed) {
+            return Err(ConfigError::setting("the realm must be printable ASCII without quotes and backslashes"));
+        }
+        Ok(self.settings)
+    }
+}
+
 impl RenderRejection for Rfc6750 {
     fn render(&self, rejection: &Rejection) -> Response<Bytes> {
         let kind = match (self.detail, rejection.kind()) {
-            (Detail::Terse, RejectionKind::Expired | RejectionKind::WrongKind | RejectionKind::Revoked) => {
+            (Detail::Uniform, RejectionKind::Expired | RejectionKind::WrongKind | RejectionKind::Revoked) => {
                 RejectionKind::Invalid
             }
             (_, kind) => kind,
         };
-        let words = Words::of(kind, rejection.expected());
-        let body =
-            json!({ "error": words.error, "error_description": words.description, "resolution": words.resolution });
+        let text = ErrorText::new(kind, rejection.expected());
+        let body = json!({ "error": text.error, "error_description": text.description, "resolution": text.resolution });
         let mut response = Response::new(Bytes::from(body.to_string()));
         *response.status_mut() = match kind {
             RejectionKind::Malformed => StatusCode::BAD_REQUEST,
@@ -127,9 +148,10 @@ impl RenderRejection for Rfc6750 {
         if kind == RejectionKind::Unavailable {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
-        // The realm and what is wanted were checked when they were set, and the words are ours: a header can hold them.
+        // The settings were checked when they were built, and the texts are literals: a header can
+        // hold them.
         if let Some(challenge) =
-            self.challenge(kind, &words, rejection).and_then(|text| HeaderValue::try_from(text).ok())
+            self.challenge(kind, &text, rejection).and_then(|challenge| HeaderValue::try_from(challenge).ok())
         {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -137,8 +159,8 @@ impl RenderRejection for Rfc6750 {
     }
 }
 
-impl Words {
-    pub(crate) fn of(kind: RejectionKind, expected: TokenKind) -> Self {
+impl ErrorText {
+    pub(super) fn new(kind: RejectionKind, expected: TokenKind) -> Self {
         let (error, description, resolution) = match (kind, expected) {
             (RejectionKind::Missing, TokenKind::Access) => (
                 "missing_token",
@@ -170,18 +192,18 @@ impl Words {
             (RejectionKind::Revoked, _) => ("invalid_token", "The token has been revoked", "Log in again"),
             (RejectionKind::Unavailable, _) => (
                 "temporarily_unavailable",
-                "Whether the token was revoked cannot be found out at the moment",
+                "The server cannot check revocation at the moment",
                 "Keep the token and try again after the time given in Retry-After",
             ),
             (RejectionKind::InsufficientScope, _) => (
                 "insufficient_scope",
                 "The token does not give access to this",
-                "Get a token with the scope that is asked for, if you may",
+                "Request a token with the required scope",
             ),
             (RejectionKind::InsufficientAuthentication, _) => (
                 "insufficient_user_authentication",
-                "The login is too long ago or not strong enough for this",
-                "Log in again, in the way that is asked for",
+                "This action needs a more recent or stronger login",
+                "Log in again with the required method",
             ),
             (RejectionKind::Forbidden, _) => {
                 ("forbidden", "The token does not give access to this", "Use an account that may do this")
@@ -209,8 +231,8 @@ mod tests {
     #[test]
     fn r41_a_realm_cannot_break_out_of_its_header() {
         for realm in ["a\"b", "a\\b", "a\r\nX: y", "\u{e9}", "\t"] {
-            assert!(Rfc6750::new().realm(realm).is_err(), "{realm:?}");
+            assert!(Rfc6750::builder().realm(realm).build().is_err(), "{realm:?}");
         }
-        assert!(Rfc6750::new().realm("My API (test)").is_ok());
+        assert!(Rfc6750::builder().realm("My API (test)").build().is_ok());
     }
 }

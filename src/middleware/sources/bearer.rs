@@ -1,21 +1,20 @@
-//! Finds the one bearer token of an `Authorization` header (RFC 6750 §2.1).
+//! The `Authorization` header with the scheme `Bearer` (RFC 6750 §2.1).
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use crate::{guard::Reason, token::VerifyError};
+use crate::{guard::Reason, middleware::sources::source::non_empty_within};
 
-/// The text after `Bearer`.
+/// Returns the text after `Bearer`.
 ///
-/// One `Authorization` line, the scheme in any case, one or more spaces, something. Whether that looks like a token is asked of those
-/// that were not seen before ([`token68`](crate::token::token68)).
-pub(crate) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
+/// Expects one `Authorization` header: the scheme (any case), one or more spaces, a token.
+pub(super) fn find(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
     let line = headers.get(AUTHORIZATION).ok_or(Reason::NoToken)?.as_bytes();
-    // As many lines as names, and none has two.
+    // If `len() == keys_len()`, no header is repeated.
     if headers.len() > headers.keys_len() && headers.get_all(AUTHORIZATION).iter().nth(1).is_some() {
         return Err(Reason::SeveralTokens);
     }
     let Some(rest) = after_bearer(line) else {
-        // Another scheme is not ours to judge; bytes that no scheme has are.
+        // Another scheme counts as no token. Bytes that no scheme may contain are an error.
         return Err(if line.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             Reason::NoToken
         } else {
@@ -26,7 +25,7 @@ pub(crate) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reas
     if blanks == 0 {
         return Err(Reason::NotOneToken);
     }
-    word(&rest[blanks..], max_bytes)
+    non_empty_within(&rest[blanks..], max_bytes)
 }
 
 fn after_bearer(line: &[u8]) -> Option<&[u8]> {
@@ -35,27 +34,19 @@ fn after_bearer(line: &[u8]) -> Option<&[u8]> {
     (scheme.map(|byte| byte.to_ascii_lowercase()) == *b"bearer" && !goes_on).then_some(rest)
 }
 
-/// Something in the place of a token, wherever it was found. Of what is longer than the verifier reads, nothing is read here either.
-pub(crate) fn word(token: &[u8], max_bytes: usize) -> Result<&[u8], Reason> {
-    if token.len() > max_bytes {
-        return Err(Reason::Unacceptable(VerifyError::TooLong));
-    }
-    if token.is_empty() { Err(Reason::NotOneToken) } else { Ok(token) }
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::token::token68;
+    use crate::token::{VerifyError, token68};
 
     fn read(lines: &[&[u8]]) -> Result<String, Reason> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
         }
-        let token = token(&headers, 40)?;
+        let token = find(&headers, 40)?;
         token68(token).map(str::to_owned).ok_or(Reason::NotOneToken)
     }
 

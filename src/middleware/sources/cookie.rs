@@ -1,4 +1,4 @@
-//! The cookie that holds a token: how it is read, and how it is set and removed.
+//! The cookie that holds a token: how it is read, set and removed.
 
 use std::{
     borrow::Cow,
@@ -7,13 +7,20 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 
-use crate::{config_error::ConfigError, guard::Reason, issuer::MintedToken, middleware::sources::bearer};
+use crate::{
+    config_error::ConfigError,
+    guard::Reason,
+    issuer::MintedToken,
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Source, non_empty_within},
+    },
+};
 
-/// A cookie that holds a token: for [`TokenSources::cookie`](crate::TokenSources::cookie), and to log in and out with.
+/// A cookie that holds a token. Use it to log in and out, and with [`TokenSourcesBuilder::cookie`].
 ///
-/// It is always `Secure`, `HttpOnly`, of `Path=/` and without `Domain`: the page's scripts cannot read it, no other host gets it, and
-/// with a name that begins with `__Host-` no other host can set it. A cookie is sent by the browser whoever asks, so unsafe methods
-/// and `Upgrade` requests with it pass only from the service's own origin and from those [allowed](Self::allow_origin).
+/// It always has `Secure`, `HttpOnly`, `Path=/` and no `Domain`: scripts of the page cannot read
+/// it, and no other host gets it. With a name that begins with `__Host-`, no other host can set it.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -27,9 +34,9 @@ use crate::{config_error::ConfigError, guard::Reason, issuer::MintedToken, middl
 /// # let issuer = Issuer::builder(verifier, key, MemoryBlocklist::new()).build()?;
 /// let cookie = TokenCookie::access();
 /// let pair = issuer.login("user-1", &NoClaims {}).await?;
-/// let set_cookie = cookie.set(&pair.access); // a value for `Set-Cookie`; send `Cache-Control: no-store` with it
+/// let set_cookie = cookie.set_cookie_header(&pair.access); // send `Cache-Control: no-store` too
 /// assert!(set_cookie.to_str()?.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"));
-/// let at_logout = cookie.remove();
+/// let at_logout = cookie.removal_header();
 /// assert!(at_logout.to_str()?.starts_with("__Host-access_token=; Max-Age=0"));
 /// # Ok(())
 /// # }
@@ -38,97 +45,77 @@ use crate::{config_error::ConfigError, guard::Reason, issuer::MintedToken, middl
 pub struct TokenCookie {
     name: Cow<'static, str>,
     same_site: SameSite,
-    origins: Vec<Box<str>>,
 }
 
-/// From which pages a browser sends a cookie (RFC 6265bis §5.6.7).
+/// The pages from which a browser sends a cookie (RFC 6265bis §5.6.7).
+// Exhaustive: the values are those of the standard, and a `match` on them should be complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SameSite {
-    /// Only from pages of the same site: whoever follows a link from elsewhere is not logged in.
+    /// Only pages of the same site. A user who follows a link from another site is not logged in.
     Strict,
-    /// Also when a link leads here from elsewhere. The default.
+    /// Pages of the same site, and links from other sites. This is the default.
     #[default]
     Lax,
-    /// From everywhere: for pages of another site, which then must be [allowed](TokenCookie::allow_origin).
+    /// All pages. Use it for pages of another site, which must then be
+    /// [allowed](TokenSourcesBuilder::allowed_origins).
     None,
 }
 
 impl TokenCookie {
-    /// `__Host-access_token`, `SameSite=Lax`, the service's own origin.
+    /// A cookie named `__Host-access_token` with `SameSite=Lax`.
     pub fn access() -> Self {
-        Self { name: Cow::Borrowed("__Host-access_token"), same_site: SameSite::default(), origins: Vec::new() }
+        Self { name: Cow::Borrowed("__Host-access_token"), same_site: SameSite::default() }
     }
 
-    /// `__Host-refresh_token`, the same otherwise.
+    /// A cookie named `__Host-refresh_token` with `SameSite=Lax`.
     pub fn refresh() -> Self {
         Self { name: Cow::Borrowed("__Host-refresh_token"), ..Self::access() }
     }
 
-    /// Another name. Without `__Host-` other hosts of the domain can set a cookie of the name, and log a user in as somebody else.
+    /// A cookie of another name with `SameSite=Lax`.
+    ///
+    /// If the name does not begin with `__Host-`, other hosts of the domain can set the cookie, and
+    /// so log a user in as somebody else.
     ///
     /// # Errors
     ///
-    /// When the name is empty or has other characters than RFC 6265 §4.1.1 allows.
-    pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
+    /// If the name is empty or has other characters than RFC 6265 §4.1.1 allows.
+    pub fn new(name: impl Into<Cow<'static, str>>) -> Result<Self, ConfigError> {
         let name = name.into();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        if name.is_empty() || !name.bytes().all(plain) {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        if name.is_empty() || !name.bytes().all(is_allowed) {
             return Err(ConfigError::setting("a cookie's name is letters, digits and !#$%&'*+-.^_`|~"));
         }
-        self.name = name;
-        Ok(self)
+        Ok(Self { name, ..Self::access() })
     }
 
-    /// From which pages a browser sends the cookie; [`SameSite::Lax`] by default.
+    /// Sets from which pages a browser sends the cookie; [`SameSite::Lax`] by default.
     #[must_use]
-    pub fn same_site(mut self, same_site: SameSite) -> Self {
+    pub fn with_same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// Lets pages of this origin send unsafe requests with the cookie, beside those of the service's own, which browsers tell by
-    /// `Sec-Fetch-Site`. Also for the own origin where a proxy changes the `Host`, and for WebSockets without TLS, as in
-    /// development. May be called more than once.
-    ///
-    /// # Errors
-    ///
-    /// When it is not of the form that browsers send: `https://` or `http://`, a host in lower case, and a port only where it is not
-    /// the scheme's own.
-    pub fn allow_origin(mut self, origin: impl Into<Box<str>>) -> Result<Self, ConfigError> {
-        let origin = origin.into();
-        let (host, own_port) = match origin.split_once("://") {
-            Some(("https", host)) => (host, ":443"),
-            Some(("http", host)) => (host, ":80"),
-            _ => ("", ""),
-        };
-        let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
-        if host.is_empty() || host.ends_with(own_port) || !host.bytes().all(plain) {
-            return Err(ConfigError::setting(
-                "an origin is `https://` or `http://` and a host in lower case, with a port only where it is not the scheme's own",
-            ));
-        }
-        self.origins.push(origin);
-        Ok(self)
-    }
-
-    /// A value for `Set-Cookie` that logs a browser in. The cookie goes when the token ends. It is marked sensitive.
-    pub fn set(&self, token: &MintedToken) -> HeaderValue {
-        // By the clock of the system: the browser counts from when it gets the answer.
+    /// Returns a value for `Set-Cookie` that logs a browser in. The browser removes the cookie when
+    /// the token expires. The value is marked sensitive.
+    pub fn set_cookie_header(&self, token: &MintedToken) -> HeaderValue {
+        // By the system's clock: the browser counts from the moment it gets the response.
         let left = token.expires_at().duration_since(SystemTime::now()).unwrap_or_default();
-        self.value(token.as_str(), left)
+        self.header_value(token.as_str(), left)
     }
 
-    /// A value for `Set-Cookie` that removes the cookie. That alone logs nobody out: revoke the session as well.
-    pub fn remove(&self) -> HeaderValue {
-        self.value("", Duration::ZERO)
+    /// Returns a value for `Set-Cookie` that removes the cookie. That alone logs nobody out: revoke
+    /// the session as well.
+    pub fn removal_header(&self) -> HeaderValue {
+        self.header_value("", Duration::ZERO)
     }
 
     #[expect(
         clippy::expect_used,
-        reason = "names are checked when they are set, a token is base64url and dots, and the rest is ours: all of it is visible ASCII"
+        reason = "the name was checked, a token is base64url and dots, and the rest is a literal: all of it is visible ASCII"
     )]
-    fn value(&self, token: &str, max_age: Duration) -> HeaderValue {
-        let Self { name, same_site, .. } = self;
+    fn header_value(&self, token: &str, max_age: Duration) -> HeaderValue {
+        let Self { name, same_site } = self;
         let seconds = max_age.as_secs();
         let same_site = same_site.as_str();
         let text = format!("{name}={token}; Max-Age={seconds}; Path=/; Secure; HttpOnly; SameSite={same_site}");
@@ -137,13 +124,12 @@ impl TokenCookie {
         value
     }
 
-    pub(crate) fn origins(&self) -> &[Box<str>] {
-        &self.origins
-    }
-
-    /// The token in the cookie (RFC 6265 §4.2.1). A cookie without a value is none. Bytes that no cookie has are refused, whichever
-    /// cookie they are in: where one ends, two readers might not agree.
-    pub(crate) fn token<'h>(&self, headers: &'h HeaderMap, max_bytes: usize) -> Result<&'h [u8], Reason> {
+    /// Returns the token in the cookie (RFC 6265 §4.2.1). A cookie without a value counts as no
+    /// token.
+    ///
+    /// Bytes that no cookie may contain are rejected, no matter which cookie they are in: two
+    /// parsers might disagree where that cookie ends.
+    fn token<'h>(&self, headers: &'h HeaderMap, max_bytes: usize) -> Result<&'h [u8], Reason> {
         let mut found = None;
         for line in headers.get_all(COOKIE) {
             let line = line.as_bytes();
@@ -159,12 +145,33 @@ impl TokenCookie {
         }
         match found {
             None | Some([]) => Err(Reason::NoToken),
-            Some(value) => bearer::word(value, max_bytes),
+            Some(value) => non_empty_within(value, max_bytes),
         }
     }
 
     fn value_of<'p>(&self, pair: &'p [u8]) -> Option<&'p [u8]> {
         pair.strip_prefix(self.name.as_bytes())?.strip_prefix(b"=")
+    }
+}
+
+impl TokenSourcesBuilder {
+    /// Also reads this cookie. See the guide [cookies and CSRF](crate::guide::cookies_and_csrf).
+    pub fn cookie(self, cookie: TokenCookie) -> Self {
+        self.source(cookie)
+    }
+}
+
+impl Source for TokenCookie {
+    fn name(&self) -> &'static str {
+        "cookie"
+    }
+
+    fn find<'r>(&self, request: &'r dyn RequestHead, max_bytes: usize) -> Result<&'r [u8], Reason> {
+        self.token(request.headers(), max_bytes)
+    }
+
+    fn is_sent_by_browser(&self) -> bool {
+        true
     }
 }
 
@@ -204,7 +211,7 @@ mod tests {
             ("a byte over 0x80 in another", &[b"a=\xE9; t=x.y.z"], Err(Reason::NotOneToken)),
             ("a tab", &[b"a=b;\tt=x.y.z"], Err(Reason::NotOneToken)),
         ];
-        let cookie = TokenCookie::access().name("t").unwrap();
+        let cookie = TokenCookie::new("t").unwrap();
         for (name, lines, expected) in rows {
             let mut headers = HeaderMap::new();
             for line in lines {
@@ -216,24 +223,9 @@ mod tests {
     }
 
     #[test]
-    fn r44_names_and_origins_are_checked_when_they_are_set() {
+    fn r44_the_name_of_a_cookie_is_checked() {
         for name in ["", "a b", "a=b", "a;b", "\u{e9}", "a\"b"] {
-            assert!(TokenCookie::access().name(name).is_err(), "{name:?}");
-        }
-        for origin in [
-            "",
-            "https://",
-            "app.example.org",
-            "https://App.example.org",
-            "https://a/",
-            "ftp://a",
-            "https://a:443",
-            "http://a:80",
-        ] {
-            assert!(TokenCookie::access().allow_origin(origin).is_err(), "{origin:?}");
-        }
-        for origin in ["https://app.example.org", "http://localhost:3000", "http://[::1]:3000", "https://a:80"] {
-            assert!(TokenCookie::access().allow_origin(origin).is_ok(), "{origin:?}");
+            assert!(TokenCookie::new(name).is_err(), "{name:?}");
         }
     }
 }

@@ -1,60 +1,85 @@
-//! Whether a request that a browser sent with a cookie came from our own pages (cross-site request forgery).
+//! Cross-site request forgery: checks that a request with a cookie came from one of our own pages.
 
 use http::{
-    HeaderMap, HeaderName, Method, Request,
+    HeaderMap, HeaderName, Method,
     header::{HOST, ORIGIN, UPGRADE},
 };
 
-use crate::guard::Reason;
+use crate::{config_error::ConfigError, guard::Reason, middleware::sources::source::RequestHead};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Only requests that may change something, or begin what will: unsafe methods (RFC 9110 §9.2.1), and WebSockets, which browsers let
-/// any page open.
+/// Rejects a request that another site may have caused.
 ///
-/// No page can set these headers; so a request passes that says `Sec-Fetch-Site: same-origin`, or whose `Origin` is allowed, or, of a
-/// browser too old for the former, is `https://` and the host of the request. One that says neither is refused: browsers have sent
-/// `Origin` with unsafe requests for years.
-pub(crate) fn check<B>(request: &Request<B>, allowed: &[Box<str>]) -> Result<(), Reason> {
+/// Only unsafe methods (RFC 9110 §9.2.1) and WebSockets are checked: they may change something, or
+/// begin a connection that may. Browsers let any page open a WebSocket.
+///
+/// No page can set these headers. A request passes with one of:
+///
+/// - `Sec-Fetch-Site: same-origin`;
+/// - an allowed `Origin`;
+/// - from a browser too old for `Sec-Fetch-Site`: an `Origin` of `https://` and the request's host.
+///
+/// A request with neither header is rejected: browsers have sent `Origin` with unsafe requests for
+/// years.
+pub(super) fn check(request: &dyn RequestHead, allowed: &[Box<str>]) -> Result<(), Reason> {
     let headers = request.headers();
     if is_safe(request.method()) && !headers.contains_key(UPGRADE) {
         return Ok(());
     }
-    let origin = the_only(headers, ORIGIN);
-    let own = match the_only(headers, SEC_FETCH_SITE) {
-        One::Value(b"same-origin") => true,
-        One::Absent => {
+    let origin = single_value(headers, ORIGIN);
+    let own = match single_value(headers, SEC_FETCH_SITE) {
+        HeaderLines::One(b"same-origin") => true,
+        HeaderLines::Absent => {
             let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
             let host = host.or(headers.get(HOST).map(|host| host.as_bytes()));
-            matches!(origin, One::Value(origin) if origin.strip_prefix(b"https://") == host && host.is_some())
+            matches!(origin, HeaderLines::One(origin) if origin.strip_prefix(b"https://") == host && host.is_some())
         }
-        One::Value(_) | One::Several => false,
+        HeaderLines::One(_) | HeaderLines::Several => false,
     };
-    let allowed = matches!(origin, One::Value(origin) if allowed.iter().any(|ours| ours.as_bytes() == origin));
+    let allowed = matches!(origin, HeaderLines::One(origin) if allowed.iter().any(|ours| ours.as_bytes() == origin));
     if own || allowed { Ok(()) } else { Err(Reason::CrossSite) }
+}
+
+/// Checks that an origin has the form that browsers send.
+pub(super) fn validate(origin: &str) -> Result<(), ConfigError> {
+    let (host, default_port) = match origin.split_once("://") {
+        Some(("https", host)) => (host, ":443"),
+        Some(("http", host)) => (host, ":80"),
+        _ => ("", ""),
+    };
+    let is_allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
+    if host.is_empty() || host.ends_with(default_port) || !host.bytes().all(is_allowed) {
+        return Err(ConfigError::setting(
+            "an origin is `https://` or `http://`, a host in lower case, and a port unless it is the scheme's default",
+        ));
+    }
+    Ok(())
 }
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-enum One<'h> {
+enum HeaderLines<'h> {
     Absent,
-    Value(&'h [u8]),
+    One(&'h [u8]),
     Several,
 }
 
-fn the_only(headers: &HeaderMap, name: HeaderName) -> One<'_> {
+fn single_value(headers: &HeaderMap, name: HeaderName) -> HeaderLines<'_> {
     let mut lines = headers.get_all(name).iter();
     match (lines.next(), lines.next()) {
-        (None, _) => One::Absent,
-        (Some(line), None) => One::Value(line.as_bytes()),
-        (Some(_), Some(_)) => One::Several,
+        (None, _) => HeaderLines::Absent,
+        (Some(line), None) => HeaderLines::One(line.as_bytes()),
+        (Some(_), Some(_)) => HeaderLines::Several,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Request;
+
     use super::*;
 
     #[test]

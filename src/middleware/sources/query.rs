@@ -1,25 +1,88 @@
-//! A token in the query of the URI (RFC 6750 §2.3).
+//! A parameter in the query of the URI (RFC 6750 §2.3).
 
-use http::{Uri, uri::PathAndQuery};
+use std::borrow::Cow;
 
-use crate::{guard::Reason, middleware::sources::bearer};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, uri::PathAndQuery};
 
-pub(crate) fn token<'u>(uri: &'u Uri, name: &str, max_bytes: usize) -> Result<&'u [u8], Reason> {
+use crate::{
+    config_error::ConfigError,
+    guard::Reason,
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Respond, Source, non_empty_within},
+    },
+};
+
+#[derive(Debug)]
+struct QueryParameter {
+    name: Cow<'static, str>,
+}
+
+impl TokenSourcesBuilder {
+    /// Also reads this parameter of the query, by convention `access_token`. RFC 6750 §2.3 advises
+    /// against it.
+    ///
+    /// The name is compared as it is written, without decoding. Layers outside of this one see the
+    /// whole URI: keep it out of their logs. [`build`](Self::build) fails if the name is empty or
+    /// has other characters than ASCII letters, digits, `-`, `.`, `_`, `~`.
+    pub fn query(self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.source(QueryParameter { name: name.into() })
+    }
+}
+
+impl Source for QueryParameter {
+    fn name(&self) -> &'static str {
+        "query"
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if self.name.is_empty() || !self.name.bytes().all(is_allowed) {
+            return Err(ConfigError::setting(
+                "the name of the query's parameter is letters, digits, `-`, `.`, `_` and `~`",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Reads `GET` and `HEAD` only: they cannot change anything.
+    fn find<'r>(&self, request: &'r dyn RequestHead, max_bytes: usize) -> Result<&'r [u8], Reason> {
+        match *request.method() {
+            Method::GET | Method::HEAD => token(request.uri(), &self.name, max_bytes),
+            _ => Err(Reason::NoToken),
+        }
+    }
+
+    fn conceal(&self, request: &mut dyn RequestHead) {
+        remove(request.uri_mut(), &self.name);
+    }
+
+    fn respond(&self) -> Option<Respond> {
+        Some(forbid_caching)
+    }
+}
+
+/// RFC 6750 §2.3. It replaces the inner service's own `Cache-Control`.
+fn forbid_caching(_: StatusCode, response: &mut HeaderMap) {
+    response.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+}
+
+fn token<'u>(uri: &'u Uri, name: &str, max_bytes: usize) -> Result<&'u [u8], Reason> {
     let mut values = parameters(uri).filter_map(|parameter| value_of(parameter, name));
     let token = values.next().ok_or(Reason::NoToken)?;
     if values.next().is_some() {
         return Err(Reason::SeveralTokens);
     }
-    bearer::word(token.as_bytes(), max_bytes)
+    non_empty_within(token.as_bytes(), max_bytes)
 }
 
-/// The URI without the parameter.
-pub(crate) fn remove(uri: &mut Uri, name: &str) {
+/// Removes the parameter from the URI.
+fn remove(uri: &mut Uri, name: &str) {
     let others: Vec<&str> = parameters(uri).filter(|parameter| value_of(parameter, name).is_none()).collect();
     let path = uri.path();
     let rest = if others.is_empty() { path.to_owned() } else { format!("{path}?{}", others.join("&")) };
     let mut parts = uri.clone().into_parts();
-    // What is left of a URI is one; were it not, nothing at all is safer than the token.
+    // The rest of a URI is always a URI. If not, `/` is safer than keeping the token.
     parts.path_and_query = Some(PathAndQuery::try_from(rest).unwrap_or(PathAndQuery::from_static("/")));
     *uri = Uri::from_parts(parts).unwrap_or_default();
 }

@@ -1,24 +1,63 @@
-//! A token among the subprotocols that a WebSocket offers: `Sec-WebSocket-Protocol: bearer, <token>`.
+//! A token among the subprotocols that a WebSocket offers: `Sec-WebSocket-Protocol: bearer,
+//! <token>`.
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::SEC_WEBSOCKET_PROTOCOL};
 
-use crate::{guard::Reason, middleware::sources::bearer};
+use crate::{
+    guard::Reason,
+    middleware::sources::{
+        TokenSourcesBuilder,
+        source::{RequestHead, Respond, Source, non_empty_within},
+    },
+};
 
-/// Stands before the token, and is what the answer agrees to where nothing else was agreed.
+/// The offer before the token. The response accepts it if it accepts no other.
 const NAME: &[u8] = b"bearer";
 
-pub(crate) fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
+#[derive(Debug)]
+struct Subprotocol;
+
+impl TokenSourcesBuilder {
+    /// Also reads the header `Sec-WebSocket-Protocol: bearer, <token>`, which a page sends with
+    /// `new WebSocket(url, ["bearer", token])`.
+    ///
+    /// The inner service sees the other subprotocols. If it accepts none of them, the response
+    /// accepts `bearer`, because browsers require one.
+    pub fn websocket_protocol(self) -> Self {
+        self.source(Subprotocol)
+    }
+}
+
+impl Source for Subprotocol {
+    fn name(&self) -> &'static str {
+        "subprotocol"
+    }
+
+    fn find<'r>(&self, request: &'r dyn RequestHead, max_bytes: usize) -> Result<&'r [u8], Reason> {
+        token(request.headers(), max_bytes)
+    }
+
+    fn conceal(&self, request: &mut dyn RequestHead) {
+        remove(request.headers_mut());
+    }
+
+    fn respond(&self) -> Option<Respond> {
+        Some(accept_bearer)
+    }
+}
+
+fn token(headers: &HeaderMap, max_bytes: usize) -> Result<&[u8], Reason> {
     let mut offers = offers(headers);
     offers.find(|offer| *offer == NAME).ok_or(Reason::NoToken)?;
     let token = offers.next().ok_or(Reason::NotOneToken)?;
     if offers.any(|offer| offer == NAME) {
         return Err(Reason::SeveralTokens);
     }
-    bearer::word(token, max_bytes)
+    non_empty_within(token, max_bytes)
 }
 
-/// Leaves the other offers.
-pub(crate) fn remove(headers: &mut HeaderMap) {
+/// Removes the name and the token, and keeps the other offers.
+fn remove(headers: &mut HeaderMap) {
     let mut others: Vec<&[u8]> = Vec::new();
     let mut offers = offers(headers);
     while let Some(offer) = offers.next() {
@@ -36,15 +75,15 @@ pub(crate) fn remove(headers: &mut HeaderMap) {
     }
 }
 
-/// RFC 6455 §4.2.2: at most one of the offers is agreed to, and by browsers none is taken for a failure. The inner service has not
-/// seen ours.
-pub(crate) fn agree(status: StatusCode, answer: &mut HeaderMap) {
+/// A server accepts at most one offer (RFC 6455 §4.2.2), and browsers fail if it accepts none. The
+/// inner service has not seen `bearer`.
+fn accept_bearer(status: StatusCode, response: &mut HeaderMap) {
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        answer.entry(SEC_WEBSOCKET_PROTOCOL).or_insert(HeaderValue::from_static("bearer"));
+        response.entry(SEC_WEBSOCKET_PROTOCOL).or_insert(HeaderValue::from_static("bearer"));
     }
 }
 
-/// A list over any number of lines (RFC 6455 §11.3.4).
+/// A list in any number of header lines (RFC 6455 §11.3.4).
 fn offers(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter();
     lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii)

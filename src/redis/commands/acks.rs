@@ -1,7 +1,10 @@
-//! Acknowledgements of replicas (`WAIT`), which all who wait for them at a time share.
+//! Acknowledgements of replicas (`WAIT`).
 //!
-//! A `WAIT` holds its connection up, so there is one at a time; it counts the replicas that have all that the connection has written
-//! so far. Without this, each revocation that misses its acknowledgements would hold up the next one.
+//! A `WAIT` blocks its connection, so there is one at a time, and concurrent revocations share it:
+//! it counts the replicas that have everything the connection has written so far. Otherwise each
+//! revocation without its acknowledgements would delay the next one.
+
+use std::sync::Arc;
 
 use redis::Value;
 use tokio::time::Instant;
@@ -9,12 +12,18 @@ use tokio::time::Instant;
 use crate::{
     blocklist::{Outage, RevokeError},
     metrics,
-    redis::{Request, Shared, commands::batch, connection::supervisor::Live, millis, settings::Replicas},
+    redis::{
+        commands::batch::Batch,
+        connection::{send::Request, supervisor::Live},
+        schema::millis,
+        settings::Replicas,
+        shared::Shared,
+    },
 };
 
-pub(crate) struct Acks;
+pub(crate) struct Acks(pub(crate) Arc<Shared>);
 
-impl batch::Batch for Acks {
+impl Batch for Acks {
     /// The connection that the revocation was written on.
     type Question = Live;
     type Answer = Result<(), RevokeError>;
@@ -22,15 +31,12 @@ impl batch::Batch for Acks {
     const LANES: usize = 1;
     const LARGEST: usize = usize::MAX;
 
-    fn batcher(shared: &Shared) -> &batch::Batcher<Self> {
-        &shared.acks
-    }
-
-    async fn send(shared: &Shared, written_on: Vec<Live>) -> Vec<Self::Answer> {
+    async fn send(&self, written_on: Vec<Live>) -> Vec<Self::Answer> {
+        let shared = &*self.0;
         let Some(Replicas { count, within }) = shared.settings.replicas else {
             return written_on.iter().map(|_| Ok(())).collect();
         };
-        // The last one's: who has written on an older connection learns nothing.
+        // The newest connection. `WAIT` says nothing about writes on an older one.
         let Some(mut live) = written_on.last().cloned() else { return Vec::new() };
         let mut wait = redis::cmd("WAIT");
         wait.arg(count.get()).arg(millis(within));

@@ -1,118 +1,80 @@
-//! Redeeming a refresh token in Redis: one script, which does what `Redemption::decide` says and stores what it has decided.
-//!
-//! A session's newest refresh token is in `{ns}:r:<session>`: `<number> <minted at> <token id>`, the time in milliseconds since the
-//! Unix epoch and the id in hexadecimal digits.
+//! Redemptions of refresh tokens: one script, which does what `Redemption::decide` says and stores
+//! the outcome.
 
-use std::sync::Arc;
+use std::sync::LazyLock;
 
-use redis::{Script, ScriptInvocation, Value};
+use redis::{ScriptInvocation, Value};
 use tokio::time::Instant;
 
 use crate::{
-    blocklist::{CutOff, Generation, Outage, Redemption, RevocationScope, RevokeError, Rotate, RotateFuture, Rotation},
+    blocklist::{CutOff, Generation, Outage, Redemption, RevocationScope, RevokeError, Rotation},
     clock::Timestamp,
     redis::{
-        AfterRestore, Failure, Live, RedisBlocklist, Request, Shared, millis,
-        schema::{entry, log_entry},
+        commands::revoke::Revoker,
+        connection::{send::Request, supervisor::Live},
+        error::Failure,
+        local_mirrors::AfterRestore,
+        schema::{entry, log_entry, millis, scripts::LuaScript},
+        shared::Shared,
     },
 };
 
-/// KeyNames: the prelude's; the session's newest token; the session's revocation; the entries of all of the token's names.
-///
-/// Nothing is done after `not_after`, by the server's clock: a stalled server, or a network that delivers late, must not redeem a
-/// token for somebody who was told long ago that it is still good.
-const ROTATE: &str = r"
-local newest_key, session_key = KEYS[4], KEYS[5]
-local presented, successor, now, grace, kept, ever, revoked_for, theft, began, session, not_after = unpack(ARGV, 2)
-presented, grace, began = tonumber(presented), tonumber(grace), tonumber(began)
+static ROTATE: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("rotate.lua")));
 
-local time = redis.call('TIME')
-if time[1] * 1000 + math.floor(time[2] / 1000) > tonumber(not_after) then return {'late'} end
-
-local function refuses(stored)
-  local all, others, except = read(stored)
-  if not all then return true end
-  local limit = tonumber(all)
-  if except == '' or except ~= session then limit = math.max(limit, tonumber(others)) end
-  return began <= limit
-end
-for index, stored in ipairs(redis.call('MGET', unpack(KEYS, 6))) do
-  if stored and refuses(stored) then return {'revoked', index - 1} end
-end
-
-local stored, left = redis.call('GET', newest_key), -2
-if stored then
-  local number, minted_at, token_id = string.match(stored, '^(%d+) (%d+) (%x+)$')
-  if not number then return redis.error_reply('NOSTATE the key holds something else than a generation') end
-  number = tonumber(number)
-  local is_previous = presented + 1 == number
-  if presented < number and not (is_previous and token_id == successor) then
-    if is_previous and math.max(now - minted_at, 0) < grace then return {'repeated', number, minted_at, token_id} end
-    local revoked = revoke(session_key, ever, '0', '', revoked_for, theft, '', 'replayed')
-    if type(revoked) ~= 'string' then return revoked end
-    return {'replayed'}
-  end
-  left = redis.call('PTTL', newest_key)
-end
-local newest = string.format('%.0f', math.min(presented + 1, 4294967295)) .. ' ' .. now .. ' ' .. successor
-redis.call('SET', newest_key, newest, 'PX', later(kept, left))
-return {'rotated'}
-";
-
-pub(crate) fn script() -> Script {
-    Script::new(&[entry::PRELUDE, ROTATE].concat())
+/// Redeems a refresh token. After a replay, `revoker` stores the session's revocation again if a
+/// restore began meanwhile.
+pub(crate) async fn rotate(
+    shared: &Shared,
+    revoker: &Revoker,
+    redemption: &Redemption,
+) -> Result<Rotation, RevokeError> {
+    let deadline = Instant::now() + shared.settings.revoke_deadline;
+    let clock = redis::cmd("TIME");
+    let read = |_: &Live, time: &Value| parse_time(time);
+    let (time, _) = shared.reader.send_with_retry(deadline, |_| Request::Command(&clock), read).await?;
+    // From here on, the server may take as long as this process waits.
+    let not_after = time + deadline.saturating_duration_since(Instant::now());
+    // A retry after a broken connection proposes the same successor, so it is the same use.
+    let call = |live: &Live| Request::Script(rotate_call(shared, redemption, live, not_after));
+    let read = |live: &Live, reply: &Value| match live.connected.epoch.refuses(&redemption.ids) {
+        true => Ok(Rotation::Revoked(RevocationScope::Issuer)),
+        false => parse_rotation(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
+    };
+    let restorations = shared.mirrors.restorations();
+    let (rotation, _) = shared.reader.send_with_retry(deadline, call, read).await?;
+    let theft = redemption.theft();
+    if rotation == Rotation::Replayed && shared.mirrors.notify(&theft, restorations) == AfterRestore::PerhapsLost {
+        revoker.revoke(&theft).await?;
+    }
+    Ok(rotation)
 }
 
-impl Shared {
-    async fn rotate(self: &Arc<Self>, redemption: &Redemption) -> Result<Rotation, RevokeError> {
-        let deadline = Instant::now() + self.settings.revoke_deadline;
-        let clock = redis::cmd("TIME");
-        let (time, _) = self.reader.insist(deadline, |_| Request::Command(&clock), |_, time| read_time(time)).await?;
-        // From here on the server may take as long as we wait.
-        let not_after = time + deadline.saturating_duration_since(Instant::now());
-        // Sent again when the connection breaks under it, it proposes the same successor, and is the same use.
-        let call = |live: &Live| Request::Script(self.redeem(redemption, live, not_after));
-        let read = |live: &Live, reply: &Value| match live.connected.epoch.refuses(&redemption.ids) {
-            true => Ok(Rotation::Revoked(RevocationScope::Issuer)),
-            false => read_reply(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
-        };
-        let restorations = self.mirrors.restorations();
-        let (rotation, _) = self.reader.insist(deadline, call, read).await?;
-        let theft = redemption.theft();
-        if rotation == Rotation::Replayed && self.mirrors.tell(&theft, restorations) == AfterRestore::PerhapsLost {
-            self.revoke_and_tell(&theft).await?;
-        }
-        Ok(rotation)
+fn rotate_call(
+    shared: &Shared,
+    redemption: &Redemption,
+    live: &Live,
+    not_after: Timestamp,
+) -> ScriptInvocation<'static> {
+    let (keys, ids, theft) = (&shared.keys, &redemption.ids, redemption.theft());
+    let mut call = ROTATE.call(keys, &live.connected.epoch.to_text());
+    call.key(keys.newest(redemption.session)).key(keys.entry(theft.scope(), theft.id()));
+    for (scope, id) in ids.each() {
+        call.key(keys.entry(scope, id));
     }
-
-    fn redeem(&self, redemption: &Redemption, live: &Live, not_after: Timestamp) -> ScriptInvocation<'_> {
-        let (ids, theft) = (&redemption.ids, redemption.theft());
-        let mut call = self.script(&self.rotate_script, &live.connected.epoch.to_text());
-        call.key(self.keys.newest(redemption.session)).key(self.keys.entry(theft.scope(), theft.id()));
-        for (scope, id) in ids.each() {
-            call.key(self.keys.entry(scope, id));
-        }
-        call.key(self.keys.bare(ids.raw_jti()));
-        let left = |until: Timestamp| millis(until.since(self.now())).max(1);
-        call.arg(redemption.presented)
-            .arg(format!("{:032x}", redemption.successor))
-            .arg(Timestamp::from(redemption.now).as_millis());
-        call.arg(millis(redemption.grace)).arg(left(redemption.kept_until.into()));
-        call.arg(CutOff::ALWAYS.all.as_millis()).arg(left(theft.expiry())).arg(log_entry::pack(&theft));
-        call.arg(ids.issue_time().map_or(0, Timestamp::as_millis));
-        call.arg(ids.session().map(|session| session.to_string()).unwrap_or_default()).arg(not_after.as_millis());
-        call
-    }
+    call.key(keys.legacy(ids.raw_jti()));
+    let left = |until: Timestamp| millis(until.since(shared.now())).max(1);
+    call.arg(redemption.presented)
+        .arg(format!("{:032x}", redemption.successor))
+        .arg(Timestamp::from(redemption.now).as_millis());
+    call.arg(millis(redemption.grace)).arg(left(redemption.kept_until.into()));
+    call.arg(CutOff::ALWAYS.all.as_millis()).arg(left(theft.expiry())).arg(log_entry::pack(&theft));
+    call.arg(ids.issue_time().map_or(0, Timestamp::as_millis));
+    call.arg(ids.session().map(|session| session.to_string()).unwrap_or_default()).arg(not_after.as_millis());
+    call
 }
 
-impl Rotate for RedisBlocklist {
-    fn rotate<'a>(&'a self, redemption: &'a Redemption) -> RotateFuture<'a> {
-        Box::pin(self.0.rotate(redemption))
-    }
-}
-
-/// Seconds and microseconds.
-pub(crate) fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
+/// Reads the reply to `TIME`: seconds and microseconds.
+pub(crate) fn parse_time(reply: &Value) -> Result<Timestamp, Failure> {
     let number = |value: &Value| redis::from_redis_value_ref::<u64>(value).ok();
     let Value::Array(parts) = reply else { return Err(Outage::UnexpectedReply.into()) };
     match parts.iter().map(number).collect::<Option<Vec<_>>>().as_deref() {
@@ -123,8 +85,8 @@ pub(crate) fn read_time(reply: &Value) -> Result<Timestamp, Failure> {
     }
 }
 
-/// What the script answered, or `None` for what it never does.
-pub(crate) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
+/// Reads the script's reply; `None` for a reply of another form.
+pub(crate) fn parse_rotation(reply: &Value, redemption: &Redemption) -> Option<Result<Rotation, Failure>> {
     let Value::Array(parts) = reply else { return None };
     let text = |value: &Value| redis::from_redis_value_ref::<String>(value).ok();
     let rotation = match (&*text(parts.first()?)?, &parts[1..]) {
@@ -132,7 +94,7 @@ pub(crate) fn read_reply(reply: &Value, redemption: &Redemption) -> Option<Resul
         ("replayed", []) => Rotation::Replayed,
         ("late", []) => return Some(Err(Outage::TimedOut.into())),
         ("revoked", [Value::Int(index)]) => {
-            // The one after all names is the token's bare id.
+            // After all ids comes the legacy key of the token.
             let mut scopes = redemption.ids.each().map(|(scope, _)| scope).chain([RevocationScope::Token]);
             Rotation::Revoked(scopes.nth(usize::try_from(*index).ok()?)?)
         }

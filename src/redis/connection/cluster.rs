@@ -1,33 +1,78 @@
-//! Redis Cluster: which node has our slot. All our keys have one tag, so there is one slot, and one node to talk to.
+//! Redis Cluster: finds the node that has our slot.
+//!
+//! All our keys have one hash tag, so there is one slot, and one node to talk to.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use redis::{RedisResult, Value};
 use tokio::time::timeout;
 
-use crate::redis::connection::{
-    dial::DialError,
-    host::{Connector, Host},
+use crate::{
+    config_error::ConfigError,
+    redis::{
+        connection::{
+            find_master::{Answer, FindMaster},
+            host::{Connector, Host, list, require_one},
+        },
+        error::DialError,
+    },
 };
 
-/// How long one node may take to say who has the slot. One that does not is left out.
+/// How long one node may take to name the owner of the slot. A slower node is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// The master that has the slot of this key, in the eyes of the first node that answers.
-pub(crate) async fn owner(seeds: &[Host], connector: &Connector, key: &str) -> Result<Host, DialError> {
-    let mut error = DialError::NoClusterNode;
-    for seed in seeds {
-        match timeout(PATIENCE, ask(seed, connector, key)).await {
-            Ok(Ok(Some(owner))) => return Ok(owner),
-            Ok(Ok(None)) => error = DialError::NoSlotOwner,
-            Ok(Err(refusal)) => error = DialError::of(&refusal),
-            Err(_) => {}
-        }
-    }
-    Err(error)
+/// Some nodes of a cluster.
+#[derive(Clone)]
+pub(crate) struct Cluster {
+    seeds: Vec<Host>,
 }
 
-async fn ask(seed: &Host, connector: &Connector, key: &str) -> RedisResult<Option<Host>> {
+impl Cluster {
+    pub(crate) fn new(seeds: Vec<Host>) -> Self {
+        Self { seeds }
+    }
+
+    /// The master that has the slot of this key, according to the first node that answers.
+    async fn owner(&self, connector: &Connector, key: &str) -> Result<Host, DialError> {
+        let mut error = DialError::NoClusterNode;
+        for seed in &self.seeds {
+            match timeout(PATIENCE, query_owner(seed, connector, key)).await {
+                Ok(Ok(Some(owner))) => return Ok(owner),
+                Ok(Ok(None)) => error = DialError::NoSlotOwner,
+                Ok(Err(refusal)) => error = DialError::of(&refusal),
+                Err(_) => {}
+            }
+        }
+        Err(error)
+    }
+}
+
+impl FindMaster for Cluster {
+    fn find<'a>(&'a self, connector: &'a Connector, key: &'a str) -> Answer<'a, Result<Host, DialError>> {
+        Box::pin(self.owner(connector, key))
+    }
+
+    fn validate(&self, database: i64, outside_slot: bool) -> Result<(), ConfigError> {
+        require_one(&self.seeds)?;
+        if database != 0 {
+            return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
+        }
+        if outside_slot {
+            return Err(ConfigError::setting(
+                "`fastapi_entries` does not work in a Redis cluster: the keys of those entries are in other slots than ours",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the cluster of {}", list(&self.seeds))
+    }
+}
+
+async fn query_owner(seed: &Host, connector: &Connector, key: &str) -> RedisResult<Option<Host>> {
     let mut connection = connector.connect(seed).await?;
     let mut pipeline = redis::pipe();
     pipeline.cmd("CLUSTER").arg("KEYSLOT").arg(key);
@@ -36,7 +81,7 @@ async fn ask(seed: &Host, connector: &Connector, key: &str) -> RedisResult<Optio
     Ok(ranges.iter().find_map(|range| master_of(range, slot, seed)))
 }
 
-/// A range is `[first slot, last slot, [name, port, ..] of its master, ..]`.
+/// Reads a range of slots: `[first, last, [name, port, ..] of its master, ..]`.
 fn master_of(range: &Value, slot: u16, asked: &Host) -> Option<Host> {
     let Value::Array(range) = range else { return None };
     let [Value::Int(first), Value::Int(last), Value::Array(master), ..] = range.as_slice() else { return None };
@@ -49,7 +94,7 @@ fn master_of(range: &Value, slot: u16, asked: &Host) -> Option<Host> {
         (Value::BulkString(name), _) if !name.is_empty() && name != b"?" => {
             Some(Host::tcp(String::from_utf8(name.clone()).ok()?, port))
         }
-        // A node that does not know its own name is the one that was asked.
+        // Only the node that was asked leaves its name out.
         (_, Host::Tcp { name, .. }) => Some(Host::tcp(name.clone(), port)),
         (_, Host::Unix(_)) => None,
     }

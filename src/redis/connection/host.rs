@@ -1,4 +1,4 @@
-//! Addresses, and connections to them: what all topologies have in common.
+//! Addresses, and connections to them.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -7,7 +7,7 @@ use redis::{
     RedisResult, aio::MultiplexedConnection, io::tcp::TcpSettings,
 };
 
-use crate::redis::connection::tls::Tls;
+use crate::{config_error::ConfigError, redis::connection::tls::Tls};
 
 /// Where one server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Host {
     }
 }
 
-/// What may be shown.
+/// Shows the address, which is no secret.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,7 +33,17 @@ impl fmt::Display for Host {
     }
 }
 
-/// How to talk to a server, wherever it listens.
+/// The addresses of several servers, for a message.
+pub(crate) fn list(hosts: &[Host]) -> String {
+    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// The error for settings that name no server.
+pub(crate) fn require_one(hosts: &[Host]) -> Result<(), ConfigError> {
+    if hosts.is_empty() { Err(ConfigError::setting("no Redis address is given: name at least one")) } else { Ok(()) }
+}
+
+/// How to log in to a server, and whether over TLS.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) login: RedisConnectionInfo,
@@ -41,9 +51,9 @@ pub(crate) struct Connector {
 }
 
 impl Connector {
-    /// The client of the redis crate for this server.
+    /// Returns the redis crate's client for this server.
     pub(crate) fn client(&self, host: &Host) -> RedisResult<Client> {
-        // Small messages that somebody waits for: Nagle's algorithm only delays them (redis-rs leaves it on).
+        // Nagle's algorithm only delays small messages. redis-rs leaves it on.
         let tcp = TcpSettings::default().set_nodelay(true);
         #[cfg(target_os = "linux")]
         let tcp = tcp.set_user_timeout(Duration::from_secs(3));
@@ -58,7 +68,7 @@ impl Connector {
     }
 
     pub(crate) async fn connect(&self, host: &Host) -> RedisResult<MultiplexedConnection> {
-        // Deadlines are ours: a second one inside would only decide which of the two errors comes first.
+        // Callers set deadlines. A second one in here would only decide which error comes first.
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None);
         self.client(host)?.get_multiplexed_async_connection_with_config(&config).await
     }

@@ -1,7 +1,8 @@
-//! The way to a master: how it is found, dialed, watched, and how a command is sent to it.
+//! The connection to a master: finding it, dialing, watching it, and sending commands.
 
 pub(crate) mod cluster;
 pub(crate) mod dial;
+pub(crate) mod find_master;
 pub(crate) mod host;
 pub(crate) mod send;
 pub(crate) mod sentinel;

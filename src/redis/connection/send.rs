@@ -1,23 +1,24 @@
-//! One command and its answer, within a deadline; and what is worth trying again.
+//! Sends one command within a deadline, and retries where that helps.
 
 use std::time::Duration;
 
-use redis::{
-    Cmd, ErrorKind, RedisError, RedisResult, ScriptInvocation, ServerErrorKind, Value, aio::MultiplexedConnection,
-};
+use redis::{Cmd, Pipeline, RedisResult, ScriptInvocation, Value, aio::MultiplexedConnection};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::{
     blocklist::Outage,
     redis::{
         connection::supervisor::{Live, Supervisor},
-        schema::entry,
+        error::Failure,
+        loss::reconcile::{Channel, PAGE_DEADLINE},
     },
 };
 
 pub(crate) enum Request<'a> {
     Command(&'a Cmd),
     Script(ScriptInvocation<'a>),
+    /// Its reply is an array of the replies.
+    Pipeline(&'a Pipeline),
 }
 
 impl Request<'_> {
@@ -25,64 +26,18 @@ impl Request<'_> {
         match self {
             Self::Command(command) => command.query_async(connection).await,
             Self::Script(call) => call.invoke_async(connection).await,
+            Self::Pipeline(pipeline) => pipeline.query_async(connection).await.map(Value::Array),
         }
-    }
-}
-
-/// Why a command was not answered as it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// The store has lost revocations. A new connection sees to that.
-    Lost,
-    /// The connection broke under it, or leads to the wrong node of a cluster.
-    Dropped,
-    /// The slot of a cluster that all keys are in is being moved to another node.
-    Moving,
-    Outage(Outage),
-}
-
-impl From<Outage> for Failure {
-    fn from(outage: Outage) -> Self {
-        Self::Outage(outage)
-    }
-}
-
-impl From<Failure> for Outage {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Lost => Self::Lost,
-            Failure::Dropped | Failure::Moving => Self::Failed,
-            Failure::Outage(outage) => outage,
-        }
-    }
-}
-
-impl Failure {
-    pub(crate) fn of(error: &RedisError) -> Self {
-        if error.code() == Some(entry::LOST) {
-            return Self::Lost;
-        }
-        match error.kind() {
-            _ if error.is_connection_dropped() => return Self::Dropped,
-            ErrorKind::Server(ServerErrorKind::Moved) => return Self::Dropped,
-            ErrorKind::Server(ServerErrorKind::Ask | ServerErrorKind::TryAgain) => return Self::Moving,
-            _ => {}
-        }
-        // The server's word for the case (`OOM`, `NOPERM`); the rest of its text is not repeated.
-        if let Some(code) = error.code() {
-            tracing::debug!(code, "Redis refused a command");
-        }
-        Self::Outage(Outage::Failed)
     }
 }
 
 impl Supervisor {
-    /// The live connection, as soon as there is one.
+    /// Waits for a live connection until the deadline.
     pub(crate) async fn live_by(&self, deadline: Instant) -> Result<Live, Outage> {
         timeout_at(deadline, self.wait_for_live()).await.unwrap_or(Err(Outage::NotConnected))
     }
 
-    /// Sends a request, and learns from what becomes of it whether the connection is still good.
+    /// Sends a request, and withdraws the connection if the outcome shows that it is of no use.
     pub(crate) async fn send(
         &self,
         live: &mut Live,
@@ -94,61 +49,94 @@ impl Supervisor {
             return Err(Outage::TimedOut.into());
         };
         self.observe(live, &outcome);
-        outcome.map_err(|error| self.heed(live, Failure::of(&error)))
+        outcome.map_err(|error| self.note_failure(live, Failure::of(&error)))
     }
 
-    /// A connection to a store that has lost something is given up: whoever dials again sees to the loss.
-    pub(crate) fn heed(&self, live: &Live, failure: Failure) -> Failure {
+    /// Withdraws the connection if its store has lost revocations. Dialing again handles the loss.
+    pub(crate) fn note_failure(&self, live: &Live, failure: Failure) -> Failure {
         if failure == Failure::Lost {
             self.lost(live);
         }
         failure
     }
 
-    /// Sends what can wait for a connection, and sends it again as long as that is worth while: it may then have been done twice. Answers
-    /// also with the connection that it was done on.
-    pub(crate) async fn insist<'a, T>(
+    /// Waits for a connection, sends a request, and retries where that helps. The server may then
+    /// execute it twice. Returns the result, and the connection that it came from.
+    pub(crate) async fn send_with_retry<'a, T>(
         &self,
         deadline: Instant,
         request: impl Fn(&Live) -> Request<'a>,
         read: impl Fn(&Live, &Value) -> Result<T, Failure>,
     ) -> Result<(T, Live), Outage> {
-        let mut patience = RetryBudget::new(deadline);
+        let mut budget = RetryBudget::new(deadline);
         loop {
             let mut live = self.live_by(deadline).await?;
             let request = request(&live);
             let outcome = match self.send(&mut live, request, deadline).await {
-                Ok(answer) => read(&live, &answer).map_err(|failure| self.heed(&live, failure)),
+                Ok(answer) => read(&live, &answer).map_err(|failure| self.note_failure(&live, failure)),
                 Err(failure) => Err(failure),
             };
             match outcome {
                 Ok(read) => return Ok((read, live)),
-                Err(failure) => patience.outlast(failure, self).await?,
+                Err(failure) => budget.retry_after(failure, self).await?,
             }
         }
     }
 }
 
-/// How often and how long something is tried again within its deadline.
+/// A connection of a supervisor, to restore revocations over.
+pub(crate) struct Supervised<'a> {
+    supervisor: &'a Supervisor,
+    live: Live,
+}
+
+impl<'a> Supervised<'a> {
+    pub(crate) fn now(supervisor: &'a Supervisor) -> Result<Self, Outage> {
+        Ok(Self { supervisor, live: supervisor.live()? })
+    }
+
+    pub(crate) fn epoch_text(&self) -> String {
+        self.live.connected.epoch.to_text()
+    }
+}
+
+impl Channel for Supervised<'_> {
+    type Error = Failure;
+
+    async fn query(&mut self, pipeline: &Pipeline) -> Result<Vec<Value>, Failure> {
+        let deadline = Instant::now() + PAGE_DEADLINE;
+        match self.supervisor.send(&mut self.live, Request::Pipeline(pipeline), deadline).await? {
+            Value::Array(replies) => Ok(replies),
+            _ => Err(Self::unexpected_reply()),
+        }
+    }
+
+    fn unexpected_reply() -> Failure {
+        Outage::UnexpectedReply.into()
+    }
+}
+
+/// How often and how long a request may be retried within its deadline.
 pub(crate) struct RetryBudget {
     deadline: Instant,
     may_dial: bool,
 }
 
 impl RetryBudget {
-    /// Between two looks whether a slot has been moved.
+    /// The pause before asking again while a slot is being moved.
     const PAUSE: Duration = Duration::from_millis(10);
 
     pub(crate) fn new(deadline: Instant) -> Self {
         Self { deadline, may_dial: true }
     }
 
-    /// Returns when it is worth while to try again: once for each connection that was of no use, and while a slot is being moved.
-    pub(crate) async fn outlast(&mut self, failure: Failure, connection: &Supervisor) -> Result<(), Outage> {
+    /// Returns `Ok` when it is time to retry: once after a useless connection, and again and again
+    /// while a slot is being moved.
+    pub(crate) async fn retry_after(&mut self, failure: Failure, supervisor: &Supervisor) -> Result<(), Outage> {
         match failure {
             Failure::Lost | Failure::Dropped if self.may_dial => {
                 self.may_dial = false;
-                connection.live_by(self.deadline).await.map(drop)
+                supervisor.live_by(self.deadline).await.map(drop)
             }
             Failure::Moving if Instant::now() + Self::PAUSE < self.deadline => {
                 sleep(Self::PAUSE).await;

@@ -1,4 +1,4 @@
-//! Redis Sentinel: who the master is, in the eyes of most sentinels that answer.
+//! Redis Sentinel: finds the master that most answering sentinels name.
 
 use std::{
     fmt,
@@ -12,13 +12,18 @@ use std::{
 use redis::RedisConnectionInfo;
 use tokio::{task::JoinSet, time::timeout};
 
-use crate::redis::connection::{
-    dial::DialError,
-    host::{Connector, Host},
-    topology::list,
+use crate::{
+    config_error::ConfigError,
+    redis::{
+        connection::{
+            find_master::{Answer, FindMaster},
+            host::{Connector, Host, list, require_one},
+        },
+        error::DialError,
+    },
 };
 
-/// How long one sentinel may take to answer. One that does not is left out.
+/// How long one sentinel may take to answer. A slower one is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The sentinels of one master.
@@ -26,9 +31,9 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub(crate) struct Sentinels {
     hosts: Vec<Host>,
     master: Box<str>,
-    /// Sentinels have users of their own.
+    /// The login to the sentinels, which have their own users.
     pub(crate) login: RedisConnectionInfo,
-    /// Which one is asked at the next heartbeat.
+    /// The sentinel to ask at the next heartbeat.
     next: Arc<AtomicUsize>,
 }
 
@@ -37,15 +42,17 @@ impl Sentinels {
         Self { hosts, master: master.into(), login: RedisConnectionInfo::default(), next: Arc::default() }
     }
 
-    /// The one that most of them name. Asking all of them, and at once, neither waits for those that are down nor trusts one that was cut
-    /// off with the old master.
-    pub(crate) async fn master(&self, connector: &Connector) -> Result<Host, DialError> {
+    /// The master that most sentinels name.
+    ///
+    /// All are asked at once. So a sentinel that is down delays nothing, and one that was cut off
+    /// together with the old master does not decide.
+    async fn elect(&self, connector: &Connector) -> Result<Host, DialError> {
         let mut asked = JoinSet::new();
         for host in &self.hosts {
             let (host, name, connector) = (host.clone(), self.master.clone(), self.connector(connector));
-            asked.spawn(async move { ask(&host, &name, &connector).await });
+            asked.spawn(async move { query_master(&host, &name, &connector).await });
         }
-        let answers: Vec<Answer> = asked.join_all().await;
+        let answers: Vec<Named> = asked.join_all().await;
         let named: Vec<&Host> = answers.iter().filter_map(|answer| answer.as_ref().ok()?.as_ref()).collect();
         let votes = |host: &Host| named.iter().filter(|named| **named == host).count();
         match named.iter().max_by_key(|host| votes(host)) {
@@ -55,12 +62,12 @@ impl Sentinels {
         }
     }
 
-    /// Asks one of them, and all if it names another.
-    pub(crate) async fn still_name(&self, master: &Host, connector: &Connector) -> bool {
+    /// Asks one sentinel, and all of them if that one names another master.
+    async fn still_name(&self, master: &Host, connector: &Connector) -> bool {
         let next = self.next.fetch_add(1, Ordering::Relaxed) % self.hosts.len().max(1);
         let Some(host) = self.hosts.get(next) else { return true };
-        match ask(host, &self.master, &self.connector(connector)).await {
-            Ok(Some(named)) if named != *master => self.master(connector).await.is_ok_and(|named| named == *master),
+        match query_master(host, &self.master, &self.connector(connector)).await {
+            Ok(Some(named)) if named != *master => self.elect(connector).await.is_ok_and(|named| named == *master),
             _ => true,
         }
     }
@@ -70,12 +77,26 @@ impl Sentinels {
     }
 }
 
-/// The master that a sentinel names; `Ok(None)` if it knows none of that name.
-type Answer = Result<Option<Host>, NoAnswer>;
+impl FindMaster for Sentinels {
+    fn find<'a>(&'a self, connector: &'a Connector, _: &'a str) -> Answer<'a, Result<Host, DialError>> {
+        Box::pin(self.elect(connector))
+    }
+
+    fn is_master<'a>(&'a self, host: &'a Host, connector: &'a Connector) -> Answer<'a, bool> {
+        Box::pin(self.still_name(host, connector))
+    }
+
+    fn validate(&self, _: i64, _: bool) -> Result<(), ConfigError> {
+        require_one(&self.hosts)
+    }
+}
+
+/// The master that a sentinel names; `Ok(None)` if it knows no master of that name.
+type Named = Result<Option<Host>, NoAnswer>;
 
 struct NoAnswer;
 
-async fn ask(host: &Host, master: &str, connector: &Connector) -> Answer {
+async fn query_master(host: &Host, master: &str, connector: &Connector) -> Named {
     let asking = async {
         let mut connection = connector.connect(host).await?;
         redis::cmd("SENTINEL").arg("get-master-addr-by-name").arg(master).query_async(&mut connection).await

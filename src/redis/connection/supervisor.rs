@@ -1,7 +1,8 @@
-//! One live connection, or none: dialled, watched and replaced in the background.
+//! Dials, watches and replaces one connection in the background.
 //!
-//! redis-rs has a `ConnectionManager`. It is not used: it keeps a connection on which every command times out, makes callers
-//! wait for seconds while it reconnects, and stays with a master that was demoted, where a check silently reads old data.
+//! redis-rs has a `ConnectionManager`. It is not used, for three reasons: it keeps a connection on
+//! which every command times out, it makes callers wait for seconds while it reconnects, and it
+//! stays with a demoted master, where a check silently reads old data.
 
 use std::{
     future::{self, Future},
@@ -25,71 +26,73 @@ use crate::{
     blocklist::Outage,
     metrics,
     redis::{
-        connection::dial::{Connected, DialError, Dialler},
-        schema::epoch::Seen,
+        connection::dial::{Connected, Dialer},
+        error::DialError,
+        loss::detect::LastKnown,
     },
 };
 
-/// How often an idle connection is asked for its role.
+/// How often the server is asked for its role and for what it holds.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// So many checks in a row without an answer in time, and the connection is replaced.
+/// The connection is replaced after this many timeouts in a row.
 const TIMEOUTS_TOLERATED: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The connection that is used until it is withdrawn.
+/// A connection in use, until it is withdrawn.
 #[derive(Clone)]
 pub(crate) struct Live {
     pub(crate) connected: Connected,
-    generation: u64,
+    /// Counts the connections of its supervisor.
+    number: u64,
     timeouts: Arc<AtomicU32>,
 }
 
 impl Live {
-    fn new(connected: Connected, generation: u64) -> Self {
-        Self { connected, generation, timeouts: Arc::default() }
+    fn new(connected: Connected, number: u64) -> Self {
+        Self { connected, number, timeouts: Arc::default() }
     }
 
-    /// Whether it is the same connection of the same supervisor.
+    /// Whether both are the same connection. Both must come from the same supervisor.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.generation == other.generation
+        self.number == other.number
     }
 }
 
 /// The live connection, or why there is none.
-type State = Result<Live, MissingToken>;
+type State = Result<Live, NoConnection>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum MissingToken {
-    /// It is being made.
-    Dialling,
-    /// The same, and it is known that revocations were lost.
-    DiallingAfterLoss,
-    /// The store has lost revocations, and a person has to act.
+enum NoConnection {
+    /// The supervisor is dialing.
+    Dialing,
+    /// The supervisor is dialing, and the last store had lost revocations.
+    DialingAfterLoss,
+    /// The store has lost revocations, and an operator has to act.
     Lost,
 }
 
-impl From<MissingToken> for Outage {
-    fn from(absence: MissingToken) -> Self {
-        match absence {
-            MissingToken::Dialling => Self::NotConnected,
-            MissingToken::DiallingAfterLoss | MissingToken::Lost => Self::Lost,
+impl From<NoConnection> for Outage {
+    fn from(reason: NoConnection) -> Self {
+        match reason {
+            NoConnection::Dialing => Self::NotConnected,
+            NoConnection::DialingAfterLoss | NoConnection::Lost => Self::Lost,
         }
     }
 }
 
-/// Keeps the [`State`] up to date as long as it exists.
+/// Keeps a connection alive in a background task, which ends when the supervisor is dropped.
 pub(crate) struct Supervisor {
     state: watch::Sender<State>,
     task: JoinHandle<()>,
 }
 
 impl Supervisor {
-    /// Begins to dial. `first` is a connection made already. Must be called within a tokio runtime.
-    pub(crate) fn start(dialler: Dialler, seen: Seen, address: String, first: Option<Connected>) -> Self {
-        let first = first.map(|connected| Live::new(connected, 0)).ok_or(MissingToken::Dialling);
+    /// Begins with the connection `first`, or by dialing. Call within a tokio runtime.
+    pub(crate) fn start(dialler: Dialer, last_known: LastKnown, address: String, first: Option<Connected>) -> Self {
+        let first = first.map(|connected| Live::new(connected, 0)).ok_or(NoConnection::Dialing);
         let (state, _) = watch::channel(first);
-        let task = tokio::spawn(supervise(dialler, seen, address, state.clone()));
+        let task = tokio::spawn(supervise(dialler, last_known, address, state.clone()));
         Self { state, task }
     }
 
@@ -98,35 +101,36 @@ impl Supervisor {
         self.state.borrow().clone().map_err(Outage::from)
     }
 
-    /// Why there is no connection now.
+    /// Why there is no connection now; `None` if there is one.
     pub(crate) fn outage(&self) -> Option<Outage> {
         self.state.borrow().as_ref().err().copied().map(Outage::from)
     }
 
-    /// The live connection, as soon as there is one, or that there will be none before somebody acts. Without end: put a
-    /// deadline around it.
+    /// Waits for a live connection, or for the news that an operator has to act. May wait forever:
+    /// put a deadline around it.
     pub(crate) async fn wait_for_live(&self) -> Result<Live, Outage> {
         let mut changes = self.state.subscribe();
-        let settled = changes.wait_for(|state| matches!(state, Ok(_) | Err(MissingToken::Lost))).await;
+        let settled = changes.wait_for(|state| matches!(state, Ok(_) | Err(NoConnection::Lost))).await;
         settled.map_or(Err(Outage::NotConnected), |state| state.clone().map_err(Outage::from))
     }
 
-    /// To be told that the store behind the connection has lost revocations.
+    /// Withdraws a connection whose store has lost revocations.
     pub(crate) fn lost(&self, live: &Live) {
-        withdraw(&self.state, live.generation, MissingToken::DiallingAfterLoss);
+        withdraw(&self.state, live.number, NoConnection::DialingAfterLoss);
     }
 
-    /// To be told of each command that got no answer in time on this connection.
+    /// Call after each command without an answer in time.
     pub(crate) fn timed_out(&self, live: &Live) {
         if live.timeouts.fetch_add(1, Ordering::Relaxed) + 1 >= TIMEOUTS_TOLERATED {
-            withdraw(&self.state, live.generation, MissingToken::Dialling);
+            withdraw(&self.state, live.number, NoConnection::Dialing);
         }
     }
 
-    /// To be told of each command's outcome: decides whether the connection is still good.
+    /// Call after each answered command. Withdraws the connection if the error shows that it is of
+    /// no use.
     pub(crate) fn observe<T>(&self, live: &Live, outcome: &Result<T, RedisError>) {
         match outcome {
-            Err(error) if makes_unusable(error) => withdraw(&self.state, live.generation, MissingToken::Dialling),
+            Err(error) if makes_unusable(error) => withdraw(&self.state, live.number, NoConnection::Dialing),
             _ if live.timeouts.load(Ordering::Relaxed) > 0 => live.timeouts.store(0, Ordering::Relaxed),
             _ => {}
         }
@@ -140,28 +144,28 @@ impl Drop for Supervisor {
     }
 }
 
-/// Takes this connection away from everybody, unless it was replaced already; the task then dials again.
-fn withdraw(state: &watch::Sender<State>, generation: u64, absence: MissingToken) {
+/// Withdraws this connection, unless it was replaced already. The background task then dials again.
+fn withdraw(state: &watch::Sender<State>, number: u64, reason: NoConnection) {
     state.send_if_modified(|state| {
-        let is_current = state.as_ref().is_ok_and(|live| live.generation == generation);
+        let is_current = state.as_ref().is_ok_and(|live| live.number == number);
         if is_current {
-            *state = Err(absence);
+            *state = Err(reason);
         }
         is_current
     });
 }
 
-async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: watch::Sender<State>) {
+async fn supervise(dialler: Dialer, mut last_known: LastKnown, address: String, state: watch::Sender<State>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
-    for generation in 1.. {
+    for number in 1.. {
         let started = Instant::now();
         if state.borrow().is_err() {
-            match dialler.dial(&mut seen).await {
+            match dialler.dial(&mut last_known).await {
                 Ok(connected) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
                     metrics::redialled();
-                    state.send_modify(|state| *state = Ok(Live::new(connected, generation)));
+                    state.send_modify(|state| *state = Ok(Live::new(connected, number)));
                 }
                 Err(error) => {
                     let is_lost = matches!(error, DialError::Lost(_));
@@ -169,16 +173,12 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
                         if is_lost {
                             metrics::lost();
                         }
-                        tracing::warn!(
-                            address,
-                            reason = error.as_str(),
-                            "no connection to Redis: trying again and again"
-                        );
+                        tracing::warn!(address, reason = error.as_str(), "cannot connect to Redis: retrying");
                     }
-                    // That something was lost is known until a store is whole.
+                    // A loss stays known until a store turns out to be complete.
                     state.send_modify(|state| match state {
-                        _ if is_lost => *state = Err(MissingToken::Lost),
-                        Err(absence @ MissingToken::Lost) => *absence = MissingToken::DiallingAfterLoss,
+                        _ if is_lost => *state = Err(NoConnection::Lost),
+                        Err(reason @ NoConnection::Lost) => *reason = NoConnection::DialingAfterLoss,
                         _ => {}
                     });
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -188,37 +188,37 @@ async fn supervise(dialler: Dialler, mut seen: Seen, address: String, state: wat
         let current = state.borrow().clone();
         if let Ok(current) = current {
             tracing::info!(address, "connected to Redis");
-            keep(&dialler, current, &mut seen, &state).await;
-            tracing::warn!(address, "the connection to Redis is lost: requests are refused until there is a new one");
+            keep(&dialler, current, &mut last_known, &state).await;
+            tracing::warn!(address, "the connection to Redis is lost: reconnecting");
         }
-        // A connection that lived for a while is replaced at once; one that fails at once is not dialled in a hot loop.
+        // Replace a connection that lived for a while at once, but do not dial in a hot loop.
         sleep(pause.saturating_sub(started.elapsed())).await;
     }
 }
 
 /// Watches a connection until it is withdrawn.
-async fn keep(dialler: &Dialler, mut current: Live, seen: &mut Seen, state: &watch::Sender<State>) {
+async fn keep(dialler: &Dialer, mut current: Live, last_known: &mut LastKnown, state: &watch::Sender<State>) {
     let mut changes = state.subscribe();
     let mut withdrawn = pin!(changes.wait_for(Result::is_err));
     while timeout(HEARTBEAT, &mut withdrawn).await.is_err() {
-        // Whoever withdraws the connection while it is being asked does not have to wait for the answer.
-        let generation = current.generation;
-        let mut beat = pin!(dialler.heartbeat(&mut current.connected, seen));
+        // If the connection is withdrawn meanwhile, do not wait for the reply.
+        let number = current.number;
+        let mut beat = pin!(dialler.heartbeat(&mut current.connected, last_known));
         let lost = future::poll_fn(|context| match withdrawn.as_mut().poll(context) {
             Poll::Ready(_) => Poll::Ready(true),
             Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),
         });
         if lost.await {
-            return withdraw(state, generation, MissingToken::Dialling);
+            return withdraw(state, number, NoConnection::Dialing);
         }
     }
 }
 
-/// Errors after which the connection is of no use, or leads to a server that is of none.
+/// Whether the connection, or the server that it leads to, is of no use after this error.
 fn makes_unusable(error: &RedisError) -> bool {
     error.is_unrecoverable_error()
         || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
-        // What a script ran into is an `ERR` with the reason in its text, before Redis 7.
+        // Before Redis 7, an error within a script is `ERR` with the cause in its text.
         || error.detail().is_some_and(|text| text.contains("-READONLY "))
         || matches!(
             error.kind(),

@@ -1,4 +1,4 @@
-//! TLS to Redis: whose certificates are trusted, and our own.
+//! TLS to Redis: the trusted roots, and the client certificate.
 
 #[cfg(feature = "tls")]
 use redis::IntoConnectionInfo;
@@ -12,7 +12,7 @@ use rustls::{
 
 use crate::config_error::ConfigError;
 
-/// Without the feature there is no value of this.
+/// Has no value without the feature `tls`.
 #[cfg(not(feature = "tls"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tls {}
@@ -20,7 +20,7 @@ pub(crate) enum Tls {}
 #[cfg(not(feature = "tls"))]
 impl Tls {
     pub(crate) fn new() -> Result<Self, ConfigError> {
-        Err(ConfigError::setting("this program was built without TLS to Redis: turn on the feature `tls`"))
+        Err(ConfigError::unsupported("this program was built without TLS to Redis: enable the feature `tls`"))
     }
 
     pub(crate) fn client(
@@ -33,7 +33,7 @@ impl Tls {
     }
 }
 
-/// PEM texts; without roots those of webpki (Mozilla's) are trusted.
+/// PEM texts. Without `roots`, the roots of webpki (Mozilla's) are trusted.
 #[cfg(feature = "tls")]
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct Tls {
@@ -43,11 +43,11 @@ pub(crate) struct Tls {
 
 #[cfg(feature = "tls")]
 impl Tls {
-    /// rustls panics in the middle of connecting where no cryptography was chosen for the process: so one is, unless the
-    /// application has.
+    /// Chooses the process's cryptography for rustls, unless the application has: rustls panics
+    /// while connecting if none was chosen.
     pub(crate) fn new() -> Result<Self, ConfigError> {
         if CryptoProvider::get_default().is_none() {
-            // An error means that somebody else was faster, which is as good.
+            // An error means that another thread was faster, which is fine.
             let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         }
         Ok(Self::default())
@@ -62,7 +62,7 @@ impl Tls {
             .checked("the client certificate or its key")
     }
 
-    /// What cannot be read is an error at once, and not at the first connection.
+    /// Rejects what cannot be read now, rather than at the first connection.
     fn checked(self, what: &str) -> Result<Self, ConfigError> {
         let holds_certificates = |pem: &[u8]| {
             let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
@@ -74,7 +74,9 @@ impl Tls {
         if is_good {
             Ok(self)
         } else {
-            Err(ConfigError::setting(format!("{what} for TLS to Redis cannot be read: PEM is needed")))
+            Err(ConfigError::setting(format!(
+                "{what} for TLS to Redis cannot be read: provide PEM, and a key that belongs to its certificate"
+            )))
         }
     }
 
@@ -94,7 +96,7 @@ impl Tls {
     }
 }
 
-/// Whether the certificate is of this key.
+/// Whether the certificate belongs to this key.
 #[cfg(feature = "tls")]
 fn belong_together(certificate: &[u8], key: &[u8]) -> bool {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();

@@ -1,52 +1,55 @@
-//! The way to the master: it is known, or others know it. Asked anew at each dial.
+//! How the master is found: its address is known, or other servers name it.
+//!
+//! A new topology is a file with a [`FindMaster`], a variant, and one arm in [`Topology::finder`].
 
-use crate::redis::connection::cluster;
-use crate::redis::connection::sentinel::Sentinels;
-use crate::redis::connection::{
-    dial::DialError,
-    host::{Connector, Host},
+use std::fmt;
+
+use crate::{
+    config_error::ConfigError,
+    redis::{
+        connection::{
+            cluster::Cluster,
+            find_master::FindMaster,
+            host::{Connector, Host},
+            sentinel::Sentinels,
+        },
+        error::DialError,
+    },
 };
 
-/// Who knows where the master is.
+/// How Redis is set up.
 #[derive(Clone)]
-pub(crate) enum Route {
+pub(crate) enum Topology {
     Node(Host),
     Sentinel(Sentinels),
-    Cluster(Vec<Host>),
+    Cluster(Cluster),
 }
 
-impl Route {
-    /// Where the master of this key is now.
-    pub(crate) async fn master(&self, connector: &Connector, key: &str) -> Result<Host, DialError> {
-        // Only a cluster distinguishes keys.
-        let _ = (connector, key);
+impl Topology {
+    fn finder(&self) -> &dyn FindMaster {
         match self {
-            Self::Node(host) => Ok(host.clone()),
-            Self::Sentinel(sentinels) => sentinels.master(connector).await,
-            Self::Cluster(seeds) => cluster::owner(seeds, connector, key).await,
+            Self::Node(host) => host,
+            Self::Sentinel(sentinels) => sentinels,
+            Self::Cluster(cluster) => cluster,
         }
     }
 
-    /// Whether the master is still there, as far as those know who are asked at each heartbeat. A demoted master does not know it
-    /// for seconds, and goes on to confirm what will be lost.
-    pub(crate) async fn still_leads_to(&self, host: &Host, connector: &Connector) -> bool {
-        let _ = (host, connector);
-        match self {
-            Self::Sentinel(sentinels) => sentinels.still_name(host, connector).await,
-            _ => true,
-        }
+    pub(crate) async fn find_master(&self, connector: &Connector, key: &str) -> Result<Host, DialError> {
+        self.finder().find(connector, key).await
     }
 
-    /// What may be shown.
-    pub(crate) fn shown(&self) -> String {
-        match self {
-            Self::Node(host) => host.to_string(),
-            Self::Sentinel(sentinels) => sentinels.to_string(),
-            Self::Cluster(seeds) => format!("the cluster of {}", list(seeds)),
-        }
+    /// See [`FindMaster::is_master`].
+    pub(crate) async fn is_master(&self, host: &Host, connector: &Connector) -> bool {
+        self.finder().is_master(host, connector).await
+    }
+
+    pub(crate) fn validate(&self, database: i64, outside_slot: bool) -> Result<(), ConfigError> {
+        self.finder().validate(database, outside_slot)
     }
 }
 
-pub(crate) fn list(hosts: &[Host]) -> String {
-    hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.finder().fmt(f)
+    }
 }

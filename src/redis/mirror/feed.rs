@@ -1,9 +1,12 @@
-//! Follows the log of revocations, over a connection of its own, and proves again and again that nothing is missing.
+//! Follows the log of revocations over a connection of its own, and proves again and again that the
+//! replica is complete.
 //!
-//! One cycle is one write: who are you (`HELLO`), where does the log end and is what was seen last still in it, which epoch is it, and
-//! what is new. What was asked before sending is proven when a master has answered in the same epoch and everything up to that end of
-//! the log was read. `XREAD` alone proves nothing: a log that is missing answers as one without news, and so does one that ends before
-//! the cursor.
+//! One cycle sends one pipeline: `HELLO`, the end of the log, whether the entry seen last is still
+//! in it, the epoch, and the news. The moment before sending is proven when a master has answered
+//! in the same epoch, and everything up to that end of the log was read.
+//!
+//! `XREAD` alone proves nothing: it answers "no news" also where the log is missing, and where the
+//! log ends before the cursor.
 
 use std::{
     sync::Arc,
@@ -11,99 +14,74 @@ use std::{
 };
 
 use redis::{Value, aio::MultiplexedConnection};
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
 use crate::{
-    blocklist::RevocationId,
     metrics,
     redis::{
-        Shared,
         connection::{
-            dial::{DIAL_DEADLINE, DialError, check_role},
+            dial::{DIAL_DEADLINE, check_role},
             host::Host,
-            send::Request,
         },
+        error::DialError,
+        loss::detect::{self, LastKnown, Observed},
         mirror::{
-            calendar::{Calendar, Clock},
-            progress::{Page, Progress, StreamId},
-            replica::{Moment, Replica},
+            canary::Canary,
+            progress::{Page, Progress},
+            replica::{Calendar, ClockChange, MirrorPhase, Moment, Replica},
+            restore::{Incident, Restorer},
             settings::Pace,
-            state::MirrorPhase,
         },
-        schema::{
-            epoch::{self, Epoch, Seen},
-            log_entry,
-        },
+        schema::{epoch::Epoch, log_entry, millis},
+        shared::Shared,
     },
 };
 
-/// Entries that are read at a time.
+/// How many entries are read at a time.
 const PAGE: usize = 1000;
-/// How much longer than it holds an answer back the server may take.
+/// How long Redis may take to answer, not counting the time that it waits for news.
 const SLACK: Duration = Duration::from_secs(1);
-/// Between two attempts to connect: short, because those who hold the revocations should be there first after a loss.
+/// The pause between two attempts to connect. It is short, because after a loss the mirrors should
+/// reach Redis before the processes that have none.
 const REDIAL: Duration = Duration::from_millis(100);
-/// How often what is over is looked for, in one part of the set.
-const SWEEP: Duration = Duration::from_millis(250);
-/// How often it is written that there is a mirror, and for how long that counts.
-const SIGN: Duration = Duration::from_secs(10);
-/// How often a test entry is sent.
-const CANARY: Duration = Duration::from_secs(60);
-/// The field of a test entry. It is no revocation, and nobody else looks at it.
-const CANARY_FIELD: &[u8] = b"c";
+/// The pause between two pages of a comparison, in which Redis can serve others.
+const COMPARING: Duration = Duration::from_millis(10);
+/// How often the mirror announces itself. An announcement counts for three times as long.
+const ANNOUNCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Feed {
-    pub(crate) holding: Arc<Replica>,
-    pub(crate) shared: Arc<Shared>,
+    replica: Arc<Replica>,
+    shared: Arc<Shared>,
     pace: Pace,
-    pub(crate) seen: Seen,
+    last_known: LastKnown,
     progress: Progress,
-    /// What was read is of this epoch.
-    pub(crate) epoch: Option<Epoch>,
-    /// Whether nothing was new at the last look.
+    /// The epoch that the replica belongs to.
+    epoch: Option<Epoch>,
+    /// Whether the last cycle has read everything.
     is_up_to_date: bool,
-    /// Where to go on comparing what is held with what Redis holds, after its epoch has changed.
-    pub(crate) comparing: Option<usize>,
-    /// All that is held was put into this epoch, before it was opened.
-    pub(crate) helped: Option<Epoch>,
-    pub(crate) calendar: Calendar,
-    turn: usize,
-    swept: Instant,
-    /// When Sentinel last named our master, by its own connection.
-    confirmed: Option<Moment>,
-    signed: Option<Instant>,
+    restorer: Restorer,
+    calendar: Calendar,
+    /// When the topology (Sentinel, for example) last confirmed that this host is the master.
+    route_confirmed: Option<Moment>,
+    announced: Option<Instant>,
     canary: Canary,
 }
 
-#[derive(Default)]
-struct Canary {
-    sent: Option<Instant>,
-    awaited: Option<RevocationId>,
-    /// Ends with its owner.
-    sending: JoinSet<()>,
-}
-
 impl Feed {
-    pub(crate) fn new(holding: Arc<Replica>, shared: Arc<Shared>, pace: Pace) -> Self {
-        let Moment { at, time } = holding.moment();
+    pub(crate) fn new(replica: Arc<Replica>, shared: Arc<Shared>, pace: Pace) -> Self {
+        let Moment { at, time } = replica.moment();
         Self {
-            holding,
+            restorer: Restorer::new(Arc::clone(&replica), Arc::clone(&shared)),
+            replica,
             shared,
             pace,
-            seen: Seen::default(),
+            last_known: LastKnown::default(),
             progress: Progress::default(),
             epoch: None,
             is_up_to_date: false,
-            comparing: None,
-            helped: None,
             calendar: Calendar::new(at, time),
-            turn: 0,
-            swept: at,
-            confirmed: None,
-            signed: None,
+            route_confirmed: None,
+            announced: None,
             canary: Canary::default(),
         }
     }
@@ -112,15 +90,16 @@ impl Feed {
         let mut last_failure = None;
         loop {
             let error = self.follow().await;
+            // Logged once, not at each attempt.
             if last_failure.replace(error) != Some(error) {
-                tracing::warn!(reason = error.as_str(), "the mirror lost Redis: trying again and again");
+                tracing::warn!(reason = error.as_str(), "the mirror cannot follow Redis, and keeps trying");
             }
-            self.keep_house();
+            self.housekeeping();
             sleep(REDIAL).await;
         }
     }
 
-    /// Goes on until that fails.
+    /// Connects, and runs cycles until one fails.
     async fn follow(&mut self) -> DialError {
         let connecting = timeout(DIAL_DEADLINE, self.shared.dialler.connect()).await;
         let (host, mut connection) = match connecting.unwrap_or(Err(DialError::TimedOut)) {
@@ -128,15 +107,14 @@ impl Feed {
             Err(error) => return error,
         };
         self.is_up_to_date = false;
-        self.confirmed = None;
+        self.route_confirmed = None;
         loop {
-            self.keep_house();
+            self.housekeeping();
             if let Err(error) = self.cycle(&host, &mut connection).await {
                 return error;
             }
             match self.pace {
-                // While something is being put back, news are polled in between, and Redis has time for others.
-                _ if self.comparing.is_some() => sleep(Duration::from_millis(10)).await,
+                _ if self.restorer.is_comparing() => sleep(COMPARING).await,
                 Pace::Poll(pause) if self.is_up_to_date => sleep(pause).await,
                 _ => {}
             }
@@ -145,87 +123,84 @@ impl Feed {
 
     async fn cycle(&mut self, host: &Host, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
         self.confirm_route(host).await?;
-        self.sign(connection).await?;
-        let wait = match self.pace {
-            Pace::Wait(wait) if self.is_up_to_date && self.comparing.is_none() => Some(wait),
-            _ => None,
-        };
-        let (asked, replies) = self.ask(connection, wait).await?;
-        // What was left out by a clock that was ahead is not proven by one that is right.
-        if self.advance(asked) == Clock::WasSetBack {
+        self.announce(connection).await?;
+        let (asked, replies) = self.query_news(connection).await?;
+        // The replica lacks entries that had expired by a clock that was ahead, so this reply
+        // proves nothing.
+        if self.advance(asked) == ClockChange::SetBack {
             return Ok(());
         }
         let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
         check_role(role)?;
-        let (found, news) = rest.split_at_checked(epoch::REPLIES).ok_or(DialError::Other)?;
-        let mut found = epoch::read(&self.seen, found).ok_or(DialError::Other)?;
-        let epoch = match self.seen.judge(&found) {
+        let (observed, news) = rest.split_at_checked(detect::REPLIES).ok_or(DialError::Other)?;
+        let observed = detect::parse_observed(&self.last_known, observed).ok_or(DialError::Other)?;
+        let epoch = match self.last_known.judge(&observed) {
             Ok(epoch) => epoch,
-            Err(loss) => return self.restore(connection, &found, loss).await,
+            Err(loss) => {
+                let (noticed, epoch, now) = (self.last_known.notice_loss(), self.epoch, self.calendar.now());
+                let incident = Incident { observed: &observed, loss, noticed, epoch, now };
+                return self.restorer.restore(connection, &incident).await;
+            }
         };
-        let end = found.last_id.as_deref().and_then(|id| StreamId::parse(id.as_bytes())).ok_or(DialError::Other)?;
         if self.epoch != Some(epoch) {
-            self.seen.update(epoch, found, asked.time);
+            self.last_known.update(epoch, &observed, asked.time);
             self.adopt(epoch);
             return Ok(());
         }
         let page = Page::parse(news.first().ok_or(DialError::Other)?).map_err(|_| DialError::Other)?;
-        self.take_in(&page)?;
-        // What was read is seen too: a server that does not have it any more has lost it.
-        found.last_id = Some(end.max(self.progress.cursor).to_string());
-        self.seen.update(epoch, found, asked.time);
-        let proven = self.progress.ends(end, asked);
-        self.is_up_to_date = proven == Some(asked);
-        if let Some(moment) = proven {
-            self.holding.prove(self.confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
-            self.shared.dialler.holders.exist();
-        }
+        self.merge_page(&page)?;
+        self.note_proof(epoch, observed, asked)?;
         if self.is_up_to_date {
-            self.verify_own(connection, asked.at).await?;
-            self.compare_some(connection).await?;
+            let now = self.calendar.now();
+            self.restorer.verify_own(connection, epoch, asked.at, now).await?;
+            self.restorer.compare_page(connection, epoch, now).await?;
         }
         Ok(())
     }
 
-    async fn ask(
-        &mut self,
-        connection: &mut MultiplexedConnection,
-        wait: Option<Duration>,
-    ) -> Result<(Moment, Vec<Value>), DialError> {
+    /// Sends the pipeline of one cycle. Returns the moment before sending, and the replies.
+    async fn query_news(&mut self, connection: &mut MultiplexedConnection) -> Result<(Moment, Vec<Value>), DialError> {
+        let wait = match self.pace {
+            Pace::Wait(wait) if self.is_up_to_date && !self.restorer.is_comparing() => Some(wait),
+            _ => None,
+        };
         let keys = &self.shared.keys;
-        // Else the supervisor alone would notice that a revocation is lost which no feed has read, and end that with a floor.
-        self.seen.remember(&self.shared.promises);
+        // A confirmed write that no feed has read has to be in the log too. Otherwise only the
+        // supervisor would notice that it is lost, and raise the floor although mirrors could
+        // restore it.
+        self.last_known.remember(&self.shared.dialler.confirmed_writes);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
-        epoch::ask(&mut pipeline, keys, &self.seen);
+        detect::query_epoch(&mut pipeline, keys, &self.last_known);
         pipeline.cmd("XREAD").arg("COUNT").arg(PAGE);
         if let Some(wait) = wait {
-            pipeline.arg("BLOCK").arg(super::super::millis(wait));
+            pipeline.arg("BLOCK").arg(millis(wait));
         }
-        pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor.to_string());
+        pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor);
         if wait.is_some() || matches!(self.pace, Pace::Poll(_)) {
-            self.canary.send(&self.shared);
+            self.canary.send_if_due(&self.shared);
         }
-        let asked = self.holding.moment();
+        let asked = self.replica.moment();
         let limit = wait.unwrap_or_default() + SLACK;
         let replies = timeout(limit, pipeline.query_async(connection)).await;
         let replies = replies.map_err(|_| DialError::TimedOut)?.map_err(|error| DialError::of(&error))?;
         Ok((asked, replies))
     }
 
-    fn take_in(&mut self, page: &Page<'_>) -> Result<(), DialError> {
+    /// Merges the entries of the log into the replica.
+    fn merge_page(&mut self, page: &Page<'_>) -> Result<(), DialError> {
         for entry in &page.entries {
             match entry.field {
                 b"d" => {
                     let revocation = log_entry::unpack(entry.value).ok_or(DialError::UnknownEntry)?;
                     if revocation.expiry() > self.calendar.now() {
-                        self.holding.merge(&revocation);
+                        self.replica.merge(&revocation);
                     }
                 }
-                CANARY_FIELD => {
-                    if let Some(within) = self.canary.saw(entry.value) {
-                        metrics::propagated(within);
-                        self.holding.propagated(within);
+                Canary::FIELD => {
+                    if let Some(took) = self.canary.arrived(entry.value) {
+                        metrics::propagated(took);
+                        self.replica.set_propagation(took);
                     }
                 }
                 _ => {}
@@ -235,46 +210,59 @@ impl Feed {
         Ok(())
     }
 
-    /// Begins to read what is of another epoch. What is held stays.
-    fn adopt(&mut self, epoch: Epoch) {
-        if self.epoch.is_some() && self.comparing.is_none() {
-            self.comparing = Some(0);
+    /// Stores a new proof, if the page that was read completes one.
+    fn note_proof(&mut self, epoch: Epoch, mut observed: Observed, asked: Moment) -> Result<(), DialError> {
+        let end = observed.last_id.ok_or(DialError::Other)?;
+        // Entries of this page may be newer than that end. A server that lacks them later has lost
+        // them.
+        observed.last_id = Some(end.max(self.progress.cursor));
+        self.last_known.update(epoch, &observed, asked.time);
+        let proven = self.progress.proves(end, asked);
+        self.is_up_to_date = proven == Some(asked);
+        if let Some(moment) = proven {
+            self.replica.prove(self.route_confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
+            self.shared.dialler.known_mirrors.mark_present();
         }
-        self.holding.set_floor(epoch.floor);
-        self.epoch = Some(epoch);
-        self.signed = None;
-        self.read_anew();
+        Ok(())
     }
 
-    fn read_anew(&mut self) {
+    /// Begins to read the log of another epoch. The replica keeps its entries.
+    fn adopt(&mut self, epoch: Epoch) {
+        if self.epoch.is_some() {
+            self.restorer.compare();
+        }
+        self.replica.set_floor(epoch.floor);
+        self.epoch = Some(epoch);
+        self.announced = None;
+        self.resync();
+    }
+
+    /// Reads the log from its beginning again.
+    fn resync(&mut self) {
         self.progress = Progress::default();
         self.is_up_to_date = false;
         metrics::resynced();
     }
 
-    fn advance(&mut self, now: Moment) -> Clock {
-        let clock = self.calendar.advance(now.at, now.time);
-        if clock == Clock::WasSetBack {
-            tracing::warn!("the clock was set back: the mirror reads again what it may have forgotten");
-            self.holding.doubt();
-            self.read_anew();
+    fn advance(&mut self, now: Moment) -> ClockChange {
+        let change = self.calendar.advance(now.at, now.time);
+        if change == ClockChange::SetBack {
+            tracing::warn!("the clock was set back: the mirror reads all revocations again");
+            self.replica.invalidate_proof();
+            self.resync();
         }
-        clock
+        change
     }
 
-    fn keep_house(&mut self) {
-        let now @ Moment { at, .. } = self.holding.moment();
+    fn housekeeping(&mut self) {
+        let now @ Moment { at, .. } = self.replica.moment();
         self.advance(now);
-        if at.saturating_duration_since(self.swept) >= SWEEP {
-            self.holding.set.sweep(self.turn, self.calendar.now());
-            (self.turn, self.swept) = (self.turn.wrapping_add(1), at);
+        self.replica.set.sweep(at, self.calendar.now());
+        if self.replica.can_restart() {
+            self.replica.restart();
+            self.resync();
         }
-        self.holding.set.grow_filter();
-        if self.holding.has_overflowed() && self.holding.set.has_room() {
-            self.holding.begin_anew();
-            self.read_anew();
-        }
-        let state = self.holding.state();
+        let state = self.replica.state();
         metrics::mirror(
             MirrorPhase::ALL.map(|phase| (phase.as_str(), phase == state.phase())),
             state.age(),
@@ -282,62 +270,37 @@ impl Feed {
         );
     }
 
-    /// A demoted master does not know it for seconds: those are asked who do.
+    /// Asks the topology from time to time whether this host is still the master, because a demoted
+    /// master may not know it for seconds.
     async fn confirm_route(&mut self, host: &Host) -> Result<(), DialError> {
-        let now = self.holding.moment();
+        let now = self.replica.moment();
         let is_recent =
-            |confirmed: &Moment| now.at.saturating_duration_since(confirmed.at) < self.holding.max_staleness() / 4;
-        if self.confirmed.as_ref().is_some_and(is_recent) {
+            |confirmed: &Moment| now.at.saturating_duration_since(confirmed.at) < self.replica.max_staleness() / 4;
+        if self.route_confirmed.as_ref().is_some_and(is_recent) {
             return Ok(());
         }
         let dialler = &self.shared.dialler;
-        if !dialler.route.still_leads_to(host, &dialler.connector).await {
+        if !dialler.topology.is_master(host, &dialler.connector).await {
             return Err(DialError::NotMaster);
         }
-        self.confirmed = Some(now);
+        self.route_confirmed = Some(now);
         Ok(())
     }
 
-    /// Lets others know that there is a mirror.
-    async fn sign(&mut self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
-        if !self.is_up_to_date || self.signed.is_some_and(|signed| signed.elapsed() < SIGN) {
+    /// Tells other processes, through Redis, that there is a mirror that can restore revocations.
+    async fn announce(&mut self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
+        if !self.is_up_to_date || self.announced.is_some_and(|announced| announced.elapsed() < ANNOUNCE) {
             return Ok(());
         }
         let mut command = redis::cmd("SET");
-        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(super::super::millis(SIGN * 3));
+        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(millis(ANNOUNCE * 3));
         match timeout(SLACK, command.query_async::<()>(connection)).await.map_err(|_| DialError::TimedOut)? {
-            // Whoever may only read cannot put anything back either.
             Err(error) if DialError::of(&error) != DialError::NotPermitted => Err(DialError::of(&error)),
+            // A read-only service cannot restore anything, so others need not know about it.
             _ => {
-                self.signed = Some(Instant::now());
+                self.announced = Some(Instant::now());
                 Ok(())
             }
         }
-    }
-}
-
-impl Canary {
-    /// Sends one, if it is time, while the feed listens. It goes the way of every revocation.
-    fn send(&mut self, shared: &Arc<Shared>) {
-        if self.sent.is_some_and(|sent| sent.elapsed() < CANARY) {
-            return;
-        }
-        let (Ok(mut live), Ok(id)) = (shared.reader.live(), RevocationId::random()) else { return };
-        (self.sent, self.awaited) = (Some(Instant::now()), Some(id));
-        let shared = Arc::clone(shared);
-        // If it does not arrive, there will be another.
-        self.sending = JoinSet::new();
-        self.sending.spawn(async move {
-            let mut command = redis::cmd("XADD");
-            command.arg(shared.keys.log()).arg("NOMKSTREAM").arg("*").arg(CANARY_FIELD).arg(id.as_bytes());
-            let deadline = tokio::time::Instant::now() + SLACK;
-            let _ = shared.reader.send(&mut live, Request::Command(&command), deadline).await;
-        });
-    }
-
-    /// How long it took, if it is the one that was sent.
-    fn saw(&mut self, value: &[u8]) -> Option<Duration> {
-        self.awaited.take_if(|id| id.as_bytes() == value)?;
-        self.sent.map(|sent| sent.elapsed())
     }
 }

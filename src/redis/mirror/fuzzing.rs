@@ -1,6 +1,6 @@
-//! What the fuzz targets need of what nobody else may see: how bytes from Redis are read. It is built for them alone, and is no part
-//! of the API. Of all rooms this is the one that everything in question can be seen from.
-#![allow(missing_docs, missing_debug_implementations, reason = "nobody can use it")]
+//! The private parsers of replies and entries, for the fuzz targets. Built for fuzzing only, and no
+//! part of the API. It lives here, because the mirror's room is above all others of `redis/`.
+#![allow(missing_docs, missing_debug_implementations, reason = "only the fuzz targets use it")]
 
 use std::time::SystemTime;
 
@@ -9,19 +9,23 @@ use redis::Value;
 use crate::{
     blocklist::{CutOff, Outage, Redemption, Revocation, RevocationScope, Rotation, Status, TokenIds},
     redis::{
-        commands::{check::Question, rotate},
+        commands::{question::Question, rotate},
         connection::dial,
-        mirror::{compact_set::LiveSet, progress::Page},
+        loss::detect::{self, LastKnown},
+        mirror::{
+            compact_set::{CompactSet, Cursor},
+            progress::Page,
+        },
         schema::{
             entry,
-            epoch::{self, Epoch, Seen},
+            epoch::Epoch,
             key_names::{FastapiEntries, KeyNames},
             log_entry,
         },
     },
 };
 
-/// An entry as a check reads it.
+/// An entry, as a check reads it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry(CutOff);
 
@@ -43,7 +47,7 @@ impl Entry {
     }
 }
 
-/// A revocation in the log, as a mirror and the audit read it.
+/// Reads a revocation from the log, as a mirror and the audit do.
 pub fn unpack(bytes: &[u8]) -> Option<Revocation> {
     log_entry::unpack(bytes)
 }
@@ -52,71 +56,71 @@ pub fn pack(revocation: &Revocation) -> Vec<u8> {
     log_entry::pack(revocation)
 }
 
-/// What of a revocation is compared with a token, as the entry that is written for it.
+/// Returns the entry that is written for a revocation.
 pub fn entry_of(revocation: &Revocation) -> Entry {
     Entry(revocation.cut_off())
 }
 
-/// The epoch that is written so, if it is one that is open, written anew; and its floor, open or not.
-pub fn epoch(bytes: &[u8]) -> (Option<String>, SystemTime) {
-    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes).into())
+/// Parses an epoch. Returns its text if it is an open one, and the floor of any.
+pub fn epoch(bytes: &[u8]) -> (Option<String>, Timestamp) {
+    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes))
 }
 
-/// What a mirror holds.
-pub struct Mirror(LiveSet);
+/// The set of a mirror.
+pub struct Mirror(CompactSet);
 
 impl Mirror {
     pub fn new(capacity: usize) -> Self {
-        Self(LiveSet::new(capacity))
+        Self(CompactSet::new(capacity))
     }
 
-    /// Whether there was room for it.
+    /// Returns whether there was room.
     pub fn merge(&self, revocation: &Revocation) -> bool {
-        self.0.merge(revocation).is_ok()
+        self.0.insert(revocation).is_ok()
     }
 
     pub fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
-        self.0.refused(ids)
+        self.0.contains(ids)
     }
 
-    /// What it would put back into a store that has lost everything.
+    /// Returns everything that it would restore after a loss.
     pub fn all(&self) -> Vec<Revocation> {
-        self.0.page(0, usize::MAX).0
+        self.0.pages(Cursor::default(), 500).flat_map(|(page, _)| page).collect()
     }
 }
 
-/// What the reply to a check says of this token, in the epoch that is written so.
+/// Returns the status of a token by the reply to a check, in the epoch with this text.
 pub fn status(reply: &Value, epoch: &str, ids: &TokenIds) -> Result<Status, Outage> {
     let keys = KeyNames::new("jwt", FastapiEntries::Ignored);
     let epoch = Epoch::parse(epoch.as_bytes()).ok_or(Outage::Failed)?;
     let tokens = [*ids];
     let question = Question::new(&keys, &tokens);
-    question.statuses(&question.read(reply, epoch)?)[0]
+    question.statuses(&question.parse(reply, epoch)?)[0]
 }
 
-/// The epoch of a store that holds all it should, by the replies to a heartbeat of somebody who has seen nothing yet.
+/// Returns the epoch of a complete store, by the replies to the first heartbeat of a process.
 pub fn whole(replies: &[Value]) -> Option<String> {
-    let seen = Seen::default();
-    seen.judge(&epoch::read(&seen, replies)?).ok().map(Epoch::to_text)
+    let last_known = LastKnown::default();
+    last_known.judge(&detect::parse_observed(&last_known, replies)?).ok().map(Epoch::to_text)
 }
 
-/// Whether a server says that it is a master.
+/// Returns whether the reply to `HELLO` says that the server is a master.
 pub fn is_master(hello: &Value) -> bool {
     dial::check_role(hello).is_ok()
 }
 
-/// What a server's clock says.
-pub fn time(reply: &Value) -> Option<SystemTime> {
-    rotate::read_time(reply).ok().map(SystemTime::from)
+/// Returns the time of a server's clock.
+pub fn time(reply: &Value) -> Option<Timestamp> {
+    rotate::parse_time(reply).ok()
 }
 
-/// The fields and values of what is new in the log.
+/// Returns the fields and values of the new entries in the log.
 pub fn page(reply: &Value) -> Option<Vec<(&[u8], &[u8])>> {
     let page = Page::parse(reply).ok()?;
     Some(page.entries.iter().map(|entry| (entry.field, entry.value)).collect())
 }
 
-/// What the script has answered to a redemption.
+/// Returns the outcome of a redemption, by the reply of its script.
 pub fn rotation(reply: &Value, redemption: &Redemption) -> Option<Rotation> {
-    rotate::read_reply(reply, redemption)?.ok()
+    rotate::parse_rotation(reply, redemption)?.ok()
 }

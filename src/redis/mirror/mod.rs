@@ -1,6 +1,12 @@
-//! Every live revocation in the memory of this process, and proof that it is all of them.
+//! An in-memory replica of all live revocations in Redis, with proof that it is complete.
+//!
+//! - [`feed`] follows the log of revocations in Redis and proves that nothing is missing.
+//! - [`replica`] has the revocations, the proof, and the answers to checks.
+//! - [`compact_set`] stores the revocations in about 30 bytes each.
+//! - [`restore`] writes them back when Redis has lost them.
+//! - `model` searches the whole protocol for a way to break its guarantees.
 
-mod calendar;
+mod canary;
 mod compact_set;
 mod feed;
 #[cfg(fuzzing)]
@@ -11,24 +17,20 @@ mod progress;
 mod replica;
 mod restore;
 mod settings;
-mod state;
 
+pub use replica::{MirrorPhase, MirrorState};
 pub use settings::MirrorSettings;
-pub use state::{MirrorPhase, MirrorState};
 
 use std::{
     fmt,
-    sync::{
-        Arc, PoisonError, RwLock, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Weak},
     time::SystemTime,
 };
 
 use tokio::task::JoinHandle;
 
 use crate::{
-    blocklist::{Blocklist, Lookup, Revocation, TokenIds},
+    blocklist::{Blocklist, Lookup, TokenIds},
     config_error::ConfigError,
     metrics,
     redis::{
@@ -38,49 +40,79 @@ use crate::{
     },
 };
 
-/// All revocations of a [`RedisBlocklist`], held in memory: a check asks nobody, and takes a tenth of a microsecond, with ten million of them up to three.
+/// An in-memory replica of a [`RedisBlocklist`]: checks need no network.
 ///
-/// **The guarantee (G2).** When `revoke` has returned `Ok`, on whatever node, a check that starts later than
-/// [`max_staleness`](MirrorSettings::max_staleness) after it is refused on every node; at the node that has revoked, every check that
-/// starts later. A node that is cut off from Redis is no exception: what a mirror holds counts only for as long as it is
-/// *proven* that nothing is missing. Past that, a check goes to Redis itself, as without a mirror; and where that fails, it is an
-/// [`Outage`](crate::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides. What is known to be revoked is refused always.
+/// A check takes about a tenth of a microsecond, and up to three with ten million revocations. It
+/// allocates nothing and waits for nothing. Each revocation takes about 30 bytes of memory.
 ///
-/// It can only be asked. Revoking, and redeeming refresh tokens, is the `RedisBlocklist`'s, which tells its mirrors:
+/// # Rules
+///
+/// The mirror follows the log of revocations in Redis. Again and again it proves that it has all of
+/// them. A check is decided by the first rule that applies:
+///
+/// 1. If the token's revocation is in memory, the token is rejected, always.
+/// 2. If the last proof is at most [`max_staleness`](MirrorSettings::max_staleness) old, the answer
+///    comes from memory: the token is not revoked. If Redis was lost and could not be restored, a
+///    token issued before that loss is rejected; see [`OnLoss`](crate::OnLoss).
+/// 3. Otherwise the check goes to Redis, as without a mirror. If that fails too, it is an
+///    [`Outage`](crate::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides.
+///
+/// Rule 3 applies while the mirror loads, while it cannot reach Redis, and while it is full:
+/// [`state`](Self::state) tells which. Revoking and redeeming refresh tokens is done by the
+/// `RedisBlocklist`, which tells the mirrors of its own process at once.
+///
+/// # The bound (guarantee G2)
+///
+/// When `revoke` has returned `Ok`, a check that starts later is rejected:
+///
+/// - in the process that revoked: at once;
+/// - in every other process: at most `max_staleness` later, 2 seconds by default. Usually it is a
+///   millisecond, because Redis delivers news at once.
+///
+/// A process that is cut off from Redis keeps the bound too, since its proof expires.
+///
+/// # When Redis loses its revocations
+///
+/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::OnLoss). A revocation
+/// is lost only if no mirror has read it before the loss, and the process that stored it has no
+/// mirror or is gone.
+///
+/// # Caveat
+///
+/// Until the first proof, every check goes to Redis. Wait for [`ready`](Self::ready) before the
+/// service takes requests. A mirror cannot be combined with
+/// [`fastapi_entries`](crate::RedisSettings::fastapi_entries).
+///
+/// # Example
+///
+/// The issuer revokes in Redis, and the layer checks in the mirror:
 ///
 /// ```no_run
-/// # use std::sync::Arc;
+/// # use std::{sync::Arc, time::Duration};
 /// use tower_jwt_blocklist::{Issuer, JwtBlocklistLayer, MirrorBlocklist, MirrorSettings, RedisBlocklist, RedisSettings};
 /// # use tower_jwt_blocklist::{ConfigError, SigningKey, Verifier};
 ///
 /// # async fn f(verifier: Arc<Verifier>, key: SigningKey) -> Result<(), ConfigError> {
 /// let redis = RedisBlocklist::connect(RedisSettings::from_url("redis://127.0.0.1:6379")?).await?;
 /// let mirror = MirrorBlocklist::start(redis.clone(), MirrorSettings::new())?;
+/// if tokio::time::timeout(Duration::from_secs(10), mirror.ready()).await.is_err() {
+///     eprintln!("the mirror is not complete yet: checks go to Redis");
+/// }
 /// let issuer = Issuer::builder(verifier.clone(), key, redis).build()?;
 /// let layer = JwtBlocklistLayer::access(verifier, mirror);
 /// # Ok(())
 /// # }
 /// ```
-///
-/// The mirror follows the log of revocations in Redis over a connection of its own, in a background task that ends when the last clone
-/// of the mirror is dropped. Until it has read the log once, checks go to Redis; [`ready`](Self::ready) waits for that.
-///
-/// **When Redis has lost its revocations**, mirrors put them back, and nobody is logged out: see [`OnLoss`](crate::OnLoss). What is
-/// missing then is what was revoked in the last moment before the loss, was read by no mirror yet, and came from a process
-/// that has no mirror, or is gone.
-///
-/// Some 30 bytes an entry. A check allocates nothing and does not wait; only where a name is perhaps revoked does it take a lock, which
-/// nobody holds for long.
 #[derive(Clone)]
 pub struct MirrorBlocklist(Arc<Owner>);
 
 struct Owner {
-    holding: Arc<Replica>,
+    replica: Arc<Replica>,
     redis: RedisBlocklist,
     feed: JoinHandle<()>,
 }
 
-/// The background task ends with its owner.
+/// Ends the background task when the last clone is dropped.
 impl Drop for Owner {
     fn drop(&mut self) {
         self.feed.abort();
@@ -88,42 +120,50 @@ impl Drop for Owner {
 }
 
 impl MirrorBlocklist {
-    /// Begins to read. Checks work at once, and go to Redis until all is read.
+    /// Starts a mirror: a background task with a connection of its own, which ends when the last
+    /// clone of the mirror is dropped.
+    ///
+    /// Checks work at once, and go to Redis until everything was read.
     ///
     /// # Errors
     ///
-    /// When the settings cannot work, or the `RedisBlocklist` has
-    /// [`fastapi_entries`](crate::RedisSettings::fastapi_entries): the tutorial's application writes no log.
+    /// - `max_staleness` is not between 200 milliseconds and a minute, or the capacity is zero.
+    /// - The `RedisBlocklist` has [`fastapi_entries`](crate::RedisSettings::fastapi_entries): the
+    ///   tutorial's application writes no log that a mirror could follow.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
-        if redis.0.keys.tutorial() == FastapiEntries::Shared {
-            return Err(ConfigError::setting(
-                "a mirror cannot hold the tutorial's entries, which are in no log: use `RedisBlocklist` as long as `fastapi_entries` is set",
+        let shared = redis.shared();
+        if shared.keys.fastapi_entries() == FastapiEntries::Shared {
+            return Err(ConfigError::conflict(
+                "a mirror cannot follow the FastAPI tutorial's entries, because no log has them: use `RedisBlocklist` alone while `fastapi_entries` is set",
             ));
         }
-        let holding = Arc::new(Replica::new(&settings, Arc::clone(&redis.0.settings.clock)));
-        redis.0.mirrors.attach(&holding);
-        let feed = Feed::new(Arc::clone(&holding), Arc::clone(&redis.0), settings.pace());
-        let feed = redis.0.runtime.spawn(feed.run());
-        Ok(Self(Arc::new(Owner { holding, redis, feed })))
+        let replica = Arc::new(Replica::new(&settings, Arc::clone(&shared.settings.clock)));
+        let local_mirror: Weak<Replica> = Arc::downgrade(&replica);
+        shared.mirrors.attach(local_mirror);
+        let feed = Feed::new(Arc::clone(&replica), Arc::clone(shared), settings.pace());
+        let feed = shared.runtime.spawn(feed.run());
+        Ok(Self(Arc::new(Owner { replica, redis, feed })))
     }
 
-    /// Returns when all revocations were read for the first time. Without end, as long as Redis cannot be reached: put a time-out around it.
+    /// Waits until all revocations were read for the first time.
+    ///
+    /// It does not return while Redis cannot be reached, so put a timeout around it.
     pub async fn ready(&self) {
-        self.0.holding.ready().await;
+        self.0.replica.ready().await;
     }
 
-    /// How it is now.
+    /// Returns the mirror's current state, for health checks and metrics.
     pub fn state(&self) -> MirrorState {
-        self.0.holding.state()
+        self.0.replica.state()
     }
 }
 
 impl Blocklist for MirrorBlocklist {
-    /// Trusts what is held unless `now` is so much earlier than the proof that what is alive by it may be forgotten, or so much later that
-    /// nothing is proven of it.
+    /// Answers from memory if the proof counts at `now`. It does not if `now` is much earlier than
+    /// the proof, because entries that were alive then may have been dropped, or too much later.
     fn check(&self, ids: &TokenIds, now: SystemTime) -> Lookup {
-        match self.0.holding.status(ids, now.into()) {
+        match self.0.replica.status(ids, now.into()) {
             Some(status) => Lookup::known(Ok(status)),
             None => {
                 metrics::bypassed();
@@ -137,45 +177,4 @@ impl fmt::Debug for MirrorBlocklist {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MirrorBlocklist").field("state", &self.state()).finish_non_exhaustive()
     }
-}
-
-/// The mirrors of this process, which learn of its own revocations at once.
-#[derive(Default)]
-pub(crate) struct Mirrors {
-    all: RwLock<Vec<Weak<Replica>>>,
-    /// How often it was begun to put back what they hold.
-    restorations: AtomicUsize,
-}
-
-impl Mirrors {
-    fn attach(&self, holding: &Arc<Replica>) {
-        let mut mirrors = self.all.write().unwrap_or_else(PoisonError::into_inner);
-        mirrors.retain(|mirror| mirror.strong_count() > 0);
-        mirrors.push(Arc::downgrade(holding));
-    }
-
-    /// To be asked before something is stored.
-    pub(crate) fn restorations(&self) -> usize {
-        self.restorations.load(Ordering::SeqCst)
-    }
-
-    /// To be told before anything is put back.
-    fn restore(&self) {
-        self.restorations.fetch_add(1, Ordering::SeqCst);
-    }
-
-    /// Of what is stored now; whether it may have been stored where it is lost since. It was confirmed late then, and has to be stored
-    /// again: it may have come too late to be put back with all the rest.
-    pub(crate) fn tell(&self, revocation: &Revocation, restorations_before: usize) -> AfterRestore {
-        let mirrors = self.all.read().unwrap_or_else(PoisonError::into_inner);
-        mirrors.iter().filter_map(Weak::upgrade).for_each(|mirror| mirror.merge_own(revocation));
-        if self.restorations() == restorations_before { AfterRestore::Stored } else { AfterRestore::PerhapsLost }
-    }
-}
-
-/// What mirrors know of a revocation that was just confirmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AfterRestore {
-    Stored,
-    PerhapsLost,
 }

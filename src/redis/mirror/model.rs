@@ -1,21 +1,24 @@
-//! The protocol of mirrors, and every way it can go: two processes, each with a mirror, a Redis that is emptied once, crashes, and answers
-//! that take their time. What is promised holds in all of them, and mistakes that are easily made are found.
+//! A model of the mirrors' protocol, searched exhaustively: two processes with a mirror each, a
+//! Redis that is emptied once, crashes, and replies that take any time.
+//!
+//! The guarantees hold in every reachable world. The search also finds each of six mistakes that
+//! are easy to make, so it is able to find one.
 
 use std::collections::{HashSet, VecDeque};
 
 const PROCESSES: usize = 2;
 const LAST_TICK: u8 = 3;
-/// In ticks.
+/// The bound, in ticks.
 const MAX_STALENESS: u8 = 1;
 
-/// A set of revocations: a bit each.
+/// A set of revocations, one bit each.
 type Bits = u8;
 const REVOCATIONS: usize = 1;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Epoch {
     Gone,
-    /// By this process: it is being filled.
+    /// Begun by this process, and not open yet: entries are being restored into it.
     Closed(usize),
     Open(u8),
 }
@@ -23,17 +26,21 @@ enum Epoch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 struct Process {
     is_dead: bool,
-    held: Bits,
-    /// Of these, those that it has revoked itself and not read.
+    /// The revocations in its replica.
+    replica: Bits,
+    /// Those of the replica that it has stored itself and not read from Redis.
     own: Bits,
+    /// The tick of its last proof.
     proven: Option<u8>,
-    /// Which epoch it follows.
+    /// The epoch that it follows.
     epoch: u8,
-    /// What Redis held when it was asked, which epoch that was, and when it was asked: on the way.
-    answer: Option<(Bits, Option<u8>, u8)>,
-    /// It has stored this one, before or after it helped, and did not get the confirmation yet.
+    /// A reply that is under way: the revocations in Redis, the open epoch, and the tick of the
+    /// query.
+    reply: Option<(Bits, Option<u8>, u8)>,
+    /// The revocation that it has stored without a confirmation yet, and whether it had restored
+    /// its entries before.
     storing: Option<(usize, bool)>,
-    has_helped: bool,
+    has_restored: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,26 +50,27 @@ struct World {
     epoch: Epoch,
     losses: u8,
     processes: [Process; PROCESSES],
-    /// When and by whom each was confirmed.
+    /// The tick at which each revocation was confirmed, and the process that has stored it.
     confirmed: [Option<(u8, usize)>; REVOCATIONS],
+    /// How many revocations were begun.
     begun: usize,
 }
 
-/// How mirrors go about it, right in all points or wrong in one.
+/// How the mirrors work: right in all points, or wrong in one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Right,
-    /// An answer is a proof, also from a Redis without an epoch.
-    NoNewsIsGoodNews,
-    /// A proof dates from the answer, not from the question.
-    DatedByTheAnswer,
-    /// The epoch is opened, and then filled.
+    /// Every reply is a proof, also from a Redis without an epoch.
+    NoEpochIsAProof,
+    /// A proof is dated by the reply, not by the query.
+    DatedByReply,
+    /// The epoch is opened before the entries are restored into it.
     OpenedFirst,
-    /// It is opened by whoever is ready first.
-    NobodyIsWaitedFor,
-    /// Only what was read from Redis is put back.
-    OwnAreForgotten,
-    /// A confirmation counts that comes after everything was put back, and is about what was lost.
+    /// The epoch is opened without waiting for the other mirrors.
+    OpenedWithoutWaiting,
+    /// Only the entries that were read from Redis are restored.
+    OwnNotRestored,
+    /// A confirmation counts although it arrives after the restoration, for an entry that was lost.
     LateConfirmationsCount,
 }
 
@@ -79,40 +87,40 @@ impl World {
         }
     }
 
-    fn put_back(&mut self, number: usize, way: Way) {
+    fn restore_entries(&mut self, number: usize, way: Way) {
         let process = &mut self.processes[number];
-        let forgotten = if way == Way::OwnAreForgotten { process.own } else { 0 };
-        self.stored |= process.held & !forgotten;
-        process.has_helped = true;
+        let not_restored = if way == Way::OwnNotRestored { process.own } else { 0 };
+        self.stored |= process.replica & !not_restored;
+        process.has_restored = true;
     }
 
-    /// The answer arrives.
-    fn hear(&mut self, number: usize, way: Way) {
+    /// The reply arrives at this process.
+    fn receive(&mut self, number: usize, way: Way) {
         let process = &mut self.processes[number];
-        let Some((found, epoch, asked)) = process.answer.take() else { return };
-        let as_of = if way == Way::DatedByTheAnswer { self.now } else { asked };
+        let Some((found, epoch, asked)) = process.reply.take() else { return };
+        let dated = if way == Way::DatedByReply { self.now } else { asked };
         match epoch {
             Some(epoch) => {
-                process.held |= found;
+                process.replica |= found;
                 process.own &= !found;
-                (process.epoch, process.proven) = (epoch, Some(as_of));
+                (process.epoch, process.proven) = (epoch, Some(dated));
             }
-            None if way == Way::NoNewsIsGoodNews => process.proven = Some(as_of),
-            None => self.mend(number, way),
+            None if way == Way::NoEpochIsAProof => process.proven = Some(dated),
+            None => self.restore(number, way),
         }
     }
 
-    /// The process has found out about a loss.
-    fn mend(&mut self, number: usize, way: Way) {
+    /// This process has noticed a loss.
+    fn restore(&mut self, number: usize, way: Way) {
         if self.epoch == Epoch::Gone {
             self.epoch = Epoch::Closed(number);
         }
         let Epoch::Closed(owner) = self.epoch else { return };
         if way != Way::OpenedFirst {
-            self.put_back(number, way);
+            self.restore_entries(number, way);
         }
-        let all_have_helped = self.processes.iter().all(|process| process.is_dead || process.has_helped);
-        let is_ready = all_have_helped || matches!(way, Way::NobodyIsWaitedFor | Way::OpenedFirst);
+        let all_have_restored = self.processes.iter().all(|process| process.is_dead || process.has_restored);
+        let is_ready = all_have_restored || matches!(way, Way::OpenedWithoutWaiting | Way::OpenedFirst);
         if (owner == number || self.processes[owner].is_dead) && is_ready {
             self.epoch = Epoch::Open(self.losses);
         }
@@ -140,58 +148,60 @@ impl World {
                 step(&|world| world.processes[number].is_dead = true);
             }
             match (process.storing, self.epoch) {
-                (Some((which, had_helped)), epoch)
-                    if had_helped != process.has_helped && way != Way::LateConfirmationsCount =>
+                (Some((which, had_restored)), epoch)
+                    if had_restored != process.has_restored && way != Way::LateConfirmationsCount =>
                 {
                     if matches!(epoch, Epoch::Open(_)) {
                         step(&|world| {
                             world.stored |= 1 << which;
-                            world.processes[number].storing = Some((which, process.has_helped));
+                            world.processes[number].storing = Some((which, process.has_restored));
                         });
                     }
                 }
                 (Some((which, _)), _) => step(&|world| {
                     let process = &mut world.processes[number];
-                    (process.held, process.own) = (process.held | 1 << which, process.own | 1 << which);
+                    (process.replica, process.own) = (process.replica | 1 << which, process.own | 1 << which);
                     process.storing = None;
                     world.confirmed[which] = Some((world.now, number));
                 }),
                 (None, Epoch::Open(_)) if self.begun < REVOCATIONS => step(&|world| {
                     world.stored |= 1 << world.begun;
-                    world.processes[number].storing = Some((world.begun, process.has_helped));
+                    world.processes[number].storing = Some((world.begun, process.has_restored));
                     world.begun += 1;
                 }),
                 _ => {}
             }
-            match process.answer {
-                Some(_) => step(&|world| world.hear(number, way)),
+            match process.reply {
+                Some(_) => step(&|world| world.receive(number, way)),
                 None => step(&|world| {
                     let epoch = if let Epoch::Open(epoch) = world.epoch { Some(epoch) } else { None };
-                    world.processes[number].answer = Some((world.stored, epoch, world.now));
+                    world.processes[number].reply = Some((world.stored, epoch, world.now));
                 }),
             }
         }
         worlds
     }
 
-    /// What must never be, in words.
+    /// Returns the guarantee that this world breaks, if any.
     fn broken(&self) -> Option<&'static str> {
         for (which, confirmed) in self.confirmed.iter().enumerate() {
             let Some((at, by)) = *confirmed else { continue };
             let alive = || self.processes.iter().filter(|process| !process.is_dead);
-            let is_known = !self.processes[by].is_dead || alive().any(|process| process.held & 1 << which != 0);
-            if !is_known {
-                // The one thing that can be lost: nobody has read it, and whoever has revoked it is gone.
+            let can_be_restored =
+                !self.processes[by].is_dead || alive().any(|process| process.replica & 1 << which != 0);
+            if !can_be_restored {
+                // Only this may be lost: no mirror has read it, and the process that stored it is
+                // gone.
                 continue;
             }
             for process in alive() {
                 let is_fresh = process.proven.is_some_and(|proven| self.now - proven <= MAX_STALENESS);
-                if is_fresh && self.now - at > MAX_STALENESS && process.held & 1 << which == 0 {
-                    return Some("a mirror trusts itself, and does not know what was revoked long ago");
+                if is_fresh && self.now - at > MAX_STALENESS && process.replica & 1 << which == 0 {
+                    return Some("a mirror is fresh, but lacks a revocation older than the bound");
                 }
             }
             if matches!(self.epoch, Epoch::Open(_)) && self.stored & 1 << which == 0 {
-                return Some("Redis is trusted, and lacks what somebody holds");
+                return Some("the epoch is open, but Redis lacks a revocation that a mirror has");
             }
         }
         None
@@ -220,17 +230,17 @@ fn g2_g5_in_every_way_it_can_go_nothing_is_trusted_that_lacks_a_revocation() {
     assert!(worlds > 10_000, "only {worlds} worlds: the search is broken");
 }
 
-/// The search finds what is broken: else it would prove nothing.
+/// The search can find a mistake. Otherwise the test above would prove nothing.
 #[test]
 fn mistakes_that_are_easily_made_are_found() {
-    let stale = "a mirror trusts itself, and does not know what was revoked long ago";
-    let lacking = "Redis is trusted, and lacks what somebody holds";
+    let stale = "a mirror is fresh, but lacks a revocation older than the bound";
+    let lacking = "the epoch is open, but Redis lacks a revocation that a mirror has";
     for (way, expected) in [
-        (Way::NoNewsIsGoodNews, stale),
-        (Way::DatedByTheAnswer, stale),
+        (Way::NoEpochIsAProof, stale),
+        (Way::DatedByReply, stale),
         (Way::OpenedFirst, lacking),
-        (Way::NobodyIsWaitedFor, lacking),
-        (Way::OwnAreForgotten, lacking),
+        (Way::OpenedWithoutWaiting, lacking),
+        (Way::OwnNotRestored, lacking),
         (Way::LateConfirmationsCount, lacking),
     ] {
         let (what, _) = *search(way).expect_err(expected);

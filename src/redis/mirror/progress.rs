@@ -1,46 +1,33 @@
-//! How far the log was read, and what that proves.
+//! How far the log was read, and which moment that proves.
 
 use redis::Value;
 
-use crate::{blocklist::Outage, redis::mirror::replica::Moment};
+use crate::{
+    blocklist::Outage,
+    redis::{mirror::replica::Moment, schema::stream_id::StreamId},
+};
 
-/// The id of an entry of a stream: `<milliseconds>-<number>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(crate) struct StreamId(u64, u64);
-
-impl StreamId {
-    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let (millis, number) = std::str::from_utf8(text).ok()?.split_once('-')?;
-        Some(Self(millis.parse().ok()?, number.parse().ok()?))
-    }
-}
-
-impl std::fmt::Display for StreamId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.0, self.1)
-    }
-}
-
-/// Reads a log from its beginning, and then what is appended.
+/// The reader's position in a log: it begins at the first entry and follows the news.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Everything up to here was read.
+    /// Everything up to this entry was read.
     pub(crate) cursor: StreamId,
-    /// An end that the log once had, and when it was asked for. Reached, it proves that moment.
+    /// An end that the log had at a moment. When the cursor reaches it, that moment is proven.
     target: Option<(StreamId, Moment)>,
 }
 
 impl Progress {
-    /// These were read. Duplicates and old ones change nothing.
+    /// Notes that a page was read. Duplicates and old entries change nothing.
     pub(crate) fn read(&mut self, page: &Page) {
         self.cursor = page.entries.iter().map(|entry| entry.id).fold(self.cursor, StreamId::max);
     }
 
-    /// The log ended here when it was asked for at that moment. Answers up to when everything was read, if that is known anew.
+    /// Takes the end that the log had at a moment. Returns the moment up to which everything was
+    /// read, if the cursor has reached an end.
     ///
-    /// The end is what counts, not how much came: with writers that are faster than this reader there is always more, and yet each end
-    /// is reached at some time.
-    pub(crate) fn ends(&mut self, end: StreamId, asked: Moment) -> Option<Moment> {
+    /// The end decides, not the number of entries. If writers are faster than this reader, there
+    /// is always more to read, and yet each end is reached at some time.
+    pub(crate) fn proves(&mut self, end: StreamId, asked: Moment) -> Option<Moment> {
         if self.cursor >= end {
             self.target = None;
             return Some(asked);
@@ -59,7 +46,7 @@ impl Progress {
     }
 }
 
-/// Entries of the log as `XREAD` gives them.
+/// Entries of the log as `XREAD` returns them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page<'a> {
     pub(crate) entries: Vec<Entry<'a>>,
@@ -73,7 +60,8 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Nil is no news, also where there is no log at all: whoever believes it has to have seen that there is one.
+    /// Parses a reply to `XREAD`. Nil means no news, also if there is no log at all: the caller has
+    /// to check that there is one.
     pub(crate) fn parse(reply: &'a Value) -> Result<Self, Outage> {
         let entries = match reply {
             Value::Nil => return Ok(Self::default()),
@@ -88,13 +76,13 @@ impl<'a> Page<'a> {
             _ => None,
         };
         let Some(Value::Array(entries)) = entries else { return Err(Outage::UnexpectedReply) };
-        let entries: Option<_> = entries.iter().map(entry).collect();
+        let entries: Option<_> = entries.iter().map(parse_entry).collect();
         entries.map(|entries| Self { entries }).ok_or(Outage::UnexpectedReply)
     }
 }
 
-/// `[id, [field, value, ..]]`: of the fields, the first.
-fn entry(value: &Value) -> Option<Entry<'_>> {
+/// Parses `[id, [field, value, ..]]`, and takes the first field only.
+fn parse_entry(value: &Value) -> Option<Entry<'_>> {
     let Value::Array(parts) = value else { return None };
     let [Value::BulkString(id), Value::Array(fields)] = parts.as_slice() else { return None };
     let [Value::BulkString(field), Value::BulkString(value), ..] = fields.as_slice() else { return None };
@@ -121,17 +109,21 @@ mod tests {
     #[test]
     fn r68_a_moment_is_proven_by_the_end_that_the_log_had_then() {
         let mut progress = Progress::default();
-        assert_eq!(progress.ends(StreamId(3, 0), moment(1)), None, "nothing was read yet");
+        assert_eq!(progress.proves(StreamId(3, 0), moment(1)), None, "nothing was read yet");
         progress.read(&page(&[1, 2]));
-        assert_eq!(progress.ends(StreamId(5, 0), moment(2)), None);
+        assert_eq!(progress.proves(StreamId(5, 0), moment(2)), None);
         progress.read(&page(&[3]));
-        assert_eq!(progress.ends(StreamId(9, 0), moment(3)), Some(moment(1)), "the first end is reached");
+        assert_eq!(progress.proves(StreamId(9, 0), moment(3)), Some(moment(1)), "the first end is reached");
         progress.read(&page(&[4, 5, 6]));
-        assert_eq!(progress.ends(StreamId(10, 0), moment(4)), None, "the second was forgotten: the third counts");
+        assert_eq!(
+            progress.proves(StreamId(10, 0), moment(4)),
+            None,
+            "the third end is the target, the second was not kept"
+        );
         progress.read(&page(&[7, 8, 9]));
-        assert_eq!(progress.ends(StreamId(11, 0), moment(5)), Some(moment(3)));
+        assert_eq!(progress.proves(StreamId(11, 0), moment(5)), Some(moment(3)));
         progress.read(&page(&[10, 11, 12]));
-        assert_eq!(progress.ends(StreamId(11, 0), moment(6)), Some(moment(6)), "news came after the end was asked for");
+        assert_eq!(progress.proves(StreamId(11, 0), moment(6)), Some(moment(6)), "entries after the end do no harm");
     }
 
     #[test]

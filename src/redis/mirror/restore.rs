@@ -1,156 +1,192 @@
-//! Puts back what Redis has lost.
+//! Restores the revocations that Redis has lost.
 //!
-//! Whoever held everything when Redis was lost begins a new epoch with the floor of before, but keeps it closed: no check and no
-//! revocation works in it. Everybody who holds anything puts it in, the process's own revocations first, for those may be nowhere else.
-//! When nobody is at it any more, the epoch is opened. Anonymous ever trusts an epoch before everything is in it.
+//! 1. A mirror that was complete when Redis was lost begins a new epoch with the old floor. The
+//!    epoch is closed: no check and no revocation uses it yet.
+//! 2. Every mirror writes its entries into the closed epoch. Each begins with the revocations that
+//!    its own process stored last, because no other process may have them.
+//! 3. When no mirror is writing any more, the one that began the epoch opens it.
+//!
+//! So no process trusts an epoch before everything is in it. Afterwards each mirror compares its
+//! entries with Redis once more, a page at a time, because the restoring mirrors may have missed
+//! some.
 
-use std::time::Duration;
+use std::{
+    iter,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redis::{Value, aio::MultiplexedConnection};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     blocklist::Revocation,
+    clock::Timestamp,
     metrics,
     redis::{
-        connection::dial::DialError,
-        loss::recover,
-        mirror::{feed::Feed, replica::Forgotten},
-        schema::{
-            entry,
-            epoch::{Epoch, Found, Loss},
-            log_entry,
+        error::{DialError, Loss},
+        loss::{
+            detect::Observed,
+            reconcile::{Log, PAGE_DEADLINE, Target, Which, reconcile},
+            recover,
         },
+        mirror::{
+            compact_set::Cursor,
+            replica::{Forgotten, Replica},
+        },
+        schema::{epoch::Epoch, millis},
+        shared::Shared,
     },
 };
 
-/// Entries that are put back at a time, and how long that may take.
+/// How many entries are compared or written at a time.
 const PAGE: usize = 500;
-const PAGE_DEADLINE: Duration = Duration::from_secs(5);
-/// The others have so long to find out about the loss, before an epoch is opened. A cycle of the feed is shorter.
-const OTHERS_MAY_TAKE: Duration = Duration::from_millis(500);
-/// For how long the word of one who helps counts.
-const HELPS: Duration = Duration::from_millis(300);
-/// Between two looks.
+/// How long the other mirrors have to notice the loss before the epoch may be opened. One cycle of
+/// a feed takes less.
+const TIME_TO_NOTICE: Duration = Duration::from_millis(500);
+/// How long a mirror counts as writing after it said so.
+const HELP_EXPIRY: Duration = Duration::from_millis(300);
+/// The pause before Redis is looked at again.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Who was last proven to hold everything longer ago than this does not know what was revoked since.
-const KNOWS_ENOUGH: Duration = Duration::from_secs(60);
+/// A mirror whose last proof of completeness is older than this may have missed revocations.
+const MAX_AGE_AT_LOSS: Duration = Duration::from_secs(60);
 
-/// Which of the revocations are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
-    /// Those that Redis does not hold.
-    Missing,
-    /// All: the log has to be written anew.
-    All,
+pub(crate) struct Restorer {
+    replica: Arc<Replica>,
+    shared: Arc<Shared>,
+    /// Where the comparison of the replica with Redis goes on, if one is under way.
+    comparing: Option<Cursor>,
+    /// The epoch into which this mirror has written all of its entries while it was closed.
+    restored_into: Option<Epoch>,
 }
 
-/// In what is put back.
-enum Into {
-    /// An epoch that is kept closed by somebody else.
+/// What a feed knows about a loss.
+pub(crate) struct Incident<'a> {
+    pub(crate) observed: &'a Observed,
+    pub(crate) loss: Loss,
+    pub(crate) noticed: Instant,
+    /// The epoch that the replica belongs to.
+    pub(crate) epoch: Option<Epoch>,
+    /// The time that entries expire by. It follows the wall clock with caution, because an entry
+    /// that has expired by a clock that is ahead may still be needed.
+    pub(crate) now: Timestamp,
+}
+
+/// The epoch that entries are restored into.
+enum Destination {
+    /// A closed epoch that another mirror will open.
     Others(Epoch),
-    /// An epoch that is kept closed by us.
+    /// A closed epoch that this mirror will open.
     Own(Epoch),
 }
 
-impl Feed {
-    /// Does what can be done at this moment about a loss. It is asked again afterwards.
+impl Restorer {
+    pub(crate) fn new(replica: Arc<Replica>, shared: Arc<Shared>) -> Self {
+        Self { replica, shared, comparing: None, restored_into: None }
+    }
+
+    /// Does the next step of a restoration. The feed then looks at Redis again.
     pub(crate) async fn restore(
         &mut self,
         connection: &mut MultiplexedConnection,
-        found: &Found,
-        loss: Loss,
+        incident: &Incident<'_>,
     ) -> Result<(), DialError> {
-        self.holding.set_lost();
-        let noticed = self.seen.notice_loss();
-        match found.closed_epoch().filter(|_| found.is_claimed) {
-            Some(closed) if self.helped == Some(closed) => {}
+        self.replica.set_lost();
+        match incident.observed.closed_epoch().filter(|_| incident.observed.is_claimed) {
+            Some(closed) if self.restored_into == Some(closed) => {}
             Some(closed) => {
-                self.put_all_back(connection, &Into::Others(closed), Which::Missing).await?;
-                self.helped = Some(closed);
+                self.write_all(connection, &Destination::Others(closed), Which::Missing, incident.now).await?;
+                self.restored_into = Some(closed);
             }
-            None if self.may_begin(noticed) => self.begin(connection, found, loss).await?,
+            None if self.may_begin(incident.noticed) => self.begin(connection, incident).await?,
             None => {}
         }
         sleep(PAUSE).await;
         Ok(())
     }
 
-    /// Whether enough is held to be all. Who was proven to hold it just before comes first.
-    fn may_begin(&self, noticed: std::time::Instant) -> bool {
-        let Some(age) = self.holding.age(self.holding.time()).filter(|_| !self.holding.has_overflowed()) else {
-            return false;
-        };
+    /// Whether this mirror had everything when Redis was lost, so that it may begin an epoch. One
+    /// that was proven complete just before the loss goes first.
+    fn may_begin(&self, noticed: Instant) -> bool {
+        let age = self.replica.age(self.replica.time()).filter(|_| !self.replica.has_overflowed());
+        let Some(age) = age else { return false };
         let since = noticed.elapsed();
         let at_loss = age.saturating_sub(since);
-        at_loss <= self.holding.max_staleness() || at_loss <= KNOWS_ENOUGH && since > OTHERS_MAY_TAKE
+        at_loss <= self.replica.max_staleness() || at_loss <= MAX_AGE_AT_LOSS && since > TIME_TO_NOTICE
     }
 
+    /// Begins an epoch, restores everything into it, and opens it.
     async fn begin(
         &mut self,
         connection: &mut MultiplexedConnection,
-        found: &Found,
-        loss: Loss,
+        incident: &Incident<'_>,
     ) -> Result<(), DialError> {
-        let Some(known) = self.epoch else { return Ok(()) };
-        let keys = &self.shared.keys;
-        let begun = Epoch::begin(self.holding.time(), known.floor.max(found.floor()))?;
-        let there = found.epoch.as_deref().unwrap_or_default();
-        if !recover::begin_closed(connection, keys, there, begun).await? {
+        let Some(known) = incident.epoch else { return Ok(()) };
+        let (observed, loss) = (incident.observed, incident.loss);
+        let begun = Epoch::begin(self.replica.time(), known.floor.max(observed.floor()))?;
+        let replaced = observed.epoch.as_deref().unwrap_or_default();
+        if !recover::begin_closed(connection, &self.shared.keys, replaced, begun).await? {
             return Ok(());
         }
         metrics::lost();
-        tracing::warn!(reason = loss.as_str(), "Redis does not hold the revocations: they are put back");
-        let began = std::time::Instant::now();
-        // Whoever has begun before may have written half a log over entries that were never gone.
+        tracing::warn!(reason = loss.as_str(), "Redis has lost revocations: the mirrors are restoring them");
+        let began = Instant::now();
+        // After an interrupted restoration, the log may have half of the entries that Redis has.
         let which = if matches!(loss, Loss::LogGone | Loss::Restoring) { Which::All } else { Which::Missing };
-        let written = self.put_all_back(connection, &Into::Own(begun), which).await?;
-        while began.elapsed() < OTHERS_MAY_TAKE || self.others_help(connection).await? {
+        let written = self.write_all(connection, &Destination::Own(begun), which, incident.now).await?;
+        while began.elapsed() < TIME_TO_NOTICE || self.others_are_writing(connection).await? {
             sleep(PAUSE).await;
         }
         if recover::open(connection, &self.shared.keys, begun).await? {
-            tracing::warn!(entries = self.holding.set.len(), written, "Redis holds the revocations again");
-            self.helped = Some(begun);
+            tracing::warn!(entries = self.replica.set.len(), written, "all revocations are restored in Redis");
+            self.restored_into = Some(begun);
         }
         Ok(())
     }
 
-    /// Everything that is held, the process's own latest first.
-    async fn put_all_back(
-        &mut self,
+    /// Writes all entries of the replica into a closed epoch, the latest own ones first. Returns
+    /// how many were written.
+    async fn write_all(
+        &self,
         connection: &mut MultiplexedConnection,
-        into: &Into,
+        destination: &Destination,
         which: Which,
+        now: Timestamp,
     ) -> Result<usize, DialError> {
-        self.shared.mirrors.restore();
-        let (Into::Own(epoch) | Into::Others(epoch)) = into;
+        self.shared.mirrors.note_restore();
+        let (Destination::Own(epoch) | Destination::Others(epoch)) = destination;
         let text = epoch.to_closed_text();
+        let pages = self.replica.set.pages(Cursor::default(), PAGE).map(|(page, _)| page);
         let mut written = 0;
-        let (mut page, mut next) = (self.holding.recent(), Some(0));
-        loop {
-            for some in page.chunks(PAGE) {
-                self.renew(connection, into).await?;
-                written += self.put_back(connection, some, &text, which).await?;
+        for page in iter::once(self.replica.own_writes.recent()).chain(pages) {
+            for chunk in page.chunks(PAGE) {
+                self.say_writing(connection, destination).await?;
+                written += self.restore_page(connection, chunk, &text, which, now).await?;
             }
-            let Some(number) = next else { return Ok(written) };
-            (page, next) = self.holding.set.page(number, PAGE);
         }
+        Ok(written)
     }
 
-    /// Says that somebody is at it.
-    async fn renew(&self, connection: &mut MultiplexedConnection, into: &Into) -> Result<(), DialError> {
+    /// Tells the other mirrors that this one is writing.
+    async fn say_writing(
+        &self,
+        connection: &mut MultiplexedConnection,
+        destination: &Destination,
+    ) -> Result<(), DialError> {
         let keys = &self.shared.keys;
         let mut pipeline = redis::pipe();
-        match into {
-            Into::Own(_) => recover::renew_claim(&mut pipeline, keys),
-            Into::Others(_) => {
-                pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(super::super::millis(HELPS)).ignore();
+        match destination {
+            Destination::Own(_) => recover::renew_claim(&mut pipeline, keys),
+            Destination::Others(_) => {
+                let expiry = millis(HELP_EXPIRY);
+                pipeline.cmd("SET").arg(keys.helpers()).arg("").arg("PX").arg(expiry).ignore();
             }
         }
         within(PAGE_DEADLINE, pipeline.query_async::<()>(connection)).await
     }
 
-    async fn others_help(&self, connection: &mut MultiplexedConnection) -> Result<bool, DialError> {
+    /// Whether another mirror is writing into the epoch that this one keeps closed.
+    async fn others_are_writing(&self, connection: &mut MultiplexedConnection) -> Result<bool, DialError> {
         let keys = &self.shared.keys;
         let mut pipeline = redis::pipe();
         recover::renew_claim(&mut pipeline, keys);
@@ -159,38 +195,58 @@ impl Feed {
         Ok(helpers != Value::Nil)
     }
 
-    /// Compares what this process itself has stored with what Redis holds: it may have been stored where it is lost, by a master that was
-    /// demoted already, after everything else was put back.
+    /// Restores the revocations of this process that Redis does not have. A demoted master may have
+    /// confirmed them after everything else was restored.
     pub(crate) async fn verify_own(
         &mut self,
         connection: &mut MultiplexedConnection,
-        until: std::time::Instant,
+        epoch: Epoch,
+        until: Instant,
+        now: Timestamp,
     ) -> Result<(), DialError> {
-        let Some(epoch) = self.epoch else { return Ok(()) };
-        match self.holding.unverified(until) {
+        match self.replica.own_writes.unverified(until) {
             Ok(own) => {
-                for page in own.chunks(PAGE) {
-                    self.put_back(connection, page, &epoch.to_text(), Which::Missing).await?;
+                let text = epoch.to_text();
+                for chunk in own.chunks(PAGE) {
+                    self.restore_page(connection, chunk, &text, Which::Missing, now).await?;
                 }
-                self.holding.verified(until);
+                self.replica.own_writes.set_verified(until);
             }
-            Err(Forgotten) => (self.comparing, self.helped) = (Some(0), None),
+            // Too many were stored meanwhile: all entries have to be compared.
+            Err(Forgotten) => (self.comparing, self.restored_into) = (Some(Cursor::default()), None),
         }
         Ok(())
     }
 
-    /// Compares a page of what is held with what Redis holds, after the epoch has changed: whoever began it need not have known all.
-    pub(crate) async fn compare_some(&mut self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
-        let (Some(page), Some(epoch)) = (self.comparing, self.epoch) else { return Ok(()) };
-        if self.helped == Some(epoch) {
+    pub(crate) fn is_comparing(&self) -> bool {
+        self.comparing.is_some()
+    }
+
+    /// Begins to compare the replica with Redis, unless that is under way. Call it when the epoch
+    /// has changed: the process that began it may not have had every revocation.
+    pub(crate) fn compare(&mut self) {
+        self.comparing.get_or_insert_default();
+    }
+
+    /// Compares the next page of the replica with Redis, and restores what is missing there.
+    pub(crate) async fn compare_page(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        epoch: Epoch,
+        now: Timestamp,
+    ) -> Result<(), DialError> {
+        let Some(cursor) = self.comparing else { return Ok(()) };
+        if self.restored_into == Some(epoch) {
             self.comparing = None;
             return Ok(());
         }
-        let (revocations, following) = self.holding.set.page(page, PAGE);
+        let page = self.replica.set.pages(cursor, PAGE).next();
+        let (page, next) = page.unwrap_or_default();
+        let text = epoch.to_text();
         let mut written = 0;
-        for some in revocations.chunks(PAGE) {
-            match self.put_back(connection, some, &epoch.to_text(), Which::Missing).await {
-                // A service that may only read leaves it to others.
+        for chunk in page.chunks(PAGE) {
+            match self.restore_page(connection, chunk, &text, Which::Missing, now).await {
+                // A read-only service leaves this to others.
                 Err(DialError::NotPermitted) => {
                     self.comparing = None;
                     return Ok(());
@@ -199,59 +255,27 @@ impl Feed {
             }
         }
         if written > 0 {
-            tracing::warn!(written, "revocations that Redis had lost are back");
+            tracing::warn!(written, "revocations that Redis had lost are restored");
         }
-        self.comparing = following;
+        self.comparing = next;
         Ok(())
     }
 
-    /// By the script that merges. Answers how many were written.
-    async fn put_back(
+    /// Writes revocations through [`reconcile`], and counts them.
+    async fn restore_page(
         &self,
         connection: &mut MultiplexedConnection,
         revocations: &[Revocation],
         epoch: &str,
         which: Which,
+        now: Timestamp,
     ) -> Result<usize, DialError> {
-        // What is over by a clock that was set forward may be needed again.
-        let now = self.calendar.now();
-        let alive = revocations.iter().filter(|revocation| revocation.expiry() > now).copied().collect();
-        let wanted = match which {
-            Which::All => alive,
-            Which::Missing => self.missing(connection, alive).await?,
-        };
-        let Some(first) = wanted.first() else { return Ok(0) };
-        let shared = &self.shared;
-        let mut pipeline = redis::pipe();
-        for revocation in &wanted {
-            let live_for = revocation.expiry().since(now);
-            let call = shared.revoking(revocation, &log_entry::pack(revocation), epoch, live_for, which == Which::All);
-            pipeline.invoke_script(&call).ignore();
+        let target = Target { keys: &self.shared.keys, epoch, now, log: Log::Append };
+        let written = reconcile(connection, &target, revocations, which).await?;
+        if written > 0 {
+            metrics::put_back(written);
         }
-        // A server that came back does not know the script.
-        let load = shared.revoking(first, &[], epoch, Duration::ZERO, false);
-        within(PAGE_DEADLINE, load.load_async(connection)).await?;
-        within(PAGE_DEADLINE, pipeline.query_async::<()>(connection)).await?;
-        metrics::put_back(wanted.len());
-        Ok(wanted.len())
-    }
-
-    /// Those that Redis does not hold in full.
-    async fn missing(
-        &self,
-        connection: &mut MultiplexedConnection,
-        revocations: Vec<Revocation>,
-    ) -> Result<Vec<Revocation>, DialError> {
-        if revocations.is_empty() {
-            return Ok(revocations);
-        }
-        let mut command = redis::cmd("MGET");
-        for revocation in &revocations {
-            command.arg(self.shared.keys.entry(revocation.scope(), revocation.id()));
-        }
-        let entries: Vec<Value> = within(PAGE_DEADLINE, command.query_async(connection)).await?;
-        let compared = revocations.into_iter().zip(entries);
-        Ok(compared.filter(|(revocation, entry)| !entry::holds(entry, revocation)).map(|(held, _)| held).collect())
+        Ok(written)
     }
 }
 

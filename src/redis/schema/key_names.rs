@@ -1,4 +1,4 @@
-//! The names of our keys. The braces put all keys of a namespace into one hash slot.
+//! The names of our keys. The braces keep all keys of a namespace in one hash slot.
 
 use crate::blocklist::{RawJti, RevocationId, RevocationScope};
 
@@ -7,34 +7,36 @@ use crate::blocklist::{RawJti, RevocationId, RevocationScope};
 pub(crate) struct KeyNames {
     /// `{jwt}:`
     prefix: String,
-    tutorial: FastapiEntries,
+    fastapi_entries: FastapiEntries,
 }
 
-/// Whether the entries of the FastAPI tutorial's application count: the bare `jti`, outside of the namespace.
+/// Whether the entries of the FastAPI tutorial's application count. Their key is the `jti` itself,
+/// outside of the namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FastapiEntries {
     Ignored,
+    #[cfg_attr(not(feature = "compat"), allow(dead_code, reason = "only `compat` has the setter"))]
     Shared,
 }
 
 impl KeyNames {
-    pub(crate) fn new(namespace: &str, tutorial: FastapiEntries) -> Self {
-        Self { prefix: format!("{{{namespace}}}:"), tutorial }
+    pub(crate) fn new(namespace: &str, fastapi_entries: FastapiEntries) -> Self {
+        Self { prefix: format!("{{{namespace}}}:"), fastapi_entries }
     }
 
-    pub(crate) fn tutorial(&self) -> FastapiEntries {
-        self.tutorial
+    pub(crate) fn fastapi_entries(&self) -> FastapiEntries {
+        self.fastapi_entries
     }
 
-    /// The key of the tutorial's entry, where those count.
-    pub(crate) fn bare(&self, id: Option<RawJti>) -> Option<Vec<u8>> {
-        match self.tutorial {
+    /// The key of the tutorial's entry, if those count.
+    pub(crate) fn legacy(&self, id: Option<RawJti>) -> Option<Vec<u8>> {
+        match self.fastapi_entries {
             FastapiEntries::Shared => id.map(|id| id.to_string().into_bytes()),
             FastapiEntries::Ignored => None,
         }
     }
 
-    /// What is there as long as no revocation was lost. See `Epoch`.
+    /// The epoch: there as long as no revocation was lost. See `Epoch`.
     pub(crate) fn epoch(&self) -> String {
         format!("{}epoch", self.prefix)
     }
@@ -44,7 +46,7 @@ impl KeyNames {
         format!("{}log", self.prefix)
     }
 
-    /// The longest that any entry of the log had to live, in milliseconds: what is younger is not trimmed.
+    /// The longest life of any entry of the log, in milliseconds. Younger entries are not trimmed.
     pub(crate) fn longest(&self) -> String {
         format!("{}longest", self.prefix)
     }
@@ -54,34 +56,34 @@ impl KeyNames {
         format!("{}r:{session}", self.prefix)
     }
 
-    /// Who has this compares log and entries.
+    /// The right to compare the log and the entries, for a while.
     pub(crate) fn audit(&self) -> String {
         format!("{}audit", self.prefix)
     }
 
-    /// As long as there is one, a process holds all revocations in memory.
+    /// Present while a process holds all revocations in memory.
     pub(crate) fn mirrored(&self) -> String {
         format!("{}mirrored", self.prefix)
     }
 
-    /// As long as it is there, whoever has begun an epoch puts the revocations back into it.
+    /// Present while the process that has begun an epoch restores the revocations.
     pub(crate) fn claim(&self) -> String {
         format!("{}claim", self.prefix)
     }
 
-    /// As long as it is there, others put theirs back too.
+    /// Present while other processes restore theirs too.
     pub(crate) fn helpers(&self) -> String {
         format!("{}helpers", self.prefix)
     }
 
-    /// The entry of what was revoked.
+    /// The entry of a revocation.
     pub(crate) fn entry(&self, scope: RevocationScope, id: RevocationId) -> Vec<u8> {
         let mut key = Vec::new();
         self.write_entry(scope, id, &mut key);
         key
     }
 
-    /// [`entry`](Self::entry), in place of what was in `key`.
+    /// Writes [`entry`](Self::entry) over the content of `key`.
     pub(crate) fn write_entry(&self, scope: RevocationScope, id: RevocationId, key: &mut Vec<u8>) {
         key.clear();
         key.extend_from_slice(self.prefix.as_bytes());

@@ -1,17 +1,18 @@
-//! One entry of the log: a revocation in as few bytes as it takes.
+//! One entry of the log: a revocation in 25 to 57 bytes.
 //!
-//! `<scope> <id: 16> <until: 8>`, then `<all: 8>` if tokens issued later are not refused, then `<others: 8> <except: 16>` if a
-//! session is spared. Times are milliseconds since the Unix epoch, big-endian.
+//! The bytes are `<scope: 1> <id: 16> <until: 8>`. `<all: 8>` follows if tokens issued later are
+//! accepted, then `<others: 8> <except: 16>` if a session is excepted. Times are in milliseconds
+//! since the Unix epoch, big-endian.
 
 use crate::{
     blocklist::{CutOff, Revocation, RevocationId, RevocationScope},
     clock::Timestamp,
 };
 
-/// What is written to the log about a revocation.
+/// The bytes of a revocation.
 pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
     let CutOff { all, others, except } = revocation.cut_off();
-    let mut packed = Vec::with_capacity(49);
+    let mut packed = Vec::with_capacity(57);
     packed.push(revocation.scope().tag());
     packed.extend_from_slice(revocation.id().as_bytes());
     packed.extend_from_slice(&revocation.expiry().as_millis().to_be_bytes());
@@ -25,7 +26,7 @@ pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
     packed
 }
 
-/// Reads what [`pack`] wrote; `None` for anything else.
+/// Reads the bytes of a revocation; `None` for any other bytes.
 pub(crate) fn unpack(packed: &[u8]) -> Option<Revocation> {
     let (tag, rest) = packed.split_first()?;
     let scope = [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer]

@@ -1,21 +1,17 @@
-//! URLs of all topologies.
+//! Redis URLs, of every topology.
 
 use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
-use crate::{config_error::ConfigError, redis::connection::host::Host};
+use crate::{
+    config_error::ConfigError,
+    redis::connection::{cluster::Cluster, host::Host, sentinel::Sentinels, topology::Topology},
+};
 
-/// What a URL says.
+/// The content of a URL.
 pub(crate) struct Parsed {
     pub(crate) topology: Topology,
     pub(crate) login: RedisConnectionInfo,
     pub(crate) security: Security,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Topology {
-    Node(Host),
-    Sentinel { hosts: Vec<Host>, master: String },
-    Cluster(Vec<Host>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +20,18 @@ pub(crate) enum Security {
     Tls,
 }
 
-const FORMS: &str = "the Redis URL cannot be read: it has the form redis://[user][:password@]host[:port][/database], rediss:// with TLS, \
+const FORMS: &str = "the Redis URL cannot be read: use redis://[user][:password@]host[:port][/database], rediss:// with TLS, \
                      redis+sentinel://[user][:password@]host[:port],host…/master[/database] or redis+cluster://[user][:password@]host[:port],host…, \
                      with special characters in user and password percent-encoded";
 
 const SENTINEL_PORT: u16 = 26379;
 
+/// Reads a URL.
+///
 /// # Errors
 ///
-/// When the URL has none of the forms. The message does not repeat it, for it may hold the password.
+/// If the URL has none of the forms. The message does not repeat it, because it may hold the
+/// password.
 pub(crate) fn parse(url: &str) -> Result<Parsed, ConfigError> {
     try_parse(url).ok_or_else(|| ConfigError::setting(FORMS))
 }
@@ -50,18 +49,15 @@ fn try_parse(url: &str) -> Option<Parsed> {
             let (authority, path) = rest.split_once('/')?;
             let (master, database) = path.split_once('/').unwrap_or((path, ""));
             let (hosts, login) = hosts(authority, database, SENTINEL_PORT)?;
-            (!master.is_empty()).then(|| Parsed {
-                topology: Topology::Sentinel { hosts, master: master.to_owned() },
-                login,
-                security,
-            })
+            let topology = Topology::Sentinel(Sentinels::new(hosts, master));
+            (!master.is_empty()).then_some(Parsed { topology, login, security })
         }
         "+cluster" => {
             let (hosts, login) = hosts(rest.strip_suffix('/').unwrap_or(rest), "", 6379)?;
-            Some(Parsed { topology: Topology::Cluster(hosts), login, security })
+            Some(Parsed { topology: Topology::Cluster(Cluster::new(hosts)), login, security })
         }
         _ => {
-            // With TLS compiled in or not, redis-rs would read `rediss` in ways of its own.
+            // redis-rs would read `rediss` differently, depending on its own features.
             let url = if security == Security::Tls { format!("redis{plain}://{rest}") } else { url.to_owned() };
             let info: ConnectionInfo = url.as_str().into_connection_info().ok()?;
             let host = host_of(info.addr())?;
@@ -102,10 +98,8 @@ mod tests {
 
     #[test]
     fn every_form_is_read() {
-        let sentinel = |hosts: &[(&str, u16)], master: &str| Topology::Sentinel {
-            hosts: hosts.iter().map(|(name, port)| Host::tcp(*name, *port)).collect(),
-            master: master.to_owned(),
-        };
+        let hosts = |hosts: &[(&str, u16)]| hosts.iter().map(|(name, port)| Host::tcp(*name, *port)).collect();
+        let sentinel = |list: &[(&str, u16)], master: &str| Topology::Sentinel(Sentinels::new(hosts(list), master));
         let node = |name: &str, port| Topology::Node(Host::tcp(name, port));
         let rows = [
             ("redis://a", node("a", 6379), Security::Plain, (None, None, 0)),
@@ -132,14 +126,17 @@ mod tests {
             ),
             (
                 "redis+cluster://:pw@a,b:7/",
-                Topology::Cluster(vec![Host::tcp("a", 6379), Host::tcp("b", 7)]),
+                Topology::Cluster(Cluster::new(hosts(&[("a", 6379), ("b", 7)]))),
                 Security::Plain,
                 (None, Some("pw"), 0),
             ),
         ];
         for (url, topology, security, (user, password, database)) in rows {
             let parsed = parse(url).unwrap();
-            assert_eq!((parsed.topology, parsed.security), (topology, security), "{url}");
+            // Both parts tell all there is: the kind of the topology, and its addresses and master.
+            let kind = std::mem::discriminant(&parsed.topology);
+            assert_eq!((kind, parsed.security), (std::mem::discriminant(&topology), security), "{url}");
+            assert_eq!(parsed.topology.to_string(), topology.to_string(), "{url}");
             let login = parsed.login;
             assert_eq!((login.username(), login.password(), login.db()), (user, password, database), "{url}");
         }

@@ -1,9 +1,10 @@
-//! The protected header (RFC 7515 §4): read before anything is verified, so it may only choose among what is configured.
+//! The protected header (RFC 7515 §4). It is read before anything is verified, so it may only select among
+//! what is configured.
 
 use crate::{
-    json::{self, Member},
+    json::{Member, read_members},
     keys::{Algorithm, MAX_KEY_ID_BYTES},
-    token::{VerifyError, claims::TokenKind},
+    token::{claims::kind::TokenKind, verify_error::VerifyError},
 };
 
 pub(crate) struct Header {
@@ -12,69 +13,75 @@ pub(crate) struct Header {
     pub(crate) typ: Typ,
 }
 
-/// What the `typ` header says (RFC 8725 §3.11).
+/// The `typ` header (RFC 8725 §3.11).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Typ {
-    /// Absent, or `JWT`: it does not tell.
-    Untold,
+    /// Absent, or `JWT`, which says nothing about the kind.
+    Unspecified,
     Of(TokenKind),
 }
 
 impl Header {
     pub(crate) fn parse(text: &str) -> Result<Self, VerifyError> {
-        let wanted = ["alg", "kid", "typ", "cty", "crit", "b64", "zip", "enc"];
-        let [alg, kid, typ, cty, crit, b64, zip, enc] = json::members(text, wanted).map_err(|_| VerifyError::Header)?;
+        let header = read_members!(text => {
+            algorithm: "alg", key_id: "kid", typ: "typ", content_type: "cty",
+            critical: "crit", unencoded: "b64", compression: "zip", encryption: "enc",
+        });
+        let header = header.map_err(|_| VerifyError::Header)?;
 
-        // RFC 7515 §4.1.11: what is critical must be understood, and nothing is. RFC 7797 §3, RFC 7516 §4.1: not this form.
-        let foreign = [crit, b64, zip, enc].iter().any(Option::is_some);
-        if foreign || !cty.is_none_or(|cty| is_flat(&cty)) {
+        // A critical extension must be understood, and none is (RFC 7515 §4.1.11). The others change the form
+        // of the token (RFC 7797 §3, RFC 7516 §4.1).
+        let extensions = [header.critical, header.unencoded, header.compression, header.encryption];
+        if extensions.iter().any(Option::is_some) || !header.content_type.is_none_or(|cty| is_flat(&cty)) {
             return Err(VerifyError::Header);
         }
-        let algorithm =
-            alg.as_ref().and_then(Member::as_text).and_then(Algorithm::from_name).ok_or(VerifyError::Algorithm)?;
-        let key_id = match kid {
+        let algorithm = header.algorithm.as_ref().and_then(Member::as_text).and_then(Algorithm::from_name);
+        let algorithm = algorithm.ok_or(VerifyError::Algorithm)?;
+        let key_id = match header.key_id {
             None => None,
             Some(Member::Text(id)) if id.len() <= MAX_KEY_ID_BYTES => Some(id),
             Some(_) => return Err(VerifyError::UnknownKey),
         };
-        Ok(Self { algorithm, key_id, typ: Typ::parse(typ)? })
+        Ok(Self { algorithm, key_id, typ: Typ::parse(header.typ)? })
     }
 }
 
 impl Typ {
     fn parse(typ: Option<Member<'_>>) -> Result<Self, VerifyError> {
-        let Some(typ) = typ else { return Ok(Self::Untold) };
+        let Some(typ) = typ else { return Ok(Self::Unspecified) };
         let name = short_media_type(&typ).ok_or(VerifyError::Typ)?;
-        [Self::Untold, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
+        [Self::Unspecified, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
             .into_iter()
             .find(|typ| typ.name().eq_ignore_ascii_case(name))
             .ok_or(VerifyError::Typ)
     }
 
-    /// The kind, where it is told.
+    /// The kind, if `typ` names one.
     pub(crate) const fn kind(self) -> Option<TokenKind> {
         match self {
-            Self::Untold => None,
+            Self::Unspecified => None,
             Self::Of(kind) => Some(kind),
         }
     }
 
-    /// `at+jwt` is RFC 9068 §2.1; there is no registered name for refresh tokens, so `rt+jwt` is this crate's own.
+    /// `at+jwt` is that of RFC 9068 §2.1. There is no registered name for refresh tokens, so `rt+jwt` is this
+    /// crate's own.
     pub(crate) const fn name(self) -> &'static str {
         match self {
-            Self::Untold => "JWT",
+            Self::Unspecified => "JWT",
             Self::Of(TokenKind::Access) => "at+jwt",
             Self::Of(TokenKind::Refresh) => "rt+jwt",
         }
     }
 }
 
-/// A `cty` that does not announce a token within the token (RFC 7519 §5.2).
+/// Whether a `cty` does not announce a token within the token (RFC 7519 §5.2).
 fn is_flat(cty: &Member<'_>) -> bool {
     short_media_type(cty).is_some_and(|cty| !cty.eq_ignore_ascii_case("jwt"))
 }
 
-/// Without the `application/` that RFC 7515 §4.1.9 lets a sender omit; media types have no case.
+/// The media type without `application/`, which a sender may omit (RFC 7515 §4.1.9). Media types are not
+/// case-sensitive.
 fn short_media_type<'m>(value: &'m Member<'_>) -> Option<&'m str> {
     const PREFIX: &str = "application/";
     let name = value.as_text()?;
@@ -168,7 +175,7 @@ mod tests {
             (r#""application/at+jwt""#, Ok(Typ::Of(TokenKind::Access))),
             (r#""Application/AT+jwt""#, Ok(Typ::Of(TokenKind::Access))),
             (r#""rt+jwt""#, Ok(Typ::Of(TokenKind::Refresh))),
-            (r#""JWT""#, Ok(Typ::Untold)),
+            (r#""JWT""#, Ok(Typ::Unspecified)),
             (r#""logout+jwt""#, Err(VerifyError::Typ)),
             (r#""dpop+jwt""#, Err(VerifyError::Typ)),
             (r#""""#, Err(VerifyError::Typ)),

@@ -1,31 +1,33 @@
-//! The claims that only some routes ask about, read when they are asked for.
+//! The claims that only some routes ask for, read when they are asked for.
 
 use crate::{
     clock::Timestamp,
     json::{self, Member},
-    token::claims::rules,
+    token::claims::values,
 };
 
-/// The payload of a genuine token, as its verifier has read it: one JSON object that says each thing once.
-pub(crate) struct Payload(String);
+/// The payload of a genuine token: one JSON object with each name once, as its verifier has checked.
+pub(crate) struct Payload {
+    text: String,
+}
 
 impl Payload {
     pub(crate) fn new(text: String) -> Self {
-        Self(text)
+        Self { text }
     }
 
-    /// The value of a claim; `None` where it is absent.
+    /// The value of a claim; `None` if it is absent.
     pub(crate) fn claim(&self, name: &str) -> Option<Member<'_>> {
-        let [value] = json::members(&self.0, [name]).ok()?;
+        let [value] = json::members(&self.text, [name]).ok()?;
         value
     }
 
-    /// A `NumericDate`.
+    /// The value of a claim that is a `NumericDate`; `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// When the claim is there and is none.
+    /// If the claim is not a `NumericDate`.
     pub(crate) fn date(&self, name: &str) -> Result<Option<Timestamp>, ()> {
-        rules::date(self.claim(name))
+        values::date(self.claim(name))
     }
 }

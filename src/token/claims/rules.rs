@@ -1,26 +1,51 @@
-//! What a verified payload must say (RFC 7519 §4.1, RFC 8725 §3): one small function a rule.
+//! The rules for the payload of a genuine token (RFC 7519 §4.1, RFC 8725 §3).
+//!
+//! A new rule is a line in [`Rules::check`], and a reason in `VerifyError`.
 
-use std::{str::FromStr, time::Duration};
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
 
 use crate::{
     clock::Timestamp,
-    json::{self, Member},
+    json::{Member, read_members},
     token::{
-        TokenIdSource, VerifyError,
-        builder::{GENERATION, SESSION_BEGAN},
-        claims::{TokenKind, header::Typ, kind::KindSource},
-        verifier::RegisteredClaims,
+        claims::{
+            header::Typ,
+            kind::TokenKind,
+            kind_source::KindSource,
+            registered::{GENERATION, RegisteredClaims, SESSION_BEGAN},
+            values::{date, millis, text, whole},
+        },
+        verify_error::VerifyError,
     },
 };
 
 const MAX_ID_BYTES: usize = 256;
 const MAX_SUBJECT_BYTES: usize = 1024;
 
-/// The policy of one [`Verifier`](super::Verifier) about claims.
+/// The source of the id by which a single token is revoked.
+///
+/// Set it with [`VerifierBuilder::token_id_source`](crate::token::VerifierBuilder::token_id_source).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum TokenIdSource {
+    /// The `jti` claim (RFC 7519 §4.1.7), a string of 1 to 256 bytes. A token without it is rejected. The
+    /// default.
+    #[default]
+    Jti,
+    /// The `jti` claim; for a token without it, the SHA-256 of the signed text (`header.payload`).
+    ///
+    /// For issuers that set no `jti`. Equal tokens, minted twice in one second, then have one id.
+    JtiOrHash,
+}
+
+/// The claims that one [`Verifier`](crate::Verifier) requires.
 #[derive(Clone)]
 pub(crate) struct Rules {
     pub(crate) issuers: Issuers,
-    /// Empty: any audience, also none.
+    /// Empty for any audience, including none.
     pub(crate) audiences: Vec<Box<str>>,
     pub(crate) audience: Presence,
     pub(crate) leeway: Duration,
@@ -32,32 +57,30 @@ pub(crate) struct Rules {
     pub(crate) kind: KindSource,
 }
 
-/// Whose tokens are accepted.
+/// The issuers whose tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Issuers {
-    /// Whoever is named, and also where nobody is.
     Any,
-    /// Only tokens with one of these names.
-    OneOf(Vec<Box<str>>),
-    /// Only tokens without a name.
-    Anonymous,
+    /// Tokens with one of these `iss`; `None` is a token without `iss`.
+    OneOf(Vec<Option<Box<str>>>),
 }
 
 impl Issuers {
-    /// RFC 7519 §4.1.1: compared byte for byte.
+    /// Compares byte for byte (RFC 7519 §4.1.1).
     pub(crate) fn accept(&self, issuer: Option<&str>) -> bool {
         match self {
             Self::Any => true,
-            Self::OneOf(names) => issuer.is_some_and(|issuer| names.iter().any(|ours| **ours == *issuer)),
-            Self::Anonymous => issuer.is_none(),
+            Self::OneOf(accepted) => accepted.iter().any(|accepted| accepted.as_deref() == issuer),
         }
     }
 
-    pub(crate) fn names(&self) -> &[Box<str>] {
-        match self {
-            Self::OneOf(names) => names,
-            Self::Any | Self::Anonymous => &[],
-        }
+    /// Those that have a name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let accepted = match self {
+            Self::Any => [].as_slice(),
+            Self::OneOf(accepted) => accepted,
+        };
+        accepted.iter().flatten().map(|name| &**name)
     }
 }
 
@@ -68,54 +91,75 @@ pub(crate) enum Presence {
     Optional,
 }
 
+impl Presence {
+    /// Fails if a required claim is absent.
+    fn require<T>(self, value: Option<T>) -> Result<Option<T>, ()> {
+        if value.is_none() && self == Self::Required { Err(()) } else { Ok(value) }
+    }
+}
+
+/// A token whose signature is proven.
+pub(crate) struct Presented<'t> {
+    pub(crate) typ: Typ,
+    pub(crate) payload: &'t str,
+    /// The text that is signed: header and payload, encoded.
+    pub(crate) signed: &'t str,
+}
+
 impl Rules {
-    /// Checks the payload of a token whose signature is proven; `issuers` is whose tokens the key speaks for, where it does not
-    /// speak for those of the rules. `fallback_id` is asked for a token without `jti` where the
-    /// policy allows one; a token that has ended passes for so much `overtime`.
+    /// Checks the claims of a token.
+    ///
+    /// `issuers` are those that the key speaks for; `None` for those of the rules. A token is accepted until
+    /// its `exp`, the leeway and `accepted_after_expiry` have passed.
     pub(crate) fn check(
         &self,
-        typ: Typ,
-        payload: &str,
+        token: &Presented<'_>,
         issuers: Option<&Issuers>,
-        fallback_id: impl FnOnce() -> Box<str>,
-        overtime: Duration,
+        accepted_after_expiry: Duration,
         now: Timestamp,
     ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
-        let kind_claim = self.kind.claim().unwrap_or("typ");
-        let wanted =
-            ["iss", "sub", "aud", "exp", "nbf", "iat", SESSION_BEGAN, GENERATION, "jti", "sid", "cnf", kind_claim];
-        let [iss, sub, aud, exp, nbf, iat, began, generation, jti, sid, cnf, kind] =
-            json::members(payload, wanted).map_err(|_| VerifyError::Payload)?;
+        let claims = read_members!(token.payload => {
+            issuer: "iss", subject: "sub", audience: "aud",
+            expires_at: "exp", not_before: "nbf", issued_at: "iat", session_began: SESSION_BEGAN,
+            token_id: "jti", session_id: "sid", generation: GENERATION, confirmation: "cnf",
+            // Without a claim for the kind, this one is read and not used.
+            kind: self.kind.claim().unwrap_or("typ"),
+        });
+        let claims = claims.map_err(|_| VerifyError::Payload)?;
 
-        // RFC 7800 §3.1: the token is bound to a key whose possession nobody has proven here.
-        if cnf.is_some() {
+        // Such a token is bound to a key, and nothing here proves its possession (RFC 7800 §3.1).
+        if claims.confirmation.is_some() {
             return Err(VerifyError::Confirmation);
         }
-        let issuer = text(iss, usize::MAX).map_err(|()| VerifyError::Issuer)?;
+        let issuer = text(claims.issuer, usize::MAX).map_err(|()| VerifyError::Issuer)?;
         if !issuers.unwrap_or(&self.issuers).accept(issuer.as_deref()) {
             return Err(VerifyError::Issuer);
         }
-        self.check_audience(aud)?;
+        self.check_audience(claims.audience)?;
 
-        let subject =
-            text(sub, MAX_SUBJECT_BYTES).and_then(|sub| self.subject.of(sub)).map_err(|()| VerifyError::Subject)?;
-        let session_id =
-            text(sid, MAX_ID_BYTES).and_then(|sid| self.session_id.of(sid)).map_err(|()| VerifyError::SessionId)?;
-        let token_id = match (text(jti, MAX_ID_BYTES).map_err(|()| VerifyError::TokenId)?, self.token_id) {
-            (Some(jti), _) => jti,
-            (None, TokenIdSource::JtiOrHash) => fallback_id(),
-            (None, TokenIdSource::Jti) => return Err(VerifyError::TokenId),
-        };
+        let subject = text(claims.subject, MAX_SUBJECT_BYTES)
+            .and_then(|subject| self.subject.require(subject))
+            .map_err(|()| VerifyError::Subject)?;
+        let session_id = text(claims.session_id, MAX_ID_BYTES)
+            .and_then(|id| self.session_id.require(id))
+            .map_err(|()| VerifyError::SessionId)?;
+        let token_id = self.token_id(claims.token_id, token.signed)?;
 
-        let expires_at = date(exp).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
-        let not_before = date(nbf).map_err(|()| VerifyError::NotBefore)?;
-        // A logout is remembered for the longest lifetime: that is enough only of a session whose tokens say when theirs began.
-        let issued_at_presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
-        let issued_at = date(iat).and_then(|iat| issued_at_presence.of(iat)).map_err(|()| VerifyError::IssuedAt)?;
-        let kind = self.kind.read(typ, kind.as_ref())?;
-        self.check_times(issued_at, not_before, expires_at, overtime, now)?;
-        let session_began = session_began(began, issued_at).map_err(|()| VerifyError::IssuedAt)?;
-        let generation = count(generation).map_err(|()| VerifyError::Generation)?;
+        let expires_at = date(claims.expires_at).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
+        let not_before = date(claims.not_before).map_err(|()| VerifyError::NotBefore)?;
+        // The logout of a session is remembered for the longest lifetime. That suffices only if its tokens
+        // say when they were issued.
+        let presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
+        let issued_at = date(claims.issued_at)
+            .and_then(|issued_at| presence.require(issued_at))
+            .map_err(|()| VerifyError::IssuedAt)?;
+        let kind = self.kind.read(token.typ, claims.kind.as_ref())?;
+        self.check_times(issued_at, not_before, expires_at, accepted_after_expiry, now)?;
+
+        let session_began = millis(claims.session_began)
+            .and_then(|began| not_after_issue(began, issued_at))
+            .map_err(|()| VerifyError::IssuedAt)?;
+        let generation = whole(claims.generation).map_err(|()| VerifyError::Generation)?.unwrap_or(0);
 
         let claims = RegisteredClaims {
             issuer,
@@ -131,7 +175,7 @@ impl Rules {
         Ok((kind, claims))
     }
 
-    /// RFC 7519 §4.1.3: one string or a list of strings, one of which is ours.
+    /// One string or a list of strings, one of which is ours (RFC 7519 §4.1.3).
     fn check_audience(&self, audience: Option<Member<'_>>) -> Result<(), VerifyError> {
         let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
         let accepted = match audience {
@@ -143,15 +187,27 @@ impl Rules {
         if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
     }
 
-    /// The rules whose answer changes with the time: RFC 7519 §4.1.4 to §4.1.6, with the leeway on the side of the token.
-    /// `max_lifetime` bounds how long a revocation must be remembered; a token without `iat` is measured from now, so that it
-    /// cannot escape the bound.
+    fn token_id(&self, id: Option<Member<'_>>, signed: &str) -> Result<Box<str>, VerifyError> {
+        let id = text(id, MAX_ID_BYTES).map_err(|()| VerifyError::TokenId)?;
+        match (id, self.token_id) {
+            (Some(id), _) => Ok(id),
+            // Without the signature: ECDSA has two of them for one text.
+            (None, TokenIdSource::JtiOrHash) => Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(signed)).into()),
+            (None, TokenIdSource::Jti) => Err(VerifyError::TokenId),
+        }
+    }
+
+    /// Checks the rules whose result changes with time (RFC 7519 §4.1.4 to §4.1.6). The leeway is in favor of
+    /// the token.
+    ///
+    /// `max_lifetime` bounds how long a revocation must be remembered. A token without `iat` is measured from
+    /// now, so that it cannot escape the bound.
     pub(crate) fn check_times(
         &self,
         issued_at: Option<Timestamp>,
         not_before: Option<Timestamp>,
         expires_at: Timestamp,
-        overtime: Duration,
+        accepted_after_expiry: Duration,
         now: Timestamp,
     ) -> Result<(), VerifyError> {
         let latest_start = now + self.leeway;
@@ -165,58 +221,15 @@ impl Rules {
         if not_before.is_some_and(|not_before| not_before > latest_start) {
             return Err(VerifyError::NotBefore);
         }
-        if now >= expires_at + self.leeway + overtime { Err(VerifyError::Expired) } else { Ok(()) }
+        if now >= expires_at + self.leeway + accepted_after_expiry { Err(VerifyError::Expired) } else { Ok(()) }
     }
 }
 
-impl Presence {
-    fn of<T>(self, value: Option<T>) -> Result<Option<T>, ()> {
-        if value.is_none() && self == Self::Required { Err(()) } else { Ok(value) }
-    }
-}
-
-/// A claim that, where it is present, is a string of 1 to `max_bytes` bytes.
-fn text(value: Option<Member<'_>>, max_bytes: usize) -> Result<Option<Box<str>>, ()> {
-    match value {
-        None => Ok(None),
-        Some(Member::Text(text)) if !text.is_empty() && text.len() <= max_bytes => Ok(Some(text.into())),
-        Some(_) => Err(()),
-    }
-}
-
-/// A claim that, where it is present, is a `NumericDate` (RFC 7519 §2): seconds, perhaps with a fraction, up to the year 9999.
-pub(crate) fn date(value: Option<Member<'_>>) -> Result<Option<Timestamp>, ()> {
-    let Some(value) = value else { return Ok(None) };
-    let Member::Number(number) = value else { return Err(()) };
-    let millis = match number.parse::<u64>() {
-        Ok(seconds) if seconds <= Timestamp::MAX_SECONDS => seconds * 1000,
-        Ok(_) => return Err(()),
-        Err(_) => match number.parse::<f64>() {
-            // Within these bounds the cast is exact but for the fraction of a millisecond that it drops.
-            Ok(seconds) if (0.0..=Timestamp::MAX_SECONDS as f64).contains(&seconds) => (seconds * 1000.0) as u64,
-            _ => return Err(()),
-        },
-    };
-    Ok(Some(Timestamp::from_millis(millis)))
-}
-
-/// A claim that, where it is present, is a whole number below 2^32; where it is not, 0.
-fn count(value: Option<Member<'_>>) -> Result<u32, ()> {
-    value.map_or(Ok(0), |value| whole(&value))
-}
-
-fn whole<T: FromStr>(value: &Member<'_>) -> Result<T, ()> {
-    let Member::Number(number) = value else { return Err(()) };
-    number.parse().map_err(drop)
-}
-
-/// When the token's session began: not after the second of `iat`.
-fn session_began(began: Option<Member<'_>>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
-    let Some(began) = began else { return Ok(None) };
-    let began = Timestamp::from_millis(whole(&began)?);
-    if issued_at.is_some_and(|issued_at| began.as_seconds() <= issued_at.as_seconds()) {
-        Ok(Some(began))
-    } else {
-        Err(())
+/// A session cannot begin after the second in which its token was issued.
+fn not_after_issue(began: Option<Timestamp>, issued_at: Option<Timestamp>) -> Result<Option<Timestamp>, ()> {
+    match (began, issued_at) {
+        (None, _) => Ok(None),
+        (Some(began), Some(issued_at)) if began.as_seconds() <= issued_at.as_seconds() => Ok(Some(began)),
+        (Some(_), _) => Err(()),
     }
 }

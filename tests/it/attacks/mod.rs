@@ -18,18 +18,10 @@ use crate::support::{
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, header};
 use http_body_util::{BodyExt, Empty};
-#[cfg(feature = "aws_lc_rs")]
-use jsonwebtoken::crypto::aws_lc as compiled_in;
-#[cfg(not(feature = "aws_lc_rs"))]
-use jsonwebtoken::crypto::rust_crypto as compiled_in;
-use jsonwebtoken::{
-    DecodingKey,
-    crypto::{CryptoProvider, JwtVerifier, KeyUtils},
-    errors::Error,
-};
 use tower::{Layer, Service, util::BoxCloneService};
 use tower_jwt_blocklist::{
     Authenticated, JwtBlocklistLayer, Rejection, RenderRejection, Rfc6750, TokenCache, VerifierBuilder,
+    keys::CryptoProvider,
 };
 
 thread_local! {
@@ -37,15 +29,12 @@ thread_local! {
 }
 
 /// The usual cryptography, with a count of the signatures that are checked.
-static COUNTING: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| (compiled_in::DEFAULT_PROVIDER.signer_factory)(algorithm, key),
-    verifier_factory: counted,
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-fn counted(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1);
-    (compiled_in::DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
+fn counting() -> CryptoProvider {
+    #[cfg(feature = "aws_lc_rs")]
+    let usual = CryptoProvider::aws_lc_rs();
+    #[cfg(not(feature = "aws_lc_rs"))]
+    let usual = CryptoProvider::rust_crypto();
+    usual.with_observer(|_| SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1))
 }
 
 #[derive(Clone)]
@@ -82,7 +71,7 @@ impl Door {
     fn with_cache(settings: VerifierBuilder, good: String, token_cache: TokenCache) -> Self {
         crate::support::log::listen();
         let store = StubBlocklist::clear();
-        let verifier = Arc::new(settings.crypto_provider(&COUNTING).build().unwrap());
+        let verifier = Arc::new(settings.crypto_provider(counting()).build().unwrap());
         let told = |rejection: &Rejection| {
             let mut response = Rfc6750::new().render(rejection);
             response.extensions_mut().insert(Reason(rejection.reason()));

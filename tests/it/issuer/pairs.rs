@@ -85,7 +85,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
 
 #[tokio::test]
 async fn r13_a_refresh_token_is_no_access_token_and_the_reverse() {
-    for source in [KindSource::TypHeader, KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
+    for source in [KindSource::typ_header(), KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
         let world = World::with(settings().kind_source(source.clone()));
         let pair = login(world.issuer()).await;
         world.access(pair.access.as_str()).await.unwrap();
@@ -128,7 +128,7 @@ fn profile() -> Profile {
 
 #[tokio::test]
 async fn application_claims_come_back_as_they_went_in_also_after_refresh() {
-    for source in [KindSource::TypHeader, KindSource::flag("refresh")] {
+    for source in [KindSource::typ_header(), KindSource::flag("refresh")] {
         let world = World::with(settings().kind_source(source));
         let issuer = world.issuer();
         let pair = issuer.login("user-1", &profile()).await.unwrap();
@@ -348,7 +348,7 @@ fn r20_lifetimes_are_those_that_the_verifier_accepts() {
         ("refresh for ever", second, Duration::MAX),
     ] {
         let error = lifetimes(access, refresh).expect_err(name);
-        assert_eq!(error.kind(), ConfigErrorKind::Setting, "{name}");
+        assert_eq!(error.kind(), ConfigErrorKind::OutOfRange, "{name}");
         assert!(error.to_string().contains("max_lifetime"), "{name}: {error}");
     }
     lifetimes(second, second).unwrap();
@@ -409,7 +409,7 @@ fn an_issuer_whose_tokens_its_verifier_refuses_is_not_built() {
         let settings = if name == "too long" { settings.clock(clock.as_fn()) } else { settings };
         let verifier = Arc::new(settings.build().unwrap());
         let error = Issuer::builder(verifier, signing_key(), MemoryBlocklist::new()).build().expect_err(name);
-        assert_eq!(error.kind(), ConfigErrorKind::Setting, "{name}");
+        assert_eq!(error.kind(), ConfigErrorKind::Conflict, "{name}");
         let message = error.to_string();
         assert!(message.contains(words) || message.contains("too long"), "{name}: {error}");
     }

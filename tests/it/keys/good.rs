@@ -23,7 +23,7 @@ async fn r25_every_algorithm_verifies_in_every_form_of_key_on_every_provider() {
         {
             let name = format!("{} from {form} on {provider}", sample.algorithm);
             assert_eq!(key.algorithm(), sample.algorithm, "{name}");
-            let guard = guard(with_key(key.clone()).crypto_provider(cryptography));
+            let guard = guard(with_key(key.clone()).crypto_provider(*cryptography));
             ask(&guard, &token).await.unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
 
             // One bit of each piece, and a signature that is short, long, empty bytes or none of its kind.
@@ -75,7 +75,7 @@ async fn r25_our_issuer_mints_what_our_verifier_accepts_on_every_provider() {
                 let name = format!("{} from {form} on {provider}", sample.algorithm);
                 let public = key.verifying_key().unwrap();
                 assert_eq!(public.algorithm(), key.algorithm(), "{name}");
-                let verifier = Arc::new(with_key(public).crypto_provider(cryptography).build().unwrap());
+                let verifier = Arc::new(with_key(public).crypto_provider(*cryptography).build().unwrap());
                 let blocklist = MemoryBlocklist::with_capacity_and_clock(10, clock().as_fn());
                 let issuer = Issuer::builder(verifier.clone(), key.clone(), blocklist.clone()).build().unwrap();
                 let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
@@ -84,7 +84,7 @@ async fn r25_our_issuer_mints_what_our_verifier_accepts_on_every_provider() {
                 let user = ask(&ours, pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name}: {why}"));
                 // The public key that was computed is the one that was published.
                 for (_, other) in PROVIDERS {
-                    let theirs = guard(with_key(sample.verifying()).crypto_provider(other));
+                    let theirs = guard(with_key(sample.verifying()).crypto_provider(*other));
                     ask(&theirs, pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name}: {why}"));
                 }
                 issuer.logout(&user).await.unwrap();
@@ -111,14 +111,14 @@ fn an_issuer_is_not_built_on_the_verifier_of_another_key() {
     for (name, public, private, words) in rows {
         let verifier = Arc::new(with_key(public).build().unwrap());
         let built = Issuer::builder(verifier, private, MemoryBlocklist::new()).build();
-        complains(name, built.as_ref().map_err(Clone::clone), ConfigErrorKind::Setting, words);
-        complains(name, built, ConfigErrorKind::Setting, "SigningKey::verifying_key");
+        complains(name, built.as_ref().map_err(Clone::clone), ConfigErrorKind::Conflict, words);
+        complains(name, built, ConfigErrorKind::Conflict, "SigningKey::verifying_key");
     }
     let several = Verifier::builder().key(public(&rsa).with_id("rsa")).key(public(&ec).with_id("ec"));
     let verifier = Arc::new(several.issuer(ISSUER).audience(AUDIENCE).build().unwrap());
     let build = |key| Issuer::builder(verifier.clone(), key, MemoryBlocklist::new()).build();
-    complains("no id among several", build(private(&ec)), ConfigErrorKind::Setting, "unknown_key");
-    complains("the id of the other", build(private(&ec).with_id("rsa")), ConfigErrorKind::Setting, "algorithm");
+    complains("no id among several", build(private(&ec)), ConfigErrorKind::Conflict, "unknown_key");
+    complains("the id of the other", build(private(&ec).with_id("rsa")), ConfigErrorKind::Conflict, "algorithm");
     build(private(&ec).with_id("ec")).unwrap();
 }
 
@@ -202,17 +202,28 @@ fn r28_a_set_of_keys_that_is_ambiguous_fails_the_build() {
         let settings = Verifier::builder().issuer(ISSUER).audience(AUDIENCE);
         keys.into_iter().fold(settings, VerifierBuilder::key).build()
     };
-    for (name, keys, words) in [
-        ("none", vec![], "no key is set: call `key(…)`"),
-        ("secret and public key", vec![secret().with_id("a"), public().with_id("b")], "use a verifier for each"),
-        ("one id twice", vec![public().with_id("a"), public().with_id("a")], "two keys have one id"),
-        ("one id twice, apart", ["a", "b", "a"].map(|id| public().with_id(id)).into(), "two keys have one id"),
-        ("no ids", vec![public(), public()], "call `with_id(…)`"),
-        ("one without id", vec![public().with_id("a"), public()], "call `with_id(…)`"),
-        ("empty id", vec![public().with_id("")], "1 to 256 bytes"),
-        ("id too long", vec![public().with_id("k".repeat(257))], "1 to 256 bytes"),
+    use ConfigErrorKind::{Conflict, KeyId, MissingSetting};
+    for (name, keys, kind, words) in [
+        ("none", vec![], MissingSetting, "no key is set: call `key(…)`"),
+        (
+            "secret and public key",
+            vec![secret().with_id("a"), public().with_id("b")],
+            Conflict,
+            "use a verifier for each",
+        ),
+        ("one id twice", vec![public().with_id("a"), public().with_id("a")], KeyId, "two keys have the same id"),
+        (
+            "one id twice, apart",
+            ["a", "b", "a"].map(|id| public().with_id(id)).into(),
+            KeyId,
+            "two keys have the same id",
+        ),
+        ("no ids", vec![public(), public()], KeyId, "call `with_id(…)`"),
+        ("one without id", vec![public().with_id("a"), public()], KeyId, "call `with_id(…)`"),
+        ("empty id", vec![public().with_id("")], KeyId, "1 to 256 bytes"),
+        ("id too long", vec![public().with_id("k".repeat(257))], KeyId, "1 to 256 bytes"),
     ] {
-        complains(name, with(keys), ConfigErrorKind::Setting, words);
+        complains(name, with(keys), kind, words);
     }
     with(vec![public().with_id("a"), public().with_id("b")]).unwrap();
 }

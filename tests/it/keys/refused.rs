@@ -255,7 +255,7 @@ async fn r31_no_key_makes_a_request_panic() {
     for (name, algorithm, der) in keys {
         let Ok(key) = VerifyingKey::from_der(algorithm, der) else { continue };
         for (provider, cryptography) in PROVIDERS {
-            let Ok(verifier) = with_key(key.clone()).crypto_provider(cryptography).build() else { continue };
+            let Ok(verifier) = with_key(key.clone()).crypto_provider(*cryptography).build() else { continue };
             let guard = Guard::new(TokenKind::Access, Arc::new(verifier), MemoryBlocklist::new());
             let signed = [encode(header(json!({ "alg": algorithm.name() })).to_string()), encode("{}")].join(".");
             for signature in [vec![0; 64], vec![0; 256], vec![1; 256], vec![0xFF; 256], vec![0xFF; 512], vec![0; 1]] {

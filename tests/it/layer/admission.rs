@@ -89,9 +89,9 @@ fn refresh_token() -> String {
 #[tokio::test]
 async fn the_table_of_answers_is_what_is_answered() {
     let good = good_token();
-    let scope = Require::new().scopes(["orders:write"]).unwrap();
-    let login = Require::new().max_login_age(Duration::from_secs(300));
-    let cookie = TokenSources::header().cookie(TokenCookie::access());
+    let scope = Require::builder().scopes(["orders:write"]).build().unwrap();
+    let login = Require::builder().max_login_age(Duration::from_secs(300)).build().unwrap();
+    let cookie = TokenSources::builder().cookie(TokenCookie::access()).build().unwrap();
     let in_cookie = vec![format!("Cookie: __Host-access_token={good}")];
     let rows = [
         ("no `Authorization` header", access(CLEAR), vec![]),
@@ -248,9 +248,10 @@ async fn r40_before_the_signature_is_proven_all_answers_are_the_same_bytes() {
     for (name, outcome) in told {
         assert_ne!(form(outcome), reference, "{name}");
     }
-    let terse = |answer| access(answer).with_renderer(Rfc6750::new().terse());
+    let uniform = Rfc6750::builder().uniform().build().unwrap();
+    let uniform = |answer| access(answer).with_renderer(uniform.clone());
     for (token, answer) in [(expired(), CLEAR), (refresh_token(), CLEAR), (good, REVOKED)] {
-        assert_eq!(form(ask(terse(answer), Method::GET, &bearer(&token)).await), reference, "terse");
+        assert_eq!(form(ask(uniform(answer), Method::GET, &bearer(&token)).await), reference, "uniform");
     }
 }
 
@@ -309,7 +310,7 @@ async fn a_closure_renders_and_the_layer_adds_what_every_refusal_has() {
 
 #[tokio::test]
 async fn the_realm_is_the_one_that_was_set() {
-    let layer = access(CLEAR).with_renderer(Rfc6750::new().realm("the shop").unwrap());
+    let layer = access(CLEAR).with_renderer(Rfc6750::builder().realm("the shop").build().unwrap());
     let outcome = ask(layer, Method::GET, &[]).await;
     assert_eq!(outcome.header(header::WWW_AUTHENTICATE), Some("Bearer realm=\"the shop\""));
 }

@@ -75,7 +75,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
             if answer.is_some() && pace == Pace::Later {
                 expected.extend(once(["jwt_blocklist_store_seconds{}".into()]));
             }
-            let layer = JwtBlocklistLayer::new(guard.clone());
+            let layer = JwtBlocklistLayer::from_guard(guard.clone());
             for seen in ["miss", "hit"] {
                 let mut expected = expected.clone();
                 if answer.is_some() {
@@ -112,12 +112,16 @@ async fn r77_what_a_route_asks_for_is_counted_once_too() {
         layer.with_token_cache(TokenCache::Off)
     };
     let good = [format!("Bearer {}", good_token())];
-    let scope = Require::new().scopes(["a"]).unwrap();
+    let scope = Require::builder().scopes(["a"]).build().unwrap();
     let rows = [
         (layer().optional(), &[][..], "anonymous"),
         (layer().optional(), &good[..], "admitted"),
         (layer().add_requirement(scope), &good[..], "scope"),
-        (layer().add_requirement(Require::new().max_login_age(Duration::ZERO)), &good[..], "login_age"),
+        (
+            layer().add_requirement(Require::builder().max_login_age(Duration::ZERO).build().unwrap()),
+            &good[..],
+            "login_age",
+        ),
         (layer().add_condition(|_| false), &good[..], "condition"),
     ];
     let (counted, _recording) = count();
@@ -168,7 +172,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     let until = SystemClock.now() + Duration::from_secs(60);
     let revocation = Revocation::new(RevocationScope::Session, session, until);
     eventually("it works", async || asked().await.is_ok()).await;
-    ask(JwtBlocklistLayer::new(guard.clone()), &[format!("Bearer {}", good_token())]).await;
+    ask(JwtBlocklistLayer::from_guard(guard.clone()), &[format!("Bearer {}", good_token())]).await;
     seen.extend(counted.take());
     assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
 

@@ -53,7 +53,7 @@ async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, 
 }
 
 fn layer(kind: TokenKind, policy: OutagePolicy, clock: &ManualClock, blocklist: &StubBlocklist) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::new(Guard::new(kind, verifier(clock), blocklist.clone())).with_outage_policy(policy)
+    JwtBlocklistLayer::from_guard(Guard::new(kind, verifier(clock), blocklist.clone())).with_outage_policy(policy)
 }
 
 #[tokio::test]
@@ -195,7 +195,7 @@ async fn r61_a_guard_alone_keeps_to_the_policy_too() {
 #[test]
 fn r61_more_than_an_hour_is_an_error() {
     let error = danger::allow_unchecked_for(Duration::from_millis(3_600_001)).unwrap_err();
-    assert_eq!(error.kind(), ConfigErrorKind::Setting);
+    assert_eq!(error.kind(), ConfigErrorKind::OutOfRange);
 }
 
 #[tokio::test]

@@ -176,7 +176,8 @@ async fn application_claims_come_typed_and_tokens_without_them_are_refused() {
         email: String,
     }
     let inner = inner();
-    let service = layer(MemoryBlocklist::new()).claims::<Claims>().layer(inner.clone());
+    let service = JwtBlocklistLayer::access_with_claims::<Claims>(verifier(&clock()), MemoryBlocklist::new())
+        .layer(inner.clone());
     let with = token(json!({}), json!({ "user": { "email": "a@example.org" } }));
     service.clone().oneshot(bearer(&with)).await.unwrap();
     let called = inner.take().unwrap();

@@ -240,7 +240,7 @@ async fn r58_a_session_lasts_thirty_days_and_no_shorter_than_a_refresh_token() {
     };
     settings(2 * DAY).unwrap();
     let error = settings(2 * DAY - MILLISECOND).unwrap_err();
-    assert_eq!(error.kind(), ConfigErrorKind::Setting);
+    assert_eq!(error.kind(), ConfigErrorKind::Conflict);
     assert!(error.to_string().contains("session_lifetime"), "{error}");
 }
 

@@ -102,7 +102,7 @@ fn r72_a_removed_key_ends_the_tokens_that_were_seen_before_the_next_request() {
     let (old, new) = (secret("old", SECRET), secret("new", other));
     let keys = KeySet::new([old.clone(), new.clone()]).unwrap();
     let settings = Verifier::builder().keys(keys.clone()).issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn());
-    let layer = JwtBlocklistLayer::access(built(settings.crypto_provider(&COUNTING)), MemoryBlocklist::new());
+    let layer = JwtBlocklistLayer::access(built(settings.crypto_provider(COUNTING)), MemoryBlocklist::new());
     let mut service = service(&layer);
     let of_old = token(json!({ "kid": "old" }), json!({}));
     let of_new = sign_hs256(other.as_bytes(), &header(json!({ "kid": "new" })), &payload(json!({})));

@@ -20,20 +20,23 @@ fn r70_layers_share_nothing() {
     let foreign = built(foreign.clock(clock.as_fn()));
     let list = MemoryBlocklist::new();
     let guard = Guard::new(TokenKind::Access, verifier.clone(), list.clone());
-    let first = JwtBlocklistLayer::new(guard.clone());
+    let first = JwtBlocklistLayer::from_guard(guard.clone());
     let token = good_token();
     service(&first).ask(&token).unwrap();
 
     let refused: [(&str, Result<(), &str>); 3] = [
         ("wrong_kind", service(&JwtBlocklistLayer::refresh(verifier, list.clone())).ask(&token).map(drop)),
         ("aud", service(&JwtBlocklistLayer::access(foreign, list)).ask(&token).map(drop)),
-        ("application_claims", service(&first.clone().claims::<Role>()).ask(&token).map(drop)),
+        (
+            "application_claims",
+            service(&JwtBlocklistLayer::from_guard_with_claims::<Role>(guard.clone())).ask(&token).map(drop),
+        ),
     ];
     for (expected, outcome) in refused {
         assert_eq!(outcome, Err(expected));
     }
     // Nor do two that agree in everything, for that is not theirs to know; nor a layer that was told to keep otherwise.
-    for other in [JwtBlocklistLayer::new(guard.clone()), first.clone().with_token_cache(Default::default())] {
+    for other in [JwtBlocklistLayer::from_guard(guard.clone()), first.clone().with_token_cache(Default::default())] {
         let before = signature_checks();
         service(&other).ask(&token).unwrap();
         assert_eq!(signature_checks(), before + 1);

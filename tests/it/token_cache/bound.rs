@@ -11,7 +11,7 @@ use tower_jwt_blocklist::{
     Clock, MemoryBlocklist, Revocation, RevocationId, RevocationScope, Revoke, SystemClock, TokenCache,
 };
 
-use super::{layer, now, service, signature_checks};
+use super::{layer, layer_with_claims, now, service, signature_checks};
 use crate::support::{ISSUER, NOW, clock, good_token, header, payload, token};
 
 /// A good token of this session, with so many bytes of the application's in it.
@@ -32,7 +32,7 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
     for bytes in [0, 300, 4000] {
         let (hot, flood) = (good_token(), (0..4000).map(|number| of_session(number, bytes)).collect::<Vec<_>>());
         let list = MemoryBlocklist::new();
-        let layer = layer(&clock(), list).claims::<Text>().with_token_cache(TokenCache::UpTo(BYTES));
+        let layer = layer_with_claims::<Text>(&clock(), list).with_token_cache(TokenCache::UpTo(BYTES));
         let mut service = service(&layer);
         // What is allocated once, whoever asks: a thread's place in the list, say.
         service.ask(&hot).unwrap();
@@ -99,7 +99,7 @@ fn r73_refused_tokens_leave_nothing_behind() {
         role: Option<String>,
     }
     for (name, reason, bad) in rows {
-        let mut service = service(&layer(&clock(), MemoryBlocklist::new()).claims::<Role>());
+        let mut service = service(&layer_with_claims::<Role>(&clock(), MemoryBlocklist::new()));
         let good = token(json!({}), json!({ "role": "admin" }));
         service.ask(&good).unwrap();
         let flood: Vec<_> = (0..1000).map(bad).collect();

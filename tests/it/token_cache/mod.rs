@@ -11,16 +11,12 @@ use crate::support::settings;
 use bytes::Bytes;
 use http::{Request, Response, header};
 use http_body_util::Empty;
-use jsonwebtoken::{
-    DecodingKey,
-    crypto::{CryptoProvider, JwtVerifier, KeyUtils, aws_lc},
-    errors::Error,
-};
 use serde::de::DeserializeOwned;
 use testkit::ManualClock;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneService};
 use tower_jwt_blocklist::{
     Authenticated, Blocklist, JwtBlocklistLayer, MemoryBlocklist, Rejection, TokenCache, Verifier, VerifierBuilder,
+    keys::CryptoProvider,
 };
 
 thread_local! {
@@ -33,23 +29,19 @@ fn signature_checks() -> usize {
 }
 
 /// The usual cryptography, with a count of the signatures that are checked.
-static COUNTING: CryptoProvider = CryptoProvider {
-    signer_factory: |algorithm, key| (aws_lc::DEFAULT_PROVIDER.signer_factory)(algorithm, key),
-    verifier_factory: counted,
-    key_utils: KeyUtils::new_unimplemented(),
-};
-
-fn counted(algorithm: &jsonwebtoken::Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>, Error> {
-    SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1);
-    (aws_lc::DEFAULT_PROVIDER.verifier_factory)(algorithm, key)
-}
+const COUNTING: CryptoProvider =
+    CryptoProvider::aws_lc_rs().with_observer(|_| SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1));
 
 fn counting(clock: &ManualClock) -> VerifierBuilder {
-    settings().clock(clock.as_fn()).crypto_provider(&COUNTING)
+    settings().clock(clock.as_fn()).crypto_provider(COUNTING)
 }
 
 fn layer(clock: &ManualClock, blocklist: impl Blocklist) -> JwtBlocklistLayer {
-    JwtBlocklistLayer::access(built(counting(clock)), blocklist)
+    layer_with_claims(clock, blocklist)
+}
+
+fn layer_with_claims<X>(clock: &ManualClock, blocklist: impl Blocklist) -> JwtBlocklistLayer<X> {
+    JwtBlocklistLayer::access_with_claims(built(counting(clock)), blocklist)
 }
 
 fn built(settings: VerifierBuilder) -> Arc<Verifier> {

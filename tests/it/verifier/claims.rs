@@ -180,7 +180,9 @@ fn r14_r16_issuer_and_audience_are_set_or_given_up_by_name() {
         ("one of two empty", with_key().issuer(ISSUER).audience(AUDIENCE).audience(""), "issuer or audience is empty"),
     ] {
         let error = settings.build().expect_err(name);
-        assert_eq!(error.kind(), ConfigErrorKind::Setting, "{name}");
+        let is_missing = words.starts_with("any_");
+        let kind = if is_missing { ConfigErrorKind::MissingSetting } else { ConfigErrorKind::InvalidSetting };
+        assert_eq!(error.kind(), kind, "{name}");
         assert!(error.to_string().contains(words), "{name}: {error}");
     }
     with_key().any_issuer().any_audience().build().unwrap();

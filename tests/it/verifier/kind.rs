@@ -58,7 +58,7 @@ fn kinds() -> [Kinds; 3] {
     [
         Kinds {
             name: "typ header",
-            source: KindSource::TypHeader,
+            source: KindSource::typ_header(),
             access: (json!({}), json!({})),
             refresh: (json!({ "typ": "RT+jwt" }), json!({})),
             neither: vec![
@@ -150,6 +150,6 @@ fn r13_a_kind_source_that_cannot_tell_fails_the_build() {
         ("a flag named cnf", KindSource::flag("cnf")),
     ] {
         let error = settings().kind_source(source).build().expect_err(name);
-        assert_eq!(error.kind(), ConfigErrorKind::Setting, "{name}");
+        assert_eq!(error.kind(), ConfigErrorKind::Conflict, "{name}");
     }
 }

@@ -6,6 +6,7 @@ mod form;
 mod kind;
 mod order;
 mod times;
+#[cfg(feature = "compat")]
 mod tutorial;
 
 use std::sync::Arc;

@@ -187,7 +187,7 @@ fn r24_times_that_cannot_be_reckoned_with_fail_the_build() {
     ];
     for (name, settings, words) in rows {
         let error = settings.build().expect_err(name);
-        assert_eq!(error.kind(), ConfigErrorKind::Setting, "{name}");
+        assert_eq!(error.kind(), ConfigErrorKind::OutOfRange, "{name}");
         assert!(error.to_string().contains(words), "{name}: {error}");
     }
     for (leeway, lifetime) in [(Duration::ZERO, nano), (Duration::from_secs(300), ten_years)] {

@@ -234,7 +234,7 @@ async fn an_issuer_beside_the_tutorial_writes_typ_and_one_for_it_alone_writes_th
 fn r13_beside_the_tutorial_only_typ_can_tell_the_kind_of_ours() {
     for source in [KindSource::flag("refresh"), KindSource::value("use", "a", "r")] {
         let error = settings().kind_source(source).also_fastapi_tokens().build().unwrap_err();
-        assert_eq!(error.kind(), ConfigErrorKind::Setting);
-        assert!(error.to_string().contains("KindSource::TypHeader"), "{error}");
+        assert_eq!(error.kind(), ConfigErrorKind::Conflict);
+        assert!(error.to_string().contains("KindSource::typ_header()"), "{error}");
     }
 }

@@ -13,7 +13,12 @@ const NAMES: [HeaderName; 6] = [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL, O
 
 /// The status and the body, of a layer with every source there is.
 fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option<(StatusCode, String)> {
-    let sources = TokenSources::header().cookie(TokenCookie::access()).query("access_token").ok()?.websocket_protocol();
+    let sources = TokenSources::builder()
+        .cookie(TokenCookie::access())
+        .query("access_token")
+        .websocket_protocol()
+        .build()
+        .ok()?;
     let mut request = Request::builder().method(method).uri(format!("/?{query}")).body(Full::default()).ok()?;
     for (name, value) in headers {
         request.headers_mut().append(name, HeaderValue::from_bytes(value).ok()?);

@@ -3,7 +3,9 @@
 use std::time::SystemTime;
 
 use http::header::*;
-use tower_jwt_blocklist::{Issuer, MemoryBlocklist, NoClaims, SameSite, TokenCookie, TokenSources};
+use tower_jwt_blocklist::{
+    Issuer, MemoryBlocklist, NoClaims, SameSite, TokenCookie, TokenSources, TokenSourcesBuilder,
+};
 
 use super::{Server, bearer, layer, line};
 use crate::support::{good_token, settings, signing_key};
@@ -15,7 +17,11 @@ fn cookie(token: &str) -> Vec<u8> {
 }
 
 fn sources() -> TokenSources {
-    TokenSources::header().cookie(TokenCookie::access().allow_origin("https://app.example.org").unwrap())
+    settings_of_sources().build().unwrap()
+}
+
+fn settings_of_sources() -> TokenSourcesBuilder {
+    TokenSources::builder().cookie(TokenCookie::access()).allowed_origins(["https://app.example.org"])
 }
 
 #[tokio::test]
@@ -45,7 +51,10 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
         assert_eq!(server.get(&lines).await.refusal(), malformed, "{lines:?}");
     }
 
-    let explicit = Server::start(layer().with_token_sources(sources().ignore_cookie_if_other_source())).await;
+    let explicit = Server::start(
+        layer().with_token_sources(settings_of_sources().ignore_cookie_if_other_source().build().unwrap()),
+    )
+    .await;
     assert_eq!(explicit.get(&[&in_header, &cookie("bad")]).await.user(), "user-1");
     assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie does not help out");
     assert_eq!(explicit.get(&[&twice]).await.refusal(), malformed);
@@ -96,7 +105,7 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
     let issuer = Issuer::builder(verifier.clone(), signing_key(), list.clone()).build().unwrap();
     let pair = issuer.login("user-1", &NoClaims {}).await.unwrap();
     for (cookie, name) in [(TokenCookie::access(), NAME), (TokenCookie::refresh(), "__Host-refresh_token")] {
-        let set = cookie.set(&pair.access);
+        let set = cookie.set_cookie_header(&pair.access);
         assert!(set.is_sensitive());
         let parts: Vec<&str> = set.to_str().unwrap().split("; ").collect();
         assert_eq!(parts[0], format!("{name}={}", pair.access.as_str()));
@@ -104,12 +113,12 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
         let seconds: u64 = parts[1].strip_prefix("Max-Age=").unwrap().parse().unwrap();
         let left = pair.access.expires_at().duration_since(SystemTime::now()).unwrap().as_secs();
         assert!((left..=left + 1).contains(&seconds), "{seconds}, {left}");
-        let removed = cookie.same_site(SameSite::Strict).remove();
+        let removed = cookie.with_same_site(SameSite::Strict).removal_header();
         assert_eq!(removed, format!("{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict"));
     }
     // What a browser sends back is let through.
     let layer = tower_jwt_blocklist::JwtBlocklistLayer::access(verifier, list).with_token_sources(sources());
-    let sent = TokenCookie::access().set(&pair.access);
+    let sent = TokenCookie::access().set_cookie_header(&pair.access);
     let sent = sent.to_str().unwrap().split(';').next().unwrap();
     assert_eq!(Server::start(layer).await.get(&[&line("Cookie", sent)]).await.user(), "user-1");
 }

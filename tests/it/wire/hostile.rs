@@ -7,8 +7,12 @@ use crate::support::good_token;
 
 #[tokio::test]
 async fn r41_no_hostile_byte_of_a_request_is_in_any_answer() {
-    let sources =
-        TokenSources::header().cookie(TokenCookie::access()).query("access_token").unwrap().websocket_protocol();
+    let sources = TokenSources::builder()
+        .cookie(TokenCookie::access())
+        .query("access_token")
+        .websocket_protocol()
+        .build()
+        .unwrap();
     let server = Server::start(layer().with_token_sources(sources)).await;
     let lines: [&[u8]; 20] = [
         b"Authorization: Bearer c4n4ry",

@@ -11,7 +11,8 @@ use crate::support::{clock, good_token, token, verifier};
 #[tokio::test]
 async fn r37_r44_r45_the_logout_layer_has_the_same_carriers() {
     let plain = LogoutLayer::new(verifier(&clock()));
-    let with_cookie = plain.clone().with_token_sources(TokenSources::header().cookie(TokenCookie::refresh()));
+    let with_cookie =
+        plain.clone().with_token_sources(TokenSources::builder().cookie(TokenCookie::refresh()).build().unwrap());
     let (plain, server) =
         (Server::serve(plain.layer(service_fn(tell))).await, Server::serve(with_cookie.layer(service_fn(tell))).await);
     let refresh = token(json!({ "typ": "rt+jwt" }), json!({}));

@@ -16,7 +16,8 @@ async fn r38_a_token_in_the_query_is_read_only_when_asked_for_only_by_get_and_it
     let plain = Server::start(layer()).await;
     assert_eq!(plain.send("GET", &target, &[]).await.refusal(), (401, "missing_token".into()));
 
-    let server = Server::start(layer().with_token_sources(TokenSources::header().query("access_token").unwrap())).await;
+    let server =
+        Server::start(layer().with_token_sources(TokenSources::builder().query("access_token").build().unwrap())).await;
     let answer = server.send("GET", &target, &[]).await;
     assert_eq!(answer.user(), "user-1");
     assert_eq!(answer.values(CACHE_CONTROL), ["private, no-store"], "whatever the inner service says");
@@ -39,7 +40,7 @@ async fn r38_a_token_in_the_query_is_read_only_when_asked_for_only_by_get_and_it
     assert_eq!(forged.refusal(), (401, "invalid_token".into()));
     assert_eq!(forged.values(CACHE_CONTROL), ["private, no-store"]);
     for name in ["", "a b", "a=b", "a&b", "\u{e9}"] {
-        assert!(TokenSources::header().query(name).is_err(), "{name:?}");
+        assert!(TokenSources::builder().query(name).build().is_err(), "{name:?}");
     }
 }
 
@@ -52,8 +53,10 @@ async fn r47_a_websocket_may_send_its_token_as_a_subprotocol_and_the_answer_agre
     assert_eq!(plain.get(&[UPGRADE, &alone]).await.refusal(), (401, "missing_token".into()));
 
     let cookie = TokenCookie::access();
-    let server =
-        Server::start(layer().with_token_sources(TokenSources::header().websocket_protocol().cookie(cookie))).await;
+    let server = Server::start(
+        layer().with_token_sources(TokenSources::builder().websocket_protocol().cookie(cookie).build().unwrap()),
+    )
+    .await;
     let rows = [
         ("the token alone", vec![alone.clone()], Some("bearer")),
         ("another after it", vec![offer(&format!("bearer, {good}, chat"))], Some("chat")),

@@ -1,15 +1,16 @@
-//! A failover that loses what was confirmed, while mirrors hold it.
+//! A failover loses revocations that were confirmed, and mirrors restore them.
 
 use testkit::SentinelGroup;
 
 use super::*;
 
-/// Anonymous waits for replicas, and the old master goes on to confirm what will be lost. Those that hold it put it back.
+/// The writer does not wait for replicas, so the old master confirms revocations that are then
+/// lost.
 #[tokio::test]
 async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     let group = SentinelGroup::start().await;
     let sentinels = group.sentinels().into_iter().map(|host| (host.ip().to_string(), host.port()));
-    let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>()).unwrap();
+    let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>());
     RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
     let (log, _recording) = crate::support::log::record();
     let nodes = [Node::start(settings.clone(), usual()).await, Node::start(settings.clone(), usual()).await];
@@ -31,13 +32,13 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     });
     let new = group.failover().await;
     assert_ne!(old, new, "there was a failover");
-    eventually("it was found to have lost something", async || log.text().contains("they are put back")).await;
-    eventually("and has it back", async || log.text().contains("Redis holds the revocations again")).await;
+    eventually("the loss is noticed", async || log.text().contains("the mirrors are restoring them")).await;
+    eventually("everything is restored", async || log.text().contains("all revocations are restored in Redis")).await;
     stop.send(()).unwrap();
     let confirmed = writing.await.unwrap();
     assert!(!confirmed.is_empty());
     for node in [&nodes[0], &nodes[0], &nodes[1]] {
-        // The second proof comes after what the first found missing was written.
+        // The first proof finds missing entries; after the second, they are restored.
         node.catches_up().await;
     }
     let direct = RedisBlocklist::connect(settings).await.unwrap();

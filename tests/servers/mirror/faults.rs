@@ -1,10 +1,10 @@
-//! What becomes of a mirror's word when the feed fails.
+//! A mirror stops trusting its replica when its feed fails.
 
 use testkit::ManualClock;
 
 use super::*;
 
-/// A node behind a proxy, and one that is not.
+/// Starts a node behind a proxy (`far`), and one without (`near`).
 async fn two_nodes(settings: MirrorSettings) -> (RedisServer, FaultProxy, Node, Node) {
     let server = redis().await;
     let proxy = FaultProxy::start(server.addr()).await;
@@ -15,9 +15,10 @@ async fn two_nodes(settings: MirrorSettings) -> (RedisServer, FaultProxy, Node, 
     (server, proxy, near, far)
 }
 
-/// It trusts itself for a while, and then it is an outage; what is known to be revoked is refused all the time.
+/// Asserts that the node answers from memory until its bound, and reports an outage after it. A
+/// revocation in memory is rejected all the time.
 async fn stops_trusting_itself(node: &Node, unknown: &[&str]) {
-    eventually("it does not say so any more", async || {
+    eventually("its proof has expired", async || {
         assert_eq!(node.says("before"), Some(REVOKED));
         node.says("in") != Some(NOT_REVOKED)
     })
@@ -73,10 +74,10 @@ async fn r68_g2_a_server_that_is_gone_ends_the_trust() {
     stops_trusting_itself(&far, &["in", "after"]).await;
     drop(server);
     stops_trusting_itself(&near, &["in"]).await;
-    assert_eq!(near.says("after"), Some(REVOKED), "it has revoked that itself");
+    assert_eq!(near.says("after"), Some(REVOKED), "its own revocation is in memory");
 }
 
-/// The connection that checks would go over is well: then they do.
+/// The connection for direct checks works, so checks go to Redis.
 #[tokio::test]
 async fn r68_a_feed_that_is_not_permitted_leaves_direct_checks() {
     let server = redis().await;
@@ -90,17 +91,18 @@ async fn r68_a_feed_that_is_not_permitted_leaves_direct_checks() {
     node.comes_to_be(MirrorPhase::Stale).await;
     assert_eq!((node.says("out"), node.says("in")), (None, None));
     assert_eq!((node.check("out").await, node.check("in").await), (REVOKED, NOT_REVOKED));
-    eventually("it is said", async || log.text().contains("+xread")).await;
+    eventually("the missing permission is logged", async || log.text().contains("+xread")).await;
     server.cli(&["ACL", "SETUSER", "reader", "+xread"]).await;
     node.catches_up().await;
     assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
 }
 
-/// What was read last was trimmed by age meanwhile. That is no loss: nobody is logged out.
+/// The last entry that the mirror has read was trimmed because of its age. That is no loss, so no
+/// session is logged out.
 #[tokio::test]
 async fn r68_a_log_that_was_trimmed_meanwhile_is_not_taken_for_a_loss() {
     let (server, proxy, near, far) = two_nodes(usual()).await;
-    eventually("the feed listens", async || far.phase() == MirrorPhase::Fresh).await;
+    eventually("the feed waits for news", async || far.phase() == MirrorPhase::Fresh).await;
     proxy.refuse(true);
     proxy.cut();
     near.revoke("after").await;
@@ -109,7 +111,7 @@ async fn r68_a_log_that_was_trimmed_meanwhile_is_not_taken_for_a_loss() {
     stops_trusting_itself(&far, &["in", "after"]).await;
     proxy.heal();
     is_well_again(&far).await;
-    assert!(server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "the epoch of before, without a floor");
+    assert!(server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "it is the same epoch, without a floor");
 }
 
 #[tokio::test]
@@ -130,16 +132,21 @@ async fn r68_a_clock_that_jumps_forgets_nothing_and_lengthens_no_trust() {
     assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
 }
 
-/// What was over by a clock that was ahead was never held. From the moment on at which it is right, nothing of it is let in.
+/// A mirror whose clock is ahead skips entries as expired. Once the clock is right, no such token
+/// is admitted.
 #[tokio::test]
 async fn r68_a_clock_that_is_set_right_ends_the_trust_at_once() {
     let server = redis().await;
     RedisBlocklist::connect(to(&server)).await.unwrap().revoke(&logout("out")).await.unwrap();
     let clock = ManualClock::new(SystemTime::now() + 24 * 60 * MINUTE);
     let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
-    assert_eq!((node.says("out"), node.mirror.state().entries()), (Some(NOT_REVOKED), 0), "it is over by that clock");
+    assert_eq!(
+        (node.says("out"), node.mirror.state().entries()),
+        (Some(NOT_REVOKED), 0),
+        "it has expired by that clock"
+    );
     clock.set(SystemTime::now());
-    eventually("it is read again", async || {
+    eventually("the log is read again", async || {
         let said = node.says("out");
         assert_ne!(said, Some(NOT_REVOKED));
         said == Some(REVOKED)

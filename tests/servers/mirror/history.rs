@@ -1,4 +1,5 @@
-//! A history of revocations and admissions over nodes that fail in different ways, checked afterwards (guarantee G2).
+//! Records revocations and admissions at nodes that fail in different ways, and checks the history
+//! afterwards (guarantee G2).
 
 use std::{
     collections::HashMap,
@@ -13,24 +14,24 @@ use tokio::task::JoinSet;
 
 use super::*;
 
-/// What happened, by one monotonic clock.
+/// The history, by one monotonic clock.
 #[derive(Default)]
 struct History {
     /// When each revocation was confirmed.
     confirmed: Mutex<HashMap<u32, Instant>>,
-    /// Each admission: of which session, at which node, by a check that began then.
+    /// Each admission: the session, the node, and when the check began.
     admitted: Mutex<Vec<(u32, usize, Instant)>>,
     refused: AtomicU32,
     unanswered: AtomicU32,
     /// The session that is logged out next.
     next: AtomicU32,
-    is_over: AtomicBool,
+    has_ended: AtomicBool,
 }
 
 impl History {
-    /// Logs one session out after the other, and notes when that was confirmed.
+    /// Logs out one session after the other, and records when each logout was confirmed.
     async fn write(&self, node: RedisBlocklist) {
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.has_ended.load(Ordering::Relaxed) {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
             if node.revoke(&logout(&number.to_string())).await.is_ok() {
                 self.confirmed.lock().unwrap().insert(number, Instant::now());
@@ -39,10 +40,10 @@ impl History {
         }
     }
 
-    /// Checks the sessions about to be logged out, and those that were lately.
+    /// Checks sessions that are about to be logged out, and sessions that were logged out lately.
     async fn read(&self, number: usize, node: Node) {
         let mut round = 0_u32;
-        while !self.is_over.load(Ordering::Relaxed) {
+        while !self.has_ended.load(Ordering::Relaxed) {
             round = round.wrapping_add(1);
             let session = (self.next.load(Ordering::Relaxed) + 2).saturating_sub(round.wrapping_mul(round) % 1500);
             let began = Instant::now();
@@ -55,7 +56,8 @@ impl History {
         }
     }
 
-    /// No session was admitted at a node by a check that began later than its bound after the logout was confirmed.
+    /// Asserts that no check that began later than the node's bound after a confirmed logout was
+    /// admitted. Returns the latest admission of each node.
     fn judge(&self, bounds: &[Duration]) -> Vec<Duration> {
         let confirmed = self.confirmed.lock().unwrap();
         let mut oldest = vec![Duration::ZERO; bounds.len()];
@@ -111,7 +113,7 @@ async fn r48_r61_r68_g2_no_node_admits_what_was_logged_out_longer_ago_than_its_b
     server.resume();
     nodes[0].comes_to_be(MirrorPhase::Fresh).await;
     confirms(100).await;
-    history.is_over.store(true, Ordering::Relaxed);
+    history.has_ended.store(true, Ordering::Relaxed);
     soon(tasks.join_all()).await;
 
     assert!(flaky.bytes_swallowed() > 0 && cut_off.bytes_swallowed() > 0, "there were faults");
@@ -127,11 +129,11 @@ async fn r48_r61_r68_g2_no_node_admits_what_was_logged_out_longer_ago_than_its_b
     );
     assert!(
         oldest[3] > Duration::ZERO,
-        "the node that was cut off did admit some within its bound: else nothing is shown"
+        "the node that was cut off admitted none within its bound, so this run proves nothing"
     );
 }
 
-/// The judge finds what is wrong: else it would prove nothing.
+/// `judge` can find a late admission. Otherwise the test above would prove nothing.
 #[test]
 #[should_panic(expected = "was admitted")]
 fn a_late_admission_is_found() {

@@ -1,4 +1,4 @@
-//! What a mirror knows, and when.
+//! Which revocations a mirror has, and when.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,7 +37,8 @@ async fn g2_what_a_process_has_revoked_itself_it_knows_at_once() {
     }
 }
 
-/// A guard hands on the time by which it has judged the token, whatever stands between the two.
+/// A guard passes on the time at which it has checked the token, also through an `Arc<dyn
+/// Blocklist>`.
 #[tokio::test]
 async fn a_check_for_a_guard_reads_no_clock_of_its_own() {
     let server = redis().await;
@@ -53,7 +54,7 @@ async fn a_check_for_a_guard_reads_no_clock_of_its_own() {
     let list: Arc<dyn Blocklist> = Arc::new(node.mirror.clone());
     let guard = Guard::new(TokenKind::Access, crate::support::verifier(&clock), list);
     let token = crate::support::good_token();
-    // Polled once, so that the feed, on this same thread, does nothing meanwhile.
+    // One poll: the feed shares this thread, and cannot read the clock meanwhile.
     let once = |guard: &Guard| {
         let mut answer = pin!(guard.authenticate::<NoClaims>(&token));
         answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).map(|answer| answer.is_ok())
@@ -62,7 +63,7 @@ async fn a_check_for_a_guard_reads_no_clock_of_its_own() {
     assert_eq!(once(&guard), Poll::Ready(true));
     assert_eq!(readings.load(Ordering::Relaxed), before);
     assert_eq!(node.says("in"), Some(NOT_REVOKED));
-    assert_eq!(readings.load(Ordering::Relaxed), before + 1, "asked without a time, it reads one");
+    assert_eq!(readings.load(Ordering::Relaxed), before + 1, "a check without a time reads the clock");
 }
 
 #[tokio::test]
@@ -100,7 +101,7 @@ async fn r48_every_scope_and_cut_off_is_mirrored() {
     }
 }
 
-/// While there are more of them than one page holds, and more come all the time.
+/// The log is longer than a page, and grows while it is read.
 #[tokio::test]
 async fn r68_what_is_revoked_while_all_is_read_is_not_missed() {
     let server = redis().await;
@@ -117,7 +118,8 @@ async fn r68_what_is_revoked_while_all_is_read_is_not_missed() {
     };
     write(0..5000).await;
     let mirror = MirrorBlocklist::start((*writer).clone(), usual()).unwrap();
-    // Its own writes would be seen anyhow: this one sees them through Redis alone.
+    // `mirror` learns of its own process's writes at once. `stranger` learns of them through Redis
+    // alone.
     let stranger = RedisBlocklist::connect(to(&server)).await.unwrap();
     let stranger = Node { mirror: MirrorBlocklist::start(stranger.clone(), usual()).unwrap(), redis: stranger };
     let mut next = 5000;
@@ -127,7 +129,7 @@ async fn r68_what_is_revoked_while_all_is_read_is_not_missed() {
     }
     soon(mirror.ready()).await;
     stranger.catches_up().await;
-    assert!(next > 5000, "something was revoked meanwhile");
+    assert!(next > 5000, "sessions were revoked meanwhile");
     for number in 0..next {
         assert_eq!(stranger.says(&number.to_string()), Some(REVOKED), "{number}");
     }
@@ -163,10 +165,10 @@ async fn r69_at_its_bound_a_mirror_asks_redis_and_goes_on_when_there_is_room() {
     writer.revoke(&logout("long")).await.unwrap();
     node.comes_to_be(MirrorPhase::Full).await;
     assert_eq!(node.mirror.state().entries(), 8);
-    assert_eq!(node.says("in"), None, "Redis is asked");
+    assert_eq!(node.says("in"), None, "the check goes to Redis");
     assert_eq!(node.check("in").await, NOT_REVOKED);
     assert_eq!(node.check("long").await, REVOKED);
-    // What there was no room for is known again without having been written again.
+    // The entries that had no room are read again, without being written again.
     node.comes_to_be(MirrorPhase::Fresh).await;
     assert_eq!((node.says("in"), node.says("long")), (Some(NOT_REVOKED), Some(REVOKED)));
 }
@@ -179,7 +181,7 @@ async fn the_background_task_ends_with_the_last_clone() {
     let node = Node::start(to(&server), usual()).await;
     let clone = node.mirror.clone();
     drop(node);
-    eventually("it listens", async || clients().await == 1).await;
+    eventually("the feed waits for news", async || clients().await == 1).await;
     drop(clone);
     eventually("its connection is closed", async || clients().await == 0).await;
 }
@@ -192,7 +194,10 @@ async fn settings_that_cannot_work_are_an_error() {
     for settings in [usual().max_staleness(millis(199)), usual().max_staleness(millis(60_001)), usual().capacity(0)] {
         assert!(MirrorBlocklist::start(redis.clone(), settings).is_err());
     }
-    let shared = RedisBlocklist::connect(to(&server).fastapi_entries()).await.unwrap();
-    let error = MirrorBlocklist::start(shared, usual()).unwrap_err();
-    assert!(error.to_string().contains("tutorial"), "{error}");
+    #[cfg(feature = "compat")]
+    {
+        let shared = RedisBlocklist::connect(to(&server).fastapi_entries()).await.unwrap();
+        let error = MirrorBlocklist::start(shared, usual()).unwrap_err();
+        assert!(error.to_string().contains("tutorial"), "{error}");
+    }
 }

@@ -1,11 +1,12 @@
-//! Redis loses its revocations, and mirrors hold them: nobody is logged out, and nobody is let in again.
+//! Redis loses its revocations, and mirrors restore them: no session is logged out, and no revoked
+//! token is admitted.
 
 use tower_jwt_blocklist::{OnLoss, RevokeError};
 
 use super::*;
 
-/// From the first answer on nothing that is out gets in, and nobody who is in is told that he is out: at the worst, that it cannot be said
-/// now.
+/// Asserts that revoked sessions stay rejected and the others admitted, until all nodes answer
+/// again. Outages are allowed until then.
 async fn goes_on(nodes: &[&Node], out: &[&str]) {
     let all_answer = async |asked: &dyn Fn(&Node) -> tower_jwt_blocklist::Lookup, expected: Result<Status, Outage>| {
         let mut answers = true;
@@ -17,7 +18,7 @@ async fn goes_on(nodes: &[&Node], out: &[&str]) {
         }
         answers
     };
-    eventually("all answer again, from Redis too", async || {
+    eventually("all nodes answer again, and Redis too", async || {
         let mut answer = true;
         for session in out {
             answer &= all_answer(&|node| node.mirror.check(&token(session), SystemTime::now()), REVOKED).await;
@@ -53,7 +54,8 @@ async fn three_nodes(server: &RedisServer) -> [Node; 3] {
     nodes
 }
 
-/// In one step: the last revocation, which is of this session, and the test entries that came after it.
+/// Deletes, in one step, the last revocation, which is of this session, and the test entries after
+/// it.
 async fn lose_last(server: &RedisServer, session: &str) {
     let lose = "for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-')) do
         redis.call('XDEL', KEYS[1], entry[1])
@@ -73,9 +75,9 @@ async fn g5_r63_a_flushed_redis_gets_everything_back_and_nobody_is_logged_out() 
     server.cli(&["FLUSHALL"]).await;
     goes_on(&nodes.each_ref(), &OUT).await;
     another_epoch_without_a_floor(&server, &before).await;
-    assert!(log.0.text().contains("Redis holds the revocations again"), "{}", log.0.text());
+    assert!(log.0.text().contains("all revocations are restored in Redis"), "{}", log.0.text());
     assert_eq!(server.cli(&["KEYS", "{jwt}:s:*"]).await.lines().count(), 3);
-    // It was a loss like any other, and there can be another.
+    // A second loss is handled like the first.
     let before = epoch(&server).await;
     nodes[0].revoke("out-3").await;
     server.cli(&["FLUSHALL"]).await;
@@ -83,7 +85,7 @@ async fn g5_r63_a_flushed_redis_gets_everything_back_and_nobody_is_logged_out() 
     another_epoch_without_a_floor(&server, &before).await;
 }
 
-/// All of them are in the first page of what a mirror holds, and more than are put back at a time.
+/// All cut-offs are in the first page of a replica, and are more than are restored at a time.
 #[tokio::test]
 async fn g5_r63_a_flushed_redis_gets_many_cut_offs_back() {
     let server = redis().await;
@@ -121,10 +123,11 @@ async fn g5_a_log_deleted_alone_is_written_anew() {
     another_epoch_without_a_floor(&server, &before).await;
     goes_on(&nodes.each_ref(), &OUT).await;
     let late = Node::start(to(&server), usual()).await;
-    assert_eq!((late.says("out-0"), late.mirror.state().entries()), (Some(REVOKED), 3), "the log holds everything");
+    assert_eq!((late.says("out-0"), late.mirror.state().entries()), (Some(REVOKED), 3), "the log is complete");
 }
 
-/// Whoever had begun to write it anew is gone. The entries are all there, so nothing is missing but their log.
+/// The mirror that had begun to write the log again has died. All entries are there, and only their
+/// log is missing.
 #[tokio::test]
 async fn g5_a_log_that_somebody_has_written_by_half_is_written_in_full() {
     let server = redis().await;
@@ -136,10 +139,10 @@ async fn g5_a_log_that_somebody_has_written_by_half_is_written_in_full() {
     server.cli(&["EVAL", script, "3", "{jwt}:log", "{jwt}:epoch", "{jwt}:claim", &half]).await;
     another_epoch_without_a_floor(&server, &half).await;
     let late = Node::start(to(&server), usual()).await;
-    assert_eq!((late.says("out"), late.mirror.state().entries()), (Some(REVOKED), 1), "the log holds everything");
+    assert_eq!((late.says("out"), late.mirror.state().entries()), (Some(REVOKED), 1), "the log is complete");
 }
 
-/// What a promoted replica looks like that had not got everything: the cursor is ahead of its log.
+/// A promoted replica that was behind looks like this: the mirrors' cursors are ahead of its log.
 #[tokio::test]
 async fn g5_a_replica_that_was_behind_gets_the_rest() {
     let server = redis().await;
@@ -147,11 +150,11 @@ async fn g5_a_replica_that_was_behind_gets_the_rest() {
     let before = epoch(&server).await;
     lose_last(&server, "out-2").await;
     another_epoch_without_a_floor(&server, &before).await;
-    // Redis itself does not know that it lost something, so direct checks were wrong for a moment.
+    // Redis cannot tell that it lost an entry, so direct checks may have been wrong for a moment.
     goes_on(&nodes.each_ref(), &OUT).await;
 }
 
-/// Anonymous's feed has read it; the process that has revoked it knows it.
+/// No feed has read it. Only the process that has stored it has it in memory.
 #[tokio::test]
 async fn g5_what_only_the_revoker_knows_is_put_back_too() {
     let server = redis().await;
@@ -172,7 +175,8 @@ async fn g5_what_only_the_revoker_knows_is_put_back_too() {
     another_epoch_without_a_floor(&server, "").await;
 }
 
-/// What no feed has read is lost without a trace in the log; the process that was told that it is stored misses it.
+/// No feed has read it, so no log shows that it is lost. The process that got the confirmation
+/// notices.
 #[tokio::test]
 async fn g5_what_only_the_revoker_knows_to_be_lost_logs_nobody_out() {
     let server = redis().await;
@@ -188,14 +192,14 @@ async fn g5_what_only_the_revoker_knows_to_be_lost_logs_nobody_out() {
     goes_on(&[&node], &["own"]).await;
 }
 
-/// It asks all the time, and finds out first.
+/// It sends heartbeats all the time, so it notices the loss first.
 #[tokio::test]
 async fn g5_a_process_without_a_mirror_leaves_it_to_those_that_have_one() {
     let server = redis().await;
     let nodes = three_nodes(&server).await;
     let plain = RedisBlocklist::connect(to(&server)).await.unwrap();
     let heartbeats = server.calls("hello").await;
-    eventually("it has seen that there are mirrors", async || server.calls("hello").await > heartbeats + 20).await;
+    eventually("it has read that there are mirrors", async || server.calls("hello").await > heartbeats + 20).await;
     server.cli(&["FLUSHALL"]).await;
     eventually("it answers again", async || {
         let (out, inside) = (
@@ -210,7 +214,8 @@ async fn g5_a_process_without_a_mirror_leaves_it_to_those_that_have_one() {
     goes_on(&nodes.each_ref(), &OUT).await;
 }
 
-/// Who does not know what was revoked in the last minutes does not vouch for it; and yet brings what it has.
+/// A mirror that lacks the revocations of the last minutes raises the floor, and still restores its
+/// entries.
 #[tokio::test]
 async fn g5_a_mirror_that_was_cut_off_for_long_does_not_vouch_for_the_floor_of_before() {
     let server = redis().await;
@@ -237,7 +242,7 @@ async fn g5_a_mirror_that_was_cut_off_for_long_does_not_vouch_for_the_floor_of_b
     eventually("the mirror knows the floor", async || node.says("in") == Some(Ok(Status::BeforeLoss))).await;
 }
 
-/// Whoever began to put things back has died half-way.
+/// The mirror that had begun to restore has died.
 #[tokio::test]
 async fn g5_an_epoch_that_nobody_opens_is_taken_over() {
     let server = redis().await;
@@ -261,7 +266,7 @@ async fn g5_where_a_person_should_decide_there_is_nothing_to_decide_if_a_mirror_
     another_epoch_without_a_floor(&server, "").await;
 }
 
-/// No revocation is confirmed that does not get into the epoch which is then opened.
+/// Every revocation that is confirmed meanwhile is in the epoch that is then opened.
 #[tokio::test]
 async fn g7_what_is_confirmed_while_redis_is_restored_is_stored() {
     let server = redis().await;

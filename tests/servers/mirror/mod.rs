@@ -1,5 +1,5 @@
-//! `MirrorBlocklist` over a real Redis: what it knows, for how long it trusts it, and what it does when Redis fails (guarantees G2
-//! and G5).
+//! `MirrorBlocklist` over a real Redis: which revocations it has, for how long it trusts them, and
+//! how it restores them when Redis has lost them (guarantees G2 and G5).
 
 mod failover;
 mod faults;
@@ -25,7 +25,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const REVOKED: Result<Status, Outage> = Ok(Status::Revoked(RevocationScope::Session));
 const NOT_REVOKED: Result<Status, Outage> = Ok(Status::NotRevoked);
 
-/// One process.
+/// One process, with its blocklist and its mirror.
 #[derive(Clone)]
 struct Node {
     redis: RedisBlocklist,
@@ -33,7 +33,7 @@ struct Node {
 }
 
 impl Node {
-    /// With everything read.
+    /// Starts a process, and waits until its mirror has read everything.
     async fn start(redis: RedisSettings, settings: MirrorSettings) -> Self {
         let redis = RedisBlocklist::connect(redis).await.unwrap();
         let mirror = MirrorBlocklist::start(redis.clone(), settings).unwrap();
@@ -49,7 +49,7 @@ impl Node {
         soon(self.mirror.check(&token(session), SystemTime::now())).await
     }
 
-    /// What it says without asking anybody.
+    /// The answer from memory, if the mirror has one.
     fn says(&self, session: &str) -> Option<Result<Status, Outage>> {
         match pin!(self.mirror.check(&token(session), SystemTime::now())).poll(&mut Context::from_waker(Waker::noop()))
         {
@@ -66,10 +66,10 @@ impl Node {
         eventually(phase.as_str(), async || self.phase() == phase).await;
     }
 
-    /// Returns when it is proven that all is known which was revoked before this call.
+    /// Waits until the mirror is proven to have everything that was revoked before this call.
     async fn catches_up(&self) {
         let called = std::time::Instant::now();
-        eventually("it catches up", async || {
+        eventually("the mirror catches up", async || {
             let state = self.mirror.state();
             state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= called.elapsed())
         })
@@ -80,10 +80,10 @@ impl Node {
 use std::future::Future as _;
 
 fn now() -> SystemTime {
-    SystemClock.now().into()
+    SystemClock.now()
 }
 
-/// Of a login before anything a test does.
+/// A token of a login from before the test.
 fn token(session: &str) -> TokenIds {
     TokenIds::new(None, "token", Some(session)).with_subject("ann").with_issued_at(at_millis(1000))
 }
@@ -104,7 +104,7 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
     RedisSettings::new("127.0.0.1", proxy.addr().port())
 }
 
-/// A Redis in which tokens of before count.
+/// Starts a Redis that accepts tokens from before the test.
 async fn redis() -> RedisServer {
     let server = RedisServer::start().await;
     RedisBlocklist::initialize(to(&server), SystemTime::UNIX_EPOCH).await.unwrap();

@@ -1,4 +1,5 @@
-//! `RedisBlocklist` against a real Redis: what it sends, what it stores, and what it does when Redis fails.
+//! `RedisBlocklist` with a real Redis: the commands it sends, the entries it stores, and its
+//! answers when Redis fails.
 
 use std::{
     future::Future,
@@ -15,11 +16,11 @@ use tower_jwt_blocklist::{
     RevocationScope, Revoke, RevokeError, Status, SystemClock, TokenIds,
 };
 
-/// As `docs/redis_in_production.md` has them, and `+select`.
+/// The permissions in `docs/redis_in_production.md`, and `+select`.
 const PERMISSIONS: &str =
     "+hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
 
-/// Longer than any test waits: with it, an answer that comes was not made by a deadline.
+/// Longer than any test waits, so an answer that arrives does not come from a deadline.
 const FOREVER: Duration = Duration::from_secs(3600);
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -31,7 +32,7 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
     RedisSettings::new("127.0.0.1", proxy.addr().port())
 }
 
-/// Of a login that is later than any loss a test makes.
+/// A token of a login that is later than any loss in these tests.
 fn ids() -> TokenIds {
     in_session("session")
 }
@@ -53,7 +54,7 @@ async fn works(blocklist: &RedisBlocklist) -> bool {
 async fn a_check_is_one_mget_and_a_revocation_one_script() {
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
-    // The first revocation of a server's life also loads the script.
+    // The first revocation on a new server also loads the script.
     blocklist.revoke(&session()).await.unwrap();
     let (mgets, scripts) = (server.calls("mget").await, server.calls("evalsha").await);
     for _ in 0..10 {
@@ -130,8 +131,8 @@ async fn a_redis_that_cannot_be_used_is_an_error_at_start_that_says_why() {
         ("wrong password", wrong, "login failed"),
         ("a replica", settings(&replica.url()), "it is a replica"),
         ("stopped", settings(&stopped.url()), "no answer within 1 second"),
-        ("no such host", RedisSettings::new("no-such-host.invalid", 6379), "is the host name right"),
-        ("no such database", settings(&master.url()).database(99), "is there a database of that number"),
+        ("no such host", RedisSettings::new("no-such-host.invalid", 6379), "check the host name"),
+        ("no such database", settings(&master.url()).database(99), "check the database number"),
     ];
     for (name, settings, expected) in rows {
         let error = soon(RedisBlocklist::connect(settings)).await.unwrap_err();
@@ -218,7 +219,7 @@ async fn a_half_open_connection_is_replaced() {
     assert!(proxy.bytes_swallowed() > 0);
     let dialled = proxy.accepted();
     proxy.heal();
-    // The old connection stays mute for ever: only a new one can answer.
+    // The old connection never answers again: only a new one can.
     eventually("it is good again", async || works(&blocklist).await).await;
     assert!(proxy.accepted() > dialled);
 }
@@ -227,7 +228,7 @@ async fn a_half_open_connection_is_replaced() {
 async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
     let server = RedisServer::start().await;
     let proxy = FaultProxy::start(server.addr()).await;
-    // Long enough for the heartbeat to find the connection dead and for a new one to be made meanwhile.
+    // Long enough for the heartbeat to find the connection dead, and for a new one to be made.
     let blocklist = RedisBlocklist::connect(through(&proxy).check_deadline(Duration::from_secs(6))).await.unwrap();
     proxy.black_hole(true);
     let in_flight: Vec<_> = (0..5).map(|_| tokio::spawn(blocklist.check(&ids(), SystemTime::now()))).collect();
@@ -239,7 +240,7 @@ async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
     for check in in_flight {
         assert_eq!(soon(check).await.unwrap(), Err(Outage::TimedOut));
     }
-    // Five in a row: enough to give a connection up, but not this one.
+    // Five timeouts in a row end a connection. These were on the old one, so the new one is kept.
     assert!(works(&blocklist).await);
     assert_eq!(proxy.accepted(), dialled);
 }
@@ -249,10 +250,10 @@ async fn g7_a_server_that_became_read_only_is_an_error_of_revoke_and_is_left() {
     let server = RedisServer::start().await;
     let proxy = FaultProxy::start(server.addr()).await;
     let blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
-    // Of a master that is not there: it keeps what it has.
+    // Its master is not there, so it keeps the data it has.
     server.cli(&["REPLICAOF", "127.0.0.1", "1"]).await;
     assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("READONLY"));
-    // Before any heartbeat, the write itself finds out.
+    // No heartbeat has run yet, so the write itself notices it.
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
     assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Err(Outage::NotConnected), "it is not asked any more");
 }
@@ -269,7 +270,7 @@ async fn an_idle_half_open_connection_is_found_by_the_heartbeat() {
     let proxy = FaultProxy::start(server.addr()).await;
     let _blocklist = RedisBlocklist::connect(through(&proxy)).await.unwrap();
     proxy.black_hole(true);
-    // Anonymous checks anything; and yet there is a new connection.
+    // No check is under way, and yet a new connection is made.
     proxy.wait_until(|seen| seen.accepted > 1 && seen.bytes_swallowed > 0).await;
 }
 
@@ -284,7 +285,8 @@ async fn a_check_survives_a_connection_that_breaks_under_it() {
     let check = tokio::spawn(blocklist.check(&ids(), SystemTime::now()));
     eventually("Redis has the question", async || server.calls("mget").await == 1).await;
     proxy.cut();
-    // Whoever dials again has seen the old connection break; only then may answers pass.
+    // Answers may pass only after a new connection attempt: by then the client has seen the old
+    // connection break.
     proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
     assert_eq!(soon(check).await.unwrap(), Ok(Status::Revoked(RevocationScope::Session)));
@@ -349,7 +351,8 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     let lazy = RedisBlocklist::connect_lazy(strict.clone()).unwrap();
     assert_eq!(soon(lazy.check(&ids(), SystemTime::now())).await, Err(Outage::NotConnected));
 
-    // This is why: short of memory the server forgets what it has confirmed. Here it forgets all, and that is noticed.
+    // This is the reason: a server that is short of memory evicts what it has confirmed. Here it
+    // evicts everything, and that is noticed.
     blocklist.revoke(&session()).await.unwrap();
     server.cli(&["CONFIG", "SET", "maxmemory", "1"]).await;
     server.try_cli(&["SET", "another", "x"]).await.ok();
@@ -364,7 +367,8 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     assert!(works(&RedisBlocklist::connect(strict.clone()).await.unwrap()).await);
     assert!(!log.text().contains("may forget"), "{}", log.text());
 
-    // Who may not ask does not know: good enough only where it is not strict.
+    // A client without the permission cannot tell, which is accepted only if the setting is not
+    // strict.
     let rule = ["ACL", "SETUSER", "blocklist", "on", ">pw", "~{jwt}:*", "-@all", "+hello", "+auth", "+get", "+mget"];
     let rule = [rule.as_slice(), &["+xrange", "+xrevrange"]].concat();
     server.cli(&rule).await;
@@ -382,7 +386,7 @@ async fn g7_a_user_without_permission_is_an_error_of_revoke_and_of_check() {
     server.cli(&["ACL", "SETUSER", "nobody", "on", ">pw", "+hello", "+auth"]).await;
     let login = |user: &str| settings(&server.url()).username(user).password("pw");
 
-    // Who may only read cannot begin an epoch: somebody who may write has to come first.
+    // A read-only client cannot begin an epoch, so a writer has to come first.
     let error = RedisBlocklist::connect(login("reader")).await.unwrap_err();
     assert!(error.to_string().contains("grant it"), "{error}");
     RedisBlocklist::connect(settings(&server.url())).await.unwrap();
@@ -392,7 +396,7 @@ async fn g7_a_user_without_permission_is_an_error_of_revoke_and_of_check() {
     let error = RedisBlocklist::connect(login("nobody")).await.unwrap_err();
     assert!(error.to_string().contains("grant it"), "{error}");
 
-    // What is taken away later is an outage of the checks.
+    // A permission that is removed later makes the checks an outage.
     server.cli(&["ACL", "SETUSER", "reader", "-mget"]).await;
     assert!(reader.check(&ids(), SystemTime::now()).await.is_err());
 }
@@ -433,7 +437,7 @@ async fn r65_a_master_that_was_demoted_is_not_asked_any_more() {
 async fn g7_a_key_that_somebody_else_made_is_an_error_of_revoke() {
     let server = RedisServer::start().await;
     let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
-    // MGET answers nil for a list, so a revocation that left it there would not be seen.
+    // MGET answers nil for a list, so a revocation that kept the list would have no effect.
     server.cli(&["RPUSH", &format!("{{jwt}}:s:{}", session().id()), "x"]).await;
     assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::NotRevoked));
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
@@ -492,7 +496,7 @@ async fn r62_checks_that_wait_for_their_turn_are_not_lost_with_the_one_before_th
     server.pause();
     let checks: Vec<_> = (0..20).map(|_| tokio::spawn(blocklist.check(&ids(), SystemTime::now()))).collect();
     tokio::task::yield_now().await;
-    // Those that have gone out; the others have been collected meanwhile.
+    // The checks that were sent; the others have been collected meanwhile.
     let (sent, collected) = checks.split_at(2);
     sent.iter().for_each(|check| check.abort());
     server.resume();
@@ -518,7 +522,7 @@ async fn r62_checks_that_nobody_polls_any_more_do_not_hold_up_the_others() {
     }
 }
 
-/// One look at a future.
+/// Polls a future once.
 fn futures_now<F: Future + ?Sized>(future: std::pin::Pin<&mut F>) -> std::task::Poll<F::Output> {
     future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
 }
@@ -540,7 +544,7 @@ async fn a_session_that_is_logged_out_again_and_again_is_one_entry_of_the_log() 
         issuer.logout(&user).await.unwrap();
     }
     let entries = server.cli(&["XLEN", "{jwt}:log"]).await.parse::<usize>().unwrap() - before;
-    // Two where an hour ends meanwhile.
+    // There are two if an hour ends meanwhile.
     assert!((1..=2).contains(&entries), "{entries}");
 }
 

@@ -1,4 +1,5 @@
-//! Beside the FastAPI tutorial's application, on one Redis: each refuses what the other has logged out.
+//! This crate and the FastAPI tutorial's application share a Redis: each rejects the tokens that
+//! the other has logged out.
 
 use std::{
     sync::Arc,
@@ -15,7 +16,7 @@ use tower_jwt_blocklist::{
 const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b49586";
 const JTI: &str = "8f14e45f-ceea-467f-a1d0-7b3c5a529c11";
 
-/// As the tutorial makes it: with PyJWT, and `str(uuid.uuid4())` for an id.
+/// A token as the tutorial mints it: with PyJWT, and with `str(uuid.uuid4())` as its id.
 fn old(jti: &str) -> String {
     let exp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() + 3600;
     let user = json!({ "email": "ada@example.org", "user_uid": "7b3c5a52" });
@@ -34,7 +35,7 @@ impl Beside {
     async fn start(settings: impl FnOnce(RedisSettings) -> RedisSettings) -> Self {
         let server = RedisServer::start().await;
         let settings = settings(RedisSettings::new("127.0.0.1", server.port()));
-        // Old tokens do not tell when they were made.
+        // The old tokens have no `iat`.
         RedisBlocklist::initialize(settings.clone(), UNIX_EPOCH).await.unwrap();
         let blocklist = RedisBlocklist::connect(settings).await.unwrap();
         let key = SigningKey::from_secret(Algorithm::HS256, SECRET).unwrap();
@@ -66,7 +67,7 @@ async fn what_the_tutorial_blocks_is_refused_here_in_the_same_round_trip() {
     assert!(beside.check(&other).await.is_ok());
     assert_eq!(beside.server.calls("mget").await - before, 2);
 
-    // A token of the new form, too.
+    // The same for a token of the new form.
     let pair = beside.issuer.login("7b3c5a52", &NoClaims {}).await.unwrap();
     let user = beside.check(pair.access.as_str()).await.unwrap();
     beside.server.cli(&["SET", user.token_id(), "", "EX", "3600"]).await;
@@ -100,7 +101,7 @@ async fn g4_an_entry_of_the_tutorial_is_never_shortened() {
     beside.server.cli(&["PERSIST", JTI]).await;
     beside.blocklist.revoke(&user.token_revocation()).await.unwrap();
     assert_eq!(beside.server.cli(&["PTTL", JTI]).await, "-1");
-    // What the tutorial makes too short here is as long as it has to be.
+    // The tutorial keeps this entry too short; this crate keeps it as long as the token lives.
     beside.server.cli(&["SET", JTI, "", "EX", "10"]).await;
     beside.issuer.logout(&user).await.unwrap();
     assert!(beside.life_of(JTI).await > Duration::from_secs(3600));

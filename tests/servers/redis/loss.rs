@@ -1,4 +1,4 @@
-//! Guarantee G5: a Redis that has lost revocations is noticed, and never read as "nothing is revoked".
+//! Guarantee G5: a loss of revocations in Redis is noticed, and never read as "nothing is revoked".
 
 use std::time::{Duration, SystemTime};
 
@@ -14,7 +14,7 @@ use tower_jwt_blocklist::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// A Redis in use: a session was logged out, another was not.
+/// A Redis in use: one session was logged out, another was not.
 struct Store {
     server: RedisServer,
     settings: RedisSettings,
@@ -44,21 +44,21 @@ impl Store {
         TokenIds::new(None, "token", Some(session)).with_issued_at(self.logged_in_at)
     }
 
-    /// A token of a login as `Issuer` makes it: dated after whatever is refused.
+    /// A token of a login as `Issuer` mints it: issued after every cut-off.
     async fn login(&self, session: &str) -> TokenIds {
         let cut_off = self.node.cut_off(RevocationId::issuer(None), None).await.unwrap();
         TokenIds::new(None, "token", Some(session))
             .with_issued_at(cut_off.map_or(now(), |cut_off| (cut_off + Duration::from_millis(1)).max(now())))
     }
 
-    /// From the first answer on, nothing of before passes, whoever is asked; what comes after does.
+    /// Asserts that no process admits a token from before the loss, and that later logins work.
     async fn refuses_the_earlier_and_heals(&self) {
         let never_passes = async |node: &RedisBlocklist, session: &str| {
             let answer = soon(node.check(&self.earlier(session), SystemTime::now())).await;
             assert_ne!(answer, Ok(Status::NotRevoked), "{session}");
             answer
         };
-        eventually("it heals", async || never_passes(&self.node, "in").await == Ok(Status::BeforeLoss)).await;
+        eventually("it answers again", async || never_passes(&self.node, "in").await == Ok(Status::BeforeLoss)).await;
         let _ = never_passes(&self.node, "out").await;
         let session = self.login("new").await;
         assert_eq!(self.node.check(&session, SystemTime::now()).await, Ok(Status::NotRevoked));
@@ -90,7 +90,7 @@ async fn g5_a_flushed_redis_refuses_what_was_issued_before() {
     let (log, _recording) = record();
     store.server.cli(&["FLUSHALL"]).await;
     store.refuses_the_earlier_and_heals().await;
-    assert!(log.text().contains("does not hold the revocations"), "{}", log.text());
+    assert!(log.text().contains("has lost revocations"), "{}", log.text());
 }
 
 #[tokio::test]
@@ -108,7 +108,8 @@ async fn g5_a_swapped_database_refuses_what_was_issued_before() {
     store.refuses_the_earlier_and_heals().await;
 }
 
-/// The other database is in use itself, by the same namespace, and for longer than clocks can differ.
+/// The other database is in use under the same namespace, and its epoch began earlier than clocks
+/// can differ.
 #[tokio::test]
 async fn g5_another_set_of_revocations_is_not_taken_for_ours() {
     let store = Store::start(OnLoss::Floor).await;
@@ -149,8 +150,8 @@ async fn g7_a_revocation_that_finds_the_log_gone_is_stored_in_the_new_epoch_or_a
 }
 
 impl Store {
-    /// What a promoted replica looks like that missed the last entry, or a server that went down before it was saved: the same
-    /// epoch, a shorter log, another connection.
+    /// Simulates a promoted replica without the last entry, or a server that stopped before saving
+    /// it: the same epoch, a shorter log, another connection.
     async fn lose_the_last_entry(&self) {
         let last = self.server.cli(&["XREVRANGE", "{jwt}:log", "+", "-", "COUNT", "1"]).await;
         assert_eq!(self.server.cli(&["XDEL", "{jwt}:log", last.lines().next().unwrap()]).await, "1");
@@ -165,7 +166,7 @@ impl Store {
     }
 }
 
-/// By the process that was told that it is stored.
+/// The process that got the confirmation notices.
 #[tokio::test]
 async fn g5_a_logout_that_was_lost_right_after_it_was_confirmed_is_missed() {
     let store = Store::start(OnLoss::Floor).await;
@@ -173,7 +174,7 @@ async fn g5_a_logout_that_was_lost_right_after_it_was_confirmed_is_missed() {
     store.notices().await;
 }
 
-/// By another process, which has seen that it was there.
+/// Another process, which had seen the entry, notices.
 #[tokio::test]
 async fn g5_a_replica_that_was_behind_is_a_loss() {
     let mut store = Store::start(OnLoss::Floor).await;
@@ -207,7 +208,7 @@ async fn g5_denying_waits_for_a_person() {
     let error = RedisBlocklist::connect(store.settings.clone()).await.unwrap_err();
     assert!(error.to_string().contains("first start"), "{error}");
 
-    // That it is out as well does not make it an ordinary outage.
+    // A server that does not answer either is still reported as lost.
     store.server.pause();
     for _ in 0..5 {
         assert_eq!(soon(store.node.check(&store.earlier("in"), SystemTime::now())).await, Err(Outage::Lost));
@@ -244,7 +245,7 @@ async fn g5_a_first_start_refuses_what_is_older_unless_asked_for() {
     assert_eq!(asked.check(&TokenIds::new(None, "token", None), SystemTime::now()).await, Ok(Status::NotRevoked));
 }
 
-/// Many start at once on an empty Redis: they agree on one epoch.
+/// Many processes start at once on an empty Redis, and agree on one epoch.
 #[tokio::test]
 async fn g5_processes_that_start_at_once_begin_one_epoch() {
     let server = RedisServer::start().await;
@@ -276,7 +277,7 @@ async fn g5_deleted_entries_that_the_log_has_are_put_back() {
     let (log, _recording) = record();
     let deleted = [format!("{{jwt}}:s:{}", logout("out").id()), format!("{{jwt}}:u:{subject}")];
     assert_eq!(server.cli(&["DEL", &deleted[0], &deleted[1]]).await, "2");
-    eventually("they are back", async || server.cli(&["EXISTS", &deleted[0], &deleted[1]]).await == "2").await;
+    eventually("they are restored", async || server.cli(&["EXISTS", &deleted[0], &deleted[1]]).await == "2").await;
     let logged_out = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
     assert_eq!(node.check(&logged_out, SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
     assert_eq!(node.check(&ids("other"), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Subject)));
@@ -296,14 +297,18 @@ async fn the_log_holds_every_live_revocation_and_is_trimmed_by_age_alone() {
     for number in 0..1000 {
         revoke(number, Duration::from_millis(50)).await;
     }
-    assert_eq!(server.cli(&["GET", "{jwt}:longest"]).await.len(), 2, "so many milliseconds is the longest life so far");
-    // Trimming goes by whole blocks of 100, so some that are over stay for a while.
-    eventually("what is over is trimmed", async || {
+    assert_eq!(
+        server.cli(&["GET", "{jwt}:longest"]).await.len(),
+        2,
+        "the longest life so far has two digits of milliseconds"
+    );
+    // Redis trims whole blocks of 100, so some expired entries stay for a while.
+    eventually("expired entries are trimmed", async || {
         revoke(1000, Duration::from_millis(50)).await;
         server.cli(&["XLEN", "{jwt}:log"]).await.parse::<usize>().unwrap() < 500
     })
     .await;
-    // From here on nothing goes for ten minutes.
+    // From here on nothing is trimmed for ten minutes.
     revoke(1001, 10 * MINUTE).await;
     let length = async || server.cli(&["XLEN", "{jwt}:log"]).await.parse::<usize>().unwrap();
     let before = length().await;

@@ -1,6 +1,8 @@
-//! `RedisBlocklist` over a real Redis: commands, loss, topologies, and beside the FastAPI tutorial's application.
+//! `RedisBlocklist` over a real Redis: commands, losses, topologies, and the FastAPI tutorial's
+//! application on the same Redis.
 
 mod commands;
+#[cfg(feature = "compat")]
 mod fastapi_entries;
 mod loss;
 mod topologies;

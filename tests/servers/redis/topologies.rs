@@ -16,7 +16,7 @@ use tower_jwt_blocklist::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Of a login that is later than any loss a test makes.
+/// A token of a login that is later than any loss in these tests.
 fn ids(session: &str) -> TokenIds {
     TokenIds::new(None, "token", Some(session)).with_issued_at(SystemClock.now() + MINUTE)
 }
@@ -30,7 +30,7 @@ async fn is_revoked(blocklist: &RedisBlocklist, session: &str) -> bool {
     blocklist.check(&ids(session), SystemTime::now()).await == Ok(Status::Revoked(RevocationScope::Session))
 }
 
-/// It stores and reads; and what it stored before it still knows.
+/// Asserts that the blocklist stores and reads, and that earlier entries are still there.
 async fn works(blocklist: &RedisBlocklist, session: &str) {
     eventually("it is connected", async || blocklist.check(&ids("never logged out"), SystemTime::now()).await.is_ok())
         .await;
@@ -51,7 +51,7 @@ fn by_url(scheme: &str, user: &str, hosts: &[SocketAddr], path: &str) -> RedisSe
 #[tokio::test]
 async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let group = SentinelGroup::start().await;
-    let settings = RedisSettings::sentinel(group.master_name(), addresses(&group.sentinels())).unwrap();
+    let settings = RedisSettings::sentinel(group.master_name(), addresses(&group.sentinels()));
     let blocklist = RedisBlocklist::connect(settings).await.unwrap();
     let url = by_url("redis+sentinel", "", &group.sentinels(), &format!("/{}", group.master_name()));
     let other = RedisBlocklist::connect(url).await.unwrap();
@@ -61,7 +61,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let old = group.master().await;
     let new = group.failover().await;
     assert_ne!(new, old);
-    // The old one goes on to say that it is the master for seconds. Anonymous asks it any more.
+    // The old master claims for seconds to be the master. No check goes to it any more.
     eventually("the new master is asked", async || {
         let before = group.server(new).calls("mget").await;
         let answer = blocklist.check(&ids("before"), SystemTime::now()).await;
@@ -83,21 +83,21 @@ async fn sentinel_addresses_that_lead_nowhere_are_an_error_that_says_so() {
         soon(RedisBlocklist::connect(settings)).await.map(drop).map_err(|error| error.to_string())
     };
     let sentinels = addresses(&group.sentinels());
-    let error = connect(RedisSettings::sentinel("other", sentinels.clone()).unwrap()).await.unwrap_err();
+    let error = connect(RedisSettings::sentinel("other", sentinels.clone())).await.unwrap_err();
     assert!(error.contains("no master of that name"), "{error}");
     let nobody = [("127.0.0.1", dead.port())];
-    let error = connect(RedisSettings::sentinel(group.master_name(), nobody).unwrap()).await.unwrap_err();
+    let error = connect(RedisSettings::sentinel(group.master_name(), nobody)).await.unwrap_err();
     assert!(error.contains("no sentinel answers"), "{error}");
-    // Some that are down are no obstacle.
+    // Sentinels that are down do no harm.
     let some = [("127.0.0.1".to_owned(), dead.port()), sentinels[0].clone()];
-    connect(RedisSettings::sentinel(group.master_name(), some).unwrap()).await.unwrap();
+    connect(RedisSettings::sentinel(group.master_name(), some)).await.unwrap();
 }
 
-/// Logs out all the time while the master is changed. What was acknowledged is there after it.
+/// Sessions are logged out during a failover. Each logout that was acknowledged is there after it.
 #[tokio::test]
 async fn r65_g7_with_acknowledgements_a_failover_loses_nothing_that_was_confirmed() {
     let group = SentinelGroup::start().await;
-    let settings = RedisSettings::sentinel(group.master_name(), addresses(&group.sentinels())).unwrap();
+    let settings = RedisSettings::sentinel(group.master_name(), addresses(&group.sentinels()));
     let settings = settings.replica_acks(NonZeroU8::MIN, Duration::from_millis(500));
     let blocklist = RedisBlocklist::connect(settings).await.unwrap();
     eventually("the replica acknowledges", async || blocklist.revoke(&logout("first")).await == Ok(())).await;
@@ -149,10 +149,10 @@ async fn r59_g7_too_few_acknowledgements_are_an_error() {
 
     let replica = RedisServer::start().await;
     replica.cli(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]).await;
-    // Also what was there already is acknowledged now.
+    // An entry that was there before is acknowledged too.
     eventually("the replica acknowledges", async || blocklist.revoke(&logout("out")).await == Ok(())).await;
     replica.pause();
-    // Those who wait share it: nobody queues up behind the others until it is too late to be stored.
+    // All callers wait together. None queues behind the others until its deadline has passed.
     let names: Vec<_> = (0..50).map(|number| format!("session-{number}")).collect();
     let revoked: Vec<_> = names
         .iter()
@@ -174,9 +174,9 @@ async fn r66_cluster_all_keys_are_in_one_slot_that_is_found_and_followed() {
     let cluster = RedisCluster::start().await;
     let nodes: Vec<_> = cluster.nodes().iter().map(RedisServer::addr).collect();
     let owner = cluster.owner("{jwt}").await;
-    // By a node that is not the owner.
+    // The slot is found through a node that does not own it.
     let seed = nodes[(owner + 1) % nodes.len()];
-    let blocklist = RedisBlocklist::connect(RedisSettings::cluster(addresses(&[seed])).unwrap()).await.unwrap();
+    let blocklist = RedisBlocklist::connect(RedisSettings::cluster(addresses(&[seed]))).await.unwrap();
     let other = RedisBlocklist::connect(by_url("redis+cluster", "", &nodes, "")).await.unwrap();
     works(&blocklist, "before").await;
     assert!(is_revoked(&other, "before").await);
@@ -195,7 +195,7 @@ async fn r66_cluster_all_keys_are_in_one_slot_that_is_found_and_followed() {
 async fn r60_cluster_while_the_slot_moves_a_check_waits_or_is_an_outage_and_never_wrong() {
     let cluster = RedisCluster::start().await;
     let nodes: Vec<_> = cluster.nodes().iter().map(RedisServer::addr).collect();
-    let settings = RedisSettings::cluster(addresses(&nodes)).unwrap().check_deadline(Duration::from_millis(50));
+    let settings = RedisSettings::cluster(addresses(&nodes)).check_deadline(Duration::from_millis(50));
     let blocklist = RedisBlocklist::connect(settings.clone()).await.unwrap();
     let patient = RedisBlocklist::connect(settings.check_deadline(Duration::from_secs(20))).await.unwrap();
     works(&blocklist, "out").await;
@@ -220,7 +220,7 @@ async fn r60_cluster_while_the_slot_moves_a_check_waits_or_is_an_outage_and_neve
 async fn cluster_the_owner_dies_and_its_replica_is_asked() {
     let mut cluster = RedisCluster::options().replicas(1).start().await;
     let nodes: Vec<_> = cluster.nodes().iter().map(RedisServer::addr).collect();
-    let blocklist = RedisBlocklist::connect(RedisSettings::cluster(addresses(&nodes)).unwrap()).await.unwrap();
+    let blocklist = RedisBlocklist::connect(RedisSettings::cluster(addresses(&nodes))).await.unwrap();
     works(&blocklist, "before").await;
     let owner = cluster.owner("{jwt}").await;
     eventually("the replica has it", async || {
@@ -242,14 +242,14 @@ async fn a_node_of_a_cluster_and_no_cluster_at_all_are_errors_that_say_what_to_d
     let error = RedisBlocklist::connect(RedisSettings::new("127.0.0.1", wrong.port())).await.unwrap_err();
     assert!(error.to_string().contains("RedisSettings::cluster"), "{error}");
     let alone = RedisServer::start().await;
-    let settings = RedisSettings::cluster(addresses(&[alone.addr()])).unwrap();
+    let settings = RedisSettings::cluster(addresses(&[alone.addr()]));
     assert!(RedisBlocklist::connect(settings).await.is_err());
     let mut dead = RedisServer::start().await;
     dead.kill();
-    let settings = RedisSettings::cluster(addresses(&[dead.addr()])).unwrap();
+    let settings = RedisSettings::cluster(addresses(&[dead.addr()]));
     let error = RedisBlocklist::connect(settings).await.unwrap_err();
     assert!(error.to_string().contains("nothing listens") || error.to_string().contains("no node"), "{error}");
-    let settings = RedisSettings::cluster(addresses(&[alone.addr()])).unwrap().database(1);
+    let settings = RedisSettings::cluster(addresses(&[alone.addr()])).database(1);
     let error = RedisBlocklist::connect(settings).await.unwrap_err();
     assert!(error.to_string().contains("only database 0"), "{error}");
 }
@@ -263,7 +263,7 @@ async fn r67_tls_only_a_server_that_proves_its_name_is_trusted() {
     let elsewhere = RedisServer::options().tls(&of_another_host).start().await;
     let plain = RedisServer::start().await;
     let at = |server: &RedisServer| RedisSettings::new("127.0.0.1", server.port());
-    let roots = |settings: RedisSettings| settings.tls_roots(&certificates.authority).unwrap();
+    let roots = |settings: RedisSettings| settings.tls_roots(&certificates.authority);
 
     let blocklist = RedisBlocklist::connect(roots(at(&server))).await.unwrap();
     works(&blocklist, "out").await;
@@ -272,7 +272,7 @@ async fn r67_tls_only_a_server_that_proves_its_name_is_trusted() {
     let rows = [
         ("of an authority that is not ours", roots(at(&stranger))),
         ("of no authority that webpki knows", url),
-        ("for another host", at(&elsewhere).tls_roots(&of_another_host.authority).unwrap()),
+        ("for another host", at(&elsewhere).tls_roots(&of_another_host.authority)),
         ("without TLS", roots(at(&plain))),
         ("with TLS, to us who speak none", at(&server)),
     ];
@@ -286,21 +286,27 @@ async fn r67_tls_only_a_server_that_proves_its_name_is_trusted() {
 async fn r67_tls_a_client_certificate_is_shown_where_one_is_asked_for() {
     let certificates = TlsCertificates::new();
     let server = RedisServer::options().mutual_tls(&certificates).start().await;
-    let without = RedisSettings::new("127.0.0.1", server.port()).tls_roots(&certificates.authority).unwrap();
+    let without = RedisSettings::new("127.0.0.1", server.port()).tls_roots(&certificates.authority);
     assert!(soon(RedisBlocklist::connect(without.clone())).await.is_err());
-    let with = without.tls_identity(&certificates.client, &certificates.client_key).unwrap();
+    let with = without.tls_identity(&certificates.client, &certificates.client_key);
     works(&RedisBlocklist::connect(with.clone()).await.unwrap(), "out").await;
     assert!(!format!("{with:?}").contains("PRIVATE"), "{with:?}");
 }
 
-#[test]
-fn tls_files_that_cannot_be_read_are_an_error_at_once() {
+#[tokio::test]
+async fn tls_files_that_cannot_be_read_are_an_error_at_once() {
     let certificates = TlsCertificates::new();
     let settings = || RedisSettings::new("127.0.0.1", 6379);
     for pem in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"] {
-        assert!(settings().tls_roots(pem).is_err(), "{pem}");
-        assert!(settings().tls_identity(pem, &certificates.client_key).is_err(), "{pem}");
-        assert!(settings().tls_identity(&certificates.client, pem).is_err(), "{pem}");
+        for settings in [
+            settings().tls_roots(pem),
+            settings().tls_identity(pem, &certificates.client_key),
+            settings().tls_identity(&certificates.client, pem),
+        ] {
+            let error = RedisBlocklist::connect_lazy(settings).expect_err(pem);
+            assert_eq!(error.kind(), ConfigErrorKind::Setting, "{pem}: {error}");
+            assert!(error.to_string().contains("PEM"), "{pem}: {error}");
+        }
     }
 }
 
@@ -313,17 +319,17 @@ async fn sentinel_and_cluster_over_tls_with_passwords() {
         RedisCluster::options().servers(servers()).start(),
     );
     let nodes: Vec<_> = cluster.nodes().iter().map(RedisServer::addr).collect();
-    let settings = by_url("rediss+cluster", ":s3cret@", &nodes, "").tls_roots(&certificates.authority).unwrap();
+    let settings = by_url("rediss+cluster", ":s3cret@", &nodes, "").tls_roots(&certificates.authority);
     works(&RedisBlocklist::connect(settings).await.unwrap(), "out").await;
     let path = format!("/{}", group.master_name());
     let settings = by_url("rediss+sentinel", ":s3cret@", &group.sentinels(), &path);
-    let settings = settings.tls_roots(&certificates.authority).unwrap();
+    let settings = settings.tls_roots(&certificates.authority);
     works(&RedisBlocklist::connect(settings.clone()).await.unwrap(), "out").await;
 
     for sentinel in group.sentinels() {
         group.server(sentinel).cli(&["ACL", "SETUSER", "watcher", "on", ">w4tch", "+@all"]).await;
     }
-    let as_watcher = |password| settings.clone().sentinel_login(Some("watcher"), password).unwrap();
+    let as_watcher = |password| settings.clone().sentinel_login(Some("watcher"), password);
     works(&RedisBlocklist::connect(as_watcher("w4tch")).await.unwrap(), "again").await;
     assert!(RedisBlocklist::connect(as_watcher("wr0ng")).await.is_err());
 }

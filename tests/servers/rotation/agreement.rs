@@ -1,4 +1,4 @@
-//! Memory and Redis answer the same to whatever is asked of them: the script decides as the pure function does.
+//! The memory list and Redis give the same answers: the script decides as the pure function does.
 
 use std::{
     sync::{
@@ -18,7 +18,7 @@ use tower_jwt_blocklist::{
 
 use crate::support::clock;
 
-/// What is done with one of two sessions of one subject.
+/// One step, with one of two sessions of one subject.
 #[derive(Debug, Clone)]
 enum Step {
     Use { session: u8, presented: u32, successor: u8, second: u64, grace: u64, knows_its_time: bool },
@@ -42,7 +42,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(prop_oneof![5 => a_use, 1 => revocation], 1..14)
 }
 
-/// The names of one case: no two cases share any.
+/// The ids of one case. No two cases share an id.
 struct Names {
     issuer: String,
     until: SystemTime,

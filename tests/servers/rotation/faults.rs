@@ -1,4 +1,4 @@
-//! Rotation over a real Redis that breaks, and over several nodes that do everything at the same time.
+//! Rotation over a real Redis that fails, and from several nodes at the same time.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use crate::support::{
     wait::{eventually, soon},
 };
 
-/// One process: its connection to Redis, and what is built on it.
+/// One process: its connection to Redis, its issuer and its guard.
 #[derive(Clone)]
 struct Node {
     store: RedisBlocklist,
@@ -63,7 +63,7 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
     RedisSettings::new("127.0.0.1", proxy.addr().port())
 }
 
-/// What is known of the session: `<number> <minted at> <token id>`, or nothing.
+/// The stored state of the session: `<number> <minted at> <token id>`, or nothing.
 async fn state(server: &RedisServer) -> String {
     match &*server.cli(&["KEYS", "{jwt}:r:*"]).await {
         "" => String::new(),
@@ -71,7 +71,7 @@ async fn state(server: &RedisServer) -> String {
     }
 }
 
-/// Deletes it, and no revocation.
+/// Deletes that state, but no revocation.
 async fn forget(server: &RedisServer) {
     let key = server.cli(&["KEYS", "{jwt}:r:*"]).await;
     assert_eq!(server.cli(&["DEL", &key]).await, "1");
@@ -86,7 +86,7 @@ async fn a_rotation_is_one_script_and_one_key_a_session_without_any_text_of_a_to
     for number in 0..5 {
         let scripts = server.calls("evalsha").await;
         pair = rotated(node.refresh(&node.proof(&pair).await).await.unwrap());
-        // The first one of a server's life also loads the script.
+        // The first redemption on a new server also loads the script.
         assert_eq!(server.calls("evalsha").await - scripts, if number == 0 { 2 } else { 1 });
     }
     let keys = server.cli(&["KEYS", "{jwt}:?:*"]).await;
@@ -95,7 +95,7 @@ async fn a_rotation_is_one_script_and_one_key_a_session_without_any_text_of_a_to
     let state = state(&server).await;
     assert!(state.starts_with("5 ") && state.len() < 60, "{state}");
     assert!(!state.contains(&session) && !state.contains("ann"), "{state}");
-    // It outlives the superseded tokens, and not by much: the last of them has 2 days to live.
+    // It outlives the superseded tokens by little: the last of them lives for 2 days.
     let left: u64 = server.cli(&["PTTL", &keys]).await.parse().unwrap();
     assert!((2 * DAY..2 * DAY + Duration::from_secs(400)).contains(&Duration::from_millis(left)), "{left}");
 }
@@ -135,13 +135,14 @@ async fn g6_a_stopped_redis_is_an_outage_and_the_token_is_as_good_as_before() {
     rotated(node.refresh(&node.proof(&next).await).await.unwrap());
 }
 
-/// It has everything when it stalls, and goes on when the client was told long ago that the token is still good.
+/// The server stalls when it has received the whole script. It continues long after the client was
+/// told that its token is still valid.
 #[tokio::test]
 async fn g6_what_a_stalled_redis_does_too_late_it_does_not_do() {
     let server = RedisServer::start().await;
     let hasty = RedisSettings::from_url(&server.url()).unwrap().revoke_deadline(Duration::from_millis(500));
     let node = Node::at(hasty, Duration::ZERO).await;
-    // So that the script is loaded.
+    // Loads the script.
     let other = node.proof(&node.login("bob").await).await;
     rotated(node.refresh(&other).await.unwrap());
     forget(&server).await;
@@ -181,12 +182,12 @@ async fn g5_g6_a_dead_redis_is_an_outage_and_one_that_came_back_empty_refuses_th
     }
     server.restart().await;
     eventually("it is good again", async || node.works().await).await;
-    // Whether ann had logged out, nobody knows any more; the proof is of before.
+    // The proof is from before the loss, so it is unknown whether ann has logged out.
     assert!(matches!(node.refresh(&proof).await.unwrap(), Refreshed::Revoked(_)));
     rotated(node.refresh(&node.proof(&node.login("ann").await).await).await.unwrap());
 }
 
-/// The answer is lost on the way, and the node asks again: without any grace that is still the same use.
+/// The reply is lost, and the node retries. Even without a grace period, that is the same use.
 #[tokio::test]
 async fn r56_a_rotation_that_is_sent_twice_is_one() {
     let server = RedisServer::start().await;
@@ -210,7 +211,8 @@ async fn r56_a_rotation_that_is_sent_twice_is_one() {
     let done = state(&server).await;
     assert!(done.starts_with("1 "), "{done}");
     proxy.cut();
-    // Whoever dials again has seen the old connection break; only then may answers pass.
+    // Answers may pass only after a new connection attempt: by then the client has seen the old
+    // connection break.
     proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
     let pair = rotated(soon(refresh).await.unwrap().unwrap());
@@ -256,7 +258,7 @@ async fn r60_a_key_that_somebody_else_made_is_an_outage_or_a_revocation() {
     }
 }
 
-/// A client alone, or with a thief who has its first token, and a logout, each on a node of its own.
+/// A client, perhaps a thief with its first token, and a logout, each on a node of its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
     const ROUNDS: usize = 60;
@@ -275,7 +277,7 @@ async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
             let (node, first) = (node.clone(), first.refresh.as_str().to_owned());
             tasks.spawn(async move { refresh_until_refused(&node, first).await });
         }
-        // It comes a little later in each round, so that it meets them in another place.
+        // The logout comes a little later in each round, so it meets the others at another point.
         for _ in 0..round * 3 {
             nodes[3].works().await;
         }
@@ -292,7 +294,7 @@ async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
         while let Some(more) = soon(tasks.join_next()).await {
             pairs.extend(more.unwrap());
         }
-        // Alone it can only have been stopped by the logout.
+        // Without a thief, only the logout can have stopped the client.
         met_half_way += usize::from(clients == 1 && pairs.len() > 1);
         for (node, pair) in nodes.iter().cycle().zip(&pairs) {
             let access = node.guard(TokenKind::Access).authenticate::<NoClaims>(pair.access.as_str()).await;
@@ -303,7 +305,7 @@ async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
     assert!(met_half_way > ROUNDS / 8, "the logout was too quick in all but {met_half_way} of {ROUNDS} rounds");
 }
 
-/// Refreshes again and again, as fast as it goes; all that it got.
+/// Refreshes as fast as possible until that fails. Returns all pairs that it got.
 async fn refresh_until_refused(node: &Node, mut refresh: String) -> Vec<TokenPair> {
     let mut pairs = Vec::new();
     while let Ok(proof) = node.guard(TokenKind::Refresh).authenticate::<NoClaims>(&refresh).await {

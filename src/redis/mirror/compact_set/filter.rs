@@ -1,4 +1,4 @@
-//! Says of nearly every name that is not in the set that it is not, by one word of memory and without a lock.
+//! A Bloom filter that answers most lookups of unknown ids from one word of memory, without a lock.
 
 use std::sync::{
     Mutex, OnceLock, PoisonError,
@@ -7,33 +7,36 @@ use std::sync::{
 
 use crate::blocklist::RevocationId;
 
-/// So many names share a word of 64 bits at most, on the average. Each sets three of them, so hardly one stranger in forty passes.
-const NAMES_A_WORD: usize = 6;
+/// At most so many ids share a word of 64 bits, on average. Each sets three bits, so about one
+/// unknown id in forty passes the filter.
+const IDS_PER_WORD: usize = 6;
 
-/// So many names are put into a new level at a time, a few milliseconds' work.
-const AT_A_TIME: usize = 100_000;
+/// How many ids one step of growing adds to a new level: a few milliseconds of work.
+const GROWTH_STEP: usize = 100_000;
 
-/// More than any memory has room for.
+/// More levels than any memory has room for.
 const LEVELS: usize = 24;
 
-/// A Bloom filter in which all bits of a name are in one word (Putze, Sanders, Singler: "Cache-, Hash- and Space-Efficient Bloom
-/// Filters", 2007). Most tokens are not revoked, and the set is far larger than the caches of a processor; this is not.
+/// A Bloom filter in which all bits of an id are in one word (Putze, Sanders, Singler: "Cache-,
+/// Hash- and Space-Efficient Bloom Filters", 2007). Most tokens are not revoked, and the whole set
+/// does not fit into the caches of a processor, but the filter does.
 ///
-/// A name's word is chosen by its first bits, as its shard is: the words of a shard stand together, and are changed only with the lock of
-/// the shard held. Readers hold none. What is in the set keeps its bits at every moment, whether words are cleaned or are exchanged
-/// for more.
+/// The first bits of an id choose its word, as they choose its shard. So the words of a shard are
+/// neighbors. They are changed only with the lock of that shard held, and bits are cleared only
+/// with its write lock; readers take no lock. An id that is in the set keeps all of its bits at
+/// every moment, also while words are cleaned and while the filter grows.
 pub(crate) struct Filter {
-    /// Each level has twice as many words as the one before. One that was left behind stays, for readers may be in it; all together they
-    /// are as large again as the newest.
+    /// Each level has twice as many words as the one before. Old levels are kept, because a reader
+    /// may still be using one. Together they are as large as the newest one.
     levels: [OnceLock<Words>; LEVELS],
-    /// The level that is asked.
+    /// The level that lookups use.
     current: AtomicUsize,
-    /// So many shards are in the next one.
+    /// How many shards the next level has already.
     filled: Mutex<usize>,
     shards: usize,
 }
 
-/// As many for each shard.
+/// The words of a level; each shard has the same number.
 struct Words(Box<[AtomicU64]>);
 
 impl Filter {
@@ -44,45 +47,49 @@ impl Filter {
         filter
     }
 
-    /// False: it is not in the set. True says nothing.
-    pub(crate) fn may_have(&self, id: RevocationId) -> bool {
+    /// Returns false only for an id that is not in the set. True proves nothing.
+    pub(crate) fn may_contain(&self, id: RevocationId) -> bool {
         let words = self.levels.get(self.current.load(Ordering::Acquire)).and_then(OnceLock::get);
-        words.is_none_or(|words| words.may_have(id))
+        words.is_none_or(|words| words.may_contain(id))
     }
 
-    /// With the lock of the name's shard held for writing.
+    /// Adds an id. The caller holds the write lock of its shard.
     pub(crate) fn add(&self, id: RevocationId) {
-        // Above the one that is asked there may be one that is being filled.
+        // The level above the current one may be under construction, and needs the id as well.
         let levels = self.levels.iter().skip(self.current.load(Ordering::Acquire));
         levels.filter_map(OnceLock::get).for_each(|words| words.add(id));
     }
 
-    /// Forgets what else was in this shard, whose lock is held for writing.
-    pub(crate) fn keep_only(&self, shard: usize, ids: impl Iterator<Item = RevocationId>) {
+    /// Clears the bits of a shard, except for those of these ids. The caller holds the write lock
+    /// of the shard.
+    pub(crate) fn reset_shard(&self, shard: usize, ids: impl Iterator<Item = RevocationId>) {
         let words = self.words(self.current.load(Ordering::Acquire));
         let each = words.0.len() / self.shards;
         let mut kept = vec![0; each];
         for (place, bits) in ids.map(|id| words.place(id)) {
             kept[place % each] |= bits;
         }
-        // A word loses no bit that it is to keep.
+        // One store for each word: no reader sees a word without a bit that is kept.
         for (word, kept) in words.0.iter().skip(shard * each).zip(kept) {
             word.store(kept, Ordering::Release);
         }
     }
 
-    /// To be called again and again with how many names there are. `each_of` gives each name of a shard, whose lock it holds, to what it is
-    /// called with.
-    pub(crate) fn grow(&self, names: usize, each_of: impl Fn(usize, &mut dyn FnMut(RevocationId))) {
+    /// Does one step towards a larger level if the set has too many ids for the current one.
+    ///
+    /// `len` is the number of ids. `each_of` passes each id of a shard to its second argument, with
+    /// the lock of that shard held.
+    pub(crate) fn grow(&self, len: usize, each_of: impl Fn(usize, &mut dyn FnMut(RevocationId))) {
         let mut filled = self.filled.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load(Ordering::Acquire);
-        if names <= self.len(current) * NAMES_A_WORD || current + 1 == LEVELS {
+        if len <= self.len(current) * IDS_PER_WORD || current + 1 == LEVELS {
             return;
         }
-        // From here on `add` knows of it: what it misses is in a shard before that is gone through.
+        // From here on `add` fills the new level too. Ids added before are in their shards, which
+        // are all copied below.
         let words = self.words(current + 1);
         let mut added = 0;
-        while *filled < self.shards && added < AT_A_TIME {
+        while *filled < self.shards && added < GROWTH_STEP {
             each_of(*filled, &mut |id| {
                 words.add(id);
                 added += 1;
@@ -105,7 +112,7 @@ impl Filter {
 }
 
 impl Words {
-    fn may_have(&self, id: RevocationId) -> bool {
+    fn may_contain(&self, id: RevocationId) -> bool {
         let (place, bits) = self.place(id);
         self.0.get(place).is_none_or(|word| word.load(Ordering::Acquire) & bits == bits)
     }
@@ -117,7 +124,8 @@ impl Words {
         }
     }
 
-    /// The bits within the word are from the other half of the name: those that decide its place in a shard say nothing new.
+    /// The word of an id and its three bits. The bits come from the end of the id, since those at
+    /// its beginning have chosen the word already.
     fn place(&self, id: RevocationId) -> (usize, u64) {
         let [.., one, two, three] = *id.as_bytes();
         (id.scaled_to(self.0.len()), 1 << (one % 64) | 1 << (two % 64) | 1 << (three % 64))
@@ -140,22 +148,22 @@ mod tests {
     }
 
     fn strangers(filter: &Filter) -> usize {
-        ids(1_000_000..1_010_000).into_iter().filter(|id| filter.may_have(*id)).count()
+        ids(1_000_000..1_010_000).into_iter().filter(|id| filter.may_contain(*id)).count()
     }
 
     #[test]
     fn r68_what_was_added_passes_and_few_others_however_many_there_are() {
         let filter = Filter::new(SHARDS);
-        assert_eq!(strangers(&filter), 0, "nothing was added");
+        assert_eq!(strangers(&filter), 0, "an empty filter lets nothing pass");
         let all = ids(0..3000);
         for (number, id) in all.iter().enumerate() {
             filter.add(*id);
             filter.grow(number + 1, |shard, add| of(&all[..=number], shard).for_each(add));
             if number % 100 == 0 {
-                assert!(all[..=number].iter().all(|id| filter.may_have(*id)), "{number}");
+                assert!(all[..=number].iter().all(|id| filter.may_contain(*id)), "{number}");
             }
         }
-        assert!(all.iter().all(|id| filter.may_have(*id)));
+        assert!(all.iter().all(|id| filter.may_contain(*id)));
         assert!(filter.current.load(Ordering::Relaxed) >= 4, "it has grown");
         assert!((1..300).contains(&strangers(&filter)), "{}", strangers(&filter));
     }
@@ -167,11 +175,11 @@ mod tests {
         filter.grow(100, |_, _| {});
         all.iter().for_each(|id| filter.add(*id));
         let (kept, gone): (Vec<_>, Vec<_>) = of(&all, 3).enumerate().partition(|(number, _)| number % 2 == 0);
-        filter.keep_only(3, kept.iter().map(|(_, id)| *id));
-        assert!(kept.iter().all(|(_, id)| filter.may_have(*id)));
-        assert!(!gone.is_empty() && gone.iter().any(|(_, id)| !filter.may_have(*id)));
+        filter.reset_shard(3, kept.iter().map(|(_, id)| *id));
+        assert!(kept.iter().all(|(_, id)| filter.may_contain(*id)));
+        assert!(!gone.is_empty() && gone.iter().any(|(_, id)| !filter.may_contain(*id)));
         assert!(
-            (0..SHARDS).filter(|shard| *shard != 3).flat_map(|shard| of(&all, shard)).all(|id| filter.may_have(id))
+            (0..SHARDS).filter(|shard| *shard != 3).flat_map(|shard| of(&all, shard)).all(|id| filter.may_contain(id))
         );
     }
 
@@ -181,9 +189,9 @@ mod tests {
         let kept: Vec<_> = of(&ids(0..100), 3).collect();
         kept.iter().for_each(|id| filter.add(*id));
         std::thread::scope(|scope| {
-            let cleaning = scope.spawn(|| (0..200_000).for_each(|_| filter.keep_only(3, kept.iter().copied())));
+            let cleaning = scope.spawn(|| (0..200_000).for_each(|_| filter.reset_shard(3, kept.iter().copied())));
             while !cleaning.is_finished() {
-                assert!(kept.iter().all(|id| filter.may_have(*id)));
+                assert!(kept.iter().all(|id| filter.may_contain(*id)));
             }
         });
     }
@@ -193,10 +201,10 @@ mod tests {
         let filter = Filter::new(SHARDS);
         let all = ids(0..100);
         filter.grow(100, |shard, _| {
-            // By others, after their shards were gone through.
+            // As another thread does after these shards were copied.
             if shard == SHARDS - 1 {
                 all.iter().for_each(|id| filter.add(*id));
-                assert!(all.iter().all(|id| filter.may_have(*id)), "before it is asked");
+                assert!(all.iter().all(|id| filter.may_contain(*id)), "in the current level");
             }
         });
         assert_eq!(filter.current.load(Ordering::Relaxed), 1);
@@ -211,13 +219,13 @@ mod tests {
             assert_eq!(filter.current.load(Ordering::Relaxed), 0);
             filter.grow(100, |shard, add| {
                 of(&all, shard).for_each(&mut *add);
-                // There are many more of each eighth shard.
-                (0..if shard % 8 == 7 { AT_A_TIME } else { 0 }).for_each(|_| of(&all, shard).for_each(&mut *add));
+                // Every eighth shard is large, so that growing takes two steps.
+                (0..if shard % 8 == 7 { GROWTH_STEP } else { 0 }).for_each(|_| of(&all, shard).for_each(&mut *add));
             });
             assert_eq!(*filter.filled.lock().unwrap() % SHARDS, shards % SHARDS);
         }
         assert_eq!(filter.current.load(Ordering::Relaxed), 1);
-        assert!(all.iter().all(|id| filter.may_have(*id)));
-        assert!(all.iter().all(|id| filter.may_have(*id)), "and after");
+        assert!(all.iter().all(|id| filter.may_contain(*id)));
+        assert!(all.iter().all(|id| filter.may_contain(*id)), "after growing");
     }
 }

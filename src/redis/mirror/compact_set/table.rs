@@ -1,29 +1,32 @@
-//! Many names with a mark each, in little more room than they take: 20 bytes, and what is left free.
+//! A sorted open-addressing table from ids to marks: 20 bytes an entry, plus the free slots.
 //!
-//! A name is the start of a SHA-256, so its own bits say where it belongs: its home is its value scaled to the length of the table. Names
-//! stand in ascending order, each at its home or, where that is taken, in the unbroken run that begins there. So looking for one
-//! begins at its home and ends at the first that is not smaller or is free, a few steps later, whatever the size.
+//! An id is the start of a SHA-256 digest, so its own bits say where it belongs: its home slot is
+//! its value scaled to the length of the table. Ids are sorted. Each is in its home slot or, if
+//! that is taken, in the unbroken run of slots that begins there. A lookup therefore starts at the
+//! home slot and stops at the first slot that is free or has no smaller id: a few steps at any
+//! size.
 
 use crate::blocklist::RevocationId;
 
-/// What is known of a name; never zero.
+/// The value of an id; never zero, so that a free slot needs no byte of its own.
 pub(crate) type Mark = std::num::NonZeroU32;
 
-/// Of so many homes at most `FULL.0 / FULL.1` are taken. More would make the runs long, fewer the table large.
-const FULL: (usize, usize) = (17, 20);
-/// Slots behind the last home, for runs that begin near it.
+/// At most this fraction of the home slots is taken. With more, runs get long; with less, the table
+/// gets large.
+const MAX_LOAD: (usize, usize) = (17, 20);
+/// Slots after the last home slot, for the runs that begin near it.
 const TAIL: usize = 8;
 
-/// As in the table: its order is that of its bytes, which begin with those that the home is made of.
-type Name = [u8; 16];
+/// An id as the table sorts it, beginning with the bytes that decide its home slot.
+type SortKey = [u8; 16];
 
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    name: Name,
+    key: SortKey,
     mark: Option<Mark>,
 }
 
-const FREE: Slot = Slot { name: [0; 16], mark: None };
+const FREE: Slot = Slot { key: [0; 16], mark: None };
 
 #[derive(Debug, Default)]
 pub(crate) struct Table {
@@ -34,48 +37,48 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn get(&self, id: RevocationId) -> Option<Mark> {
-        let name = name(id);
-        self.slots.get(self.place(name)).filter(|slot| slot.name == name)?.mark
+        let key = sort_key(id);
+        self.slots.get(self.place(key)).filter(|slot| slot.key == key)?.mark
     }
 
-    /// Puts a name in, or raises the mark of one that is there. Whether it is new.
+    /// Adds an id, or raises the mark that it has. Returns whether the id is new.
     pub(crate) fn raise(&mut self, id: RevocationId, mark: Mark) -> bool {
-        let name = name(id);
-        let place = self.place(name);
-        if let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.mark.is_some() && slot.name == name) {
+        let key = sort_key(id);
+        let place = self.place(key);
+        if let Some(slot) = self.slots.get_mut(place).filter(|slot| slot.mark.is_some() && slot.key == key) {
             slot.mark = slot.mark.max(Some(mark));
             return false;
         }
         let free = self.slots[place..].iter().position(|slot| slot.mark.is_none());
-        let (Some(steps), true) = (free, (self.taken + 1) * FULL.1 <= self.homes * FULL.0) else {
+        let (Some(steps), true) = (free, (self.taken + 1) * MAX_LOAD.1 <= self.homes * MAX_LOAD.0) else {
             self.rebuild((self.homes * 5 / 4 + 1).max(8), |_| true);
             return self.raise(id, mark);
         };
         self.slots.copy_within(place..place + steps, place + 1);
-        self.slots[place] = Slot { name, mark: Some(mark) };
+        self.slots[place] = Slot { key, mark: Some(mark) };
         self.taken += 1;
         true
     }
 
-    /// Keeps what is to be kept. Answers how many went.
+    /// Removes the entries whose mark is not to be kept, and returns how many these were.
     pub(crate) fn retain(&mut self, keep: impl Fn(Mark) -> bool) -> usize {
         let before = self.taken;
-        let left = self.each().filter(|(_, mark)| keep(*mark)).count();
+        let left = self.entries().filter(|(_, mark)| keep(*mark)).count();
         if left < before {
-            self.rebuild(left * FULL.1 / FULL.0 * 9 / 8 + 1, keep);
+            self.rebuild(left * MAX_LOAD.1 / MAX_LOAD.0 * 9 / 8 + 1, keep);
         }
         before - left
     }
 
-    pub(crate) fn each(&self) -> impl Iterator<Item = (RevocationId, Mark)> {
-        self.slots.iter().filter_map(|slot| Some((id(slot.name), slot.mark?)))
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (RevocationId, Mark)> {
+        self.slots.iter().filter_map(|slot| Some((to_id(slot.key), slot.mark?)))
     }
 
-    /// Where the name is, or would have to be.
-    fn place(&self, name: Name) -> usize {
-        let home = home(name, self.homes);
+    /// The slot that the id is in, or that it belongs into.
+    fn place(&self, key: SortKey) -> usize {
+        let home = home(key, self.homes);
         let run = self.slots.get(home..).unwrap_or_default();
-        home + run.iter().take_while(|slot| slot.mark.is_some() && slot.name < name).count()
+        home + run.iter().take_while(|slot| slot.mark.is_some() && slot.key < key).count()
     }
 
     fn rebuild(&mut self, homes: usize, keep: impl Fn(Mark) -> bool) {
@@ -84,32 +87,33 @@ impl Table {
         self.taken = 0;
         self.slots.reserve_exact(homes + TAIL);
         for slot in old.into_iter().filter(|slot| slot.mark.is_some_and(&keep)) {
-            let home = home(slot.name, homes);
+            let home = home(slot.key, homes);
             if self.slots.len() < home {
                 self.slots.resize(home, FREE);
             }
             self.slots.push(slot);
             self.taken += 1;
         }
-        // Behind the last run one is free in any case: what comes next may belong to that run.
+        // A free slot always ends the last run. The next id may belong into that run.
         self.slots.resize((self.slots.len() + 1).max(homes + TAIL), FREE);
-        // A run that goes beyond the tail has made room for more than it takes.
+        // Pushing a run that is longer than the tail has allocated more than it needs.
         self.slots.shrink_to_fit();
     }
 }
 
-/// The bytes that shards are chosen by are the same for all names of a table: they go to the end.
-fn name(id: RevocationId) -> Name {
+/// Moves the bytes that choose the shard to the end: they are nearly the same for all ids of a
+/// table, so they would put all of them at one home slot.
+fn sort_key(id: RevocationId) -> SortKey {
     u128::from_be_bytes(*id.as_bytes()).rotate_left(32).to_be_bytes()
 }
 
-fn id(name: Name) -> RevocationId {
-    RevocationId::from_bytes(u128::from_be_bytes(name).rotate_right(32).to_be_bytes())
+fn to_id(key: SortKey) -> RevocationId {
+    RevocationId::from_bytes(u128::from_be_bytes(key).rotate_right(32).to_be_bytes())
 }
 
-/// Rises with the name.
-fn home(name: Name, homes: usize) -> usize {
-    let [a, b, c, d, ..] = name;
+/// The home slot of an id; the order of homes is the order of ids.
+fn home(key: SortKey, homes: usize) -> usize {
+    let [a, b, c, d, ..] = key;
     let scaled = u64::from(u32::from_be_bytes([a, b, c, d])) * homes as u64;
     usize::try_from(scaled >> 32).unwrap_or(0)
 }
@@ -122,7 +126,7 @@ mod tests {
 
     use super::*;
 
-    /// Few values of the first bytes: crowds at both ends of the table and in between.
+    /// Ids with few different first bytes, so that runs form at both ends of the table and between.
     fn ids() -> impl Strategy<Value = RevocationId> {
         let edge = prop_oneof![Just(0_u8), Just(255), any::<u8>()];
         (edge, 0..16_u8).prop_map(|(first, last)| {
@@ -152,7 +156,7 @@ mod tests {
                 }
                 prop_assert_eq!(table.get(id), map.get(&id).copied());
             }
-            prop_assert_eq!(table.each().collect::<BTreeMap<_, _>>(), map);
+            prop_assert_eq!(table.entries().collect::<BTreeMap<_, _>>(), map);
         }
     }
 
@@ -162,13 +166,13 @@ mod tests {
         let mut table = Table::default();
         for number in 0..20_000 {
             table.raise(id(number), Mark::MIN);
-            // Of a million in all, a table has 244.
+            // A set of a million entries has 244 in each table.
             if number >= 244 {
                 let bytes = table.slots.capacity() * size_of::<Slot>();
                 assert!(bytes <= 32 * table.taken, "{bytes} bytes for {}", table.taken);
             }
         }
-        let steps = |number| table.place(name(id(number))) - home(name(id(number)), table.homes);
+        let steps = |number| table.place(sort_key(id(number))) - home(sort_key(id(number)), table.homes);
         let (known, unknown) = ((0..20_000).map(steps).sum::<usize>(), (20_000..40_000).map(steps).sum::<usize>());
         assert!(known < 20_000 * 5 && unknown < 20_000 * 5, "{known} and {unknown} steps");
     }

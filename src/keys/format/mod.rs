@@ -1,4 +1,7 @@
-//! Key files: PEM and DER in, the bytes jsonwebtoken wants out, with the checks it leaves to its caller.
+//! Key files: reads PEM and DER into the bytes that jsonwebtoken needs, with the checks that it leaves to
+//! its caller.
+
+mod roca;
 
 use jsonwebtoken::EncodingKey;
 use pkcs8::{
@@ -9,7 +12,7 @@ use pkcs8::{
 
 use crate::{
     config_error::ConfigError,
-    keys::{algorithm::KeyFamily, roca},
+    keys::{algorithm::KeyFamily, provider::CryptoProvider},
 };
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
@@ -18,7 +21,8 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// A public key that passed its checks. Numbers are big-endian, without leading zeros; an EC point is uncompressed.
+/// A public key that passed its checks. Numbers are big-endian, without leading zeros; an EC point is
+/// uncompressed.
 #[derive(Debug)]
 pub(crate) enum PublicKey {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
@@ -28,15 +32,16 @@ pub(crate) enum PublicKey {
 
 impl PublicKey {
     pub(crate) fn from_pem(family: KeyFamily, pem: &[u8]) -> Result<Self, ConfigError> {
-        let (label, document) = Document::from_pem(pem_text(pem)?)
-            .map_err(|_| ConfigError::key("this is not a PEM public key: expected `-----BEGIN PUBLIC KEY-----`"))?;
+        let (label, document) = Document::from_pem(pem_text(pem)?).map_err(|_| {
+            ConfigError::malformed_key("this is not a PEM public key: expected `-----BEGIN PUBLIC KEY-----`")
+        })?;
         match label {
             "PUBLIC KEY" | "RSA PUBLIC KEY" => Self::from_der(family, document.as_bytes()),
-            _ if label.contains("PRIVATE") => Err(ConfigError::key(
-                "this PEM holds a private key where a public one is needed: `openssl pkey -pubout` writes its public half",
+            _ if label.contains("PRIVATE") => Err(ConfigError::key_mismatch(
+                "this PEM holds a private key where a public one is needed: `openssl pkey -pubout` writes the public half",
             )),
-            _ => Err(ConfigError::key(
-                "this PEM is not labelled `PUBLIC KEY`: of a certificate, `openssl x509 -pubkey -noout` writes the key",
+            _ => Err(ConfigError::malformed_key(
+                "this PEM is not labelled `PUBLIC KEY`: to take the key out of a certificate, use `openssl x509 -pubkey -noout`",
             )),
         }
     }
@@ -44,22 +49,28 @@ impl PublicKey {
     pub(crate) fn from_der(family: KeyFamily, der: &[u8]) -> Result<Self, ConfigError> {
         if let Ok(info) = SubjectPublicKeyInfoRef::try_from(der) {
             check_kind(family, &info.algorithm)?;
-            let bits =
-                info.subject_public_key.as_bytes().ok_or_else(|| ConfigError::key("this public key is damaged"))?;
+            let bits = info
+                .subject_public_key
+                .as_bytes()
+                .ok_or_else(|| ConfigError::malformed_key("this public key is damaged"))?;
             return Self::from_bits(family, bits);
         }
         if family == KeyFamily::Rsa && pkcs1::RsaPublicKey::from_der(der).is_ok() {
             return Self::from_bits(family, der);
         }
-        Err(ConfigError::key("this is not a DER public key: expected a SubjectPublicKeyInfo (or PKCS #1 for RSA)"))
+        Err(ConfigError::malformed_key(
+            "this is not a DER public key: expected a SubjectPublicKeyInfo (or PKCS #1 for RSA)",
+        ))
     }
 
     fn from_bits(family: KeyFamily, bits: &[u8]) -> Result<Self, ConfigError> {
         match family {
-            KeyFamily::Hmac { .. } => Err(ConfigError::key("an HMAC algorithm needs a secret: use `from_secret`")),
+            KeyFamily::Hmac { .. } => {
+                Err(ConfigError::key_mismatch("an HMAC algorithm needs a secret: use `from_secret`"))
+            }
             KeyFamily::Rsa => {
-                let key =
-                    pkcs1::RsaPublicKey::from_der(bits).map_err(|_| ConfigError::key("this RSA key is damaged"))?;
+                let key = pkcs1::RsaPublicKey::from_der(bits)
+                    .map_err(|_| ConfigError::malformed_key("this RSA key is damaged"))?;
                 Self::rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())
             }
             KeyFamily::P256 => Self::ec(bits, 32),
@@ -76,21 +87,25 @@ impl PublicKey {
     /// An uncompressed point of the curve (SEC 1 §2.3.3).
     pub(crate) fn ec(point: &[u8], coordinate_bytes: usize) -> Result<Self, ConfigError> {
         if point.len() != 1 + 2 * coordinate_bytes || point[0] != 0x04 {
-            return Err(ConfigError::key(
+            return Err(ConfigError::malformed_key(
                 "this EC key is not an uncompressed point: `openssl ec -pubin -conv_form uncompressed` converts it",
             ));
         }
-        if !is_on_curve(point) {
-            return Err(ConfigError::key("this EC key is not a point of its curve: the key is damaged or forged"));
+        // Without compiled-in cryptography, the build of a verifier fails anyway.
+        if CryptoProvider::compiled_in().is_ok_and(|provider| !provider.is_on_curve(point)) {
+            return Err(ConfigError::malformed_key(
+                "this EC key is not a point of its curve: the key is damaged or forged",
+            ));
         }
         Ok(Self::Ec { point: point.to_vec() })
     }
 
     pub(crate) fn ed25519(point: &[u8]) -> Result<Self, ConfigError> {
-        let point: [u8; 32] =
-            point.try_into().map_err(|_| ConfigError::key("an Ed25519 public key has 32 bytes (RFC 8032 §5.1.5)"))?;
+        let point: [u8; 32] = point
+            .try_into()
+            .map_err(|_| ConfigError::malformed_key("an Ed25519 public key has 32 bytes (RFC 8032 §5.1.5)"))?;
         if is_small_order(point) {
-            return Err(ConfigError::key("this Ed25519 key is a point of small order: anybody could sign for it"));
+            return Err(ConfigError::weak_key("this Ed25519 key is a point of small order: anyone could sign for it"));
         }
         Ok(Self::Ed25519 { point: point.to_vec() })
     }
@@ -98,13 +113,13 @@ impl PublicKey {
 
 pub(crate) fn private_from_pem(family: KeyFamily, pem: &[u8]) -> Result<EncodingKey, ConfigError> {
     let (label, document) = SecretDocument::from_pem(pem_text(pem)?)
-        .map_err(|_| ConfigError::key("this is not a PEM private key in clear: expected `-----BEGIN PRIVATE KEY-----`, as `openssl pkcs8 -topk8 -nocrypt` writes it"))?;
+        .map_err(|_| ConfigError::malformed_key("this is not an unencrypted PEM private key: expected `-----BEGIN PRIVATE KEY-----`, written by `openssl pkcs8 -topk8 -nocrypt`"))?;
     match label {
         "PRIVATE KEY" | "RSA PRIVATE KEY" => private_from_der(family, document.as_bytes()),
-        _ if label.contains("PRIVATE") => Err(ConfigError::key(
-            "this PEM private key is encrypted or in an older form: `openssl pkcs8 -topk8 -nocrypt` converts it to PKCS #8",
+        _ if label.contains("PRIVATE") => Err(ConfigError::malformed_key(
+            "this PEM private key is encrypted or in an old form: `openssl pkcs8 -topk8 -nocrypt` converts it to PKCS #8",
         )),
-        _ => Err(ConfigError::key("this PEM is not labelled `PRIVATE KEY`: signing needs the private half")),
+        _ => Err(ConfigError::key_mismatch("this PEM is not labelled `PRIVATE KEY`: signing needs the private half")),
     }
 }
 
@@ -113,13 +128,13 @@ pub(crate) fn private_from_der(family: KeyFamily, der: &[u8]) -> Result<Encoding
         return rsa_private(der);
     }
     let info = PrivateKeyInfo::try_from(der).map_err(|_| {
-        ConfigError::key(
+        ConfigError::malformed_key(
             "this is not a DER private key: expected PKCS #8 (`openssl pkcs8 -topk8 -nocrypt -outform DER`)",
         )
     })?;
     check_kind(family, &info.algorithm)?;
     match family {
-        KeyFamily::Hmac { .. } => Err(ConfigError::key("an HMAC algorithm needs a secret: use `from_secret`")),
+        KeyFamily::Hmac { .. } => Err(ConfigError::key_mismatch("an HMAC algorithm needs a secret: use `from_secret`")),
         KeyFamily::Rsa => rsa_private(info.private_key),
         KeyFamily::P256 | KeyFamily::P384 => Ok(EncodingKey::from_ec_der(der)),
         KeyFamily::Ed25519 => Ok(EncodingKey::from_ed_der(der)),
@@ -127,20 +142,24 @@ pub(crate) fn private_from_der(family: KeyFamily, der: &[u8]) -> Result<Encoding
 }
 
 fn rsa_private(pkcs1: &[u8]) -> Result<EncodingKey, ConfigError> {
-    let key = pkcs1::RsaPrivateKey::from_der(pkcs1).map_err(|_| ConfigError::key("this RSA key is damaged"))?;
+    let key =
+        pkcs1::RsaPrivateKey::from_der(pkcs1).map_err(|_| ConfigError::malformed_key("this RSA key is damaged"))?;
     check_rsa(key.modulus.as_bytes(), key.public_exponent.as_bytes())?;
     Ok(EncodingKey::from_rsa_der(pkcs1))
 }
 
 fn pem_text(pem: &[u8]) -> Result<&str, ConfigError> {
-    std::str::from_utf8(pem.trim_ascii()).map_err(|_| ConfigError::key("this PEM is not text: for DER use `from_der`"))
+    std::str::from_utf8(pem.trim_ascii())
+        .map_err(|_| ConfigError::malformed_key("this PEM is not text: use `from_der` for DER"))
 }
 
-/// The key is of the kind, and on the curve, that the algorithm needs.
+/// Checks that the key is of the kind, and on the curve, that the algorithm needs.
 fn check_kind(family: KeyFamily, algorithm: &AlgorithmIdentifierRef<'_>) -> Result<(), ConfigError> {
     let curve = algorithm.parameters.and_then(|any: AnyRef<'_>| any.decode_as::<ObjectIdentifier>().ok());
     let (expected, fits) = match family {
-        KeyFamily::Hmac { .. } => return Err(ConfigError::key("an HMAC algorithm needs a secret: use `from_secret`")),
+        KeyFamily::Hmac { .. } => {
+            return Err(ConfigError::key_mismatch("an HMAC algorithm needs a secret: use `from_secret`"));
+        }
         KeyFamily::Rsa => ("an RSA key", algorithm.oid == RSA),
         KeyFamily::P256 => ("an EC key on P-256", algorithm.oid == EC && curve == Some(P256)),
         KeyFamily::P384 => ("an EC key on P-384", algorithm.oid == EC && curve == Some(P384)),
@@ -149,23 +168,25 @@ fn check_kind(family: KeyFamily, algorithm: &AlgorithmIdentifierRef<'_>) -> Resu
     if fits {
         Ok(())
     } else {
-        Err(ConfigError::key(format!("this key does not fit its algorithm, which needs {expected}")))
+        Err(ConfigError::key_mismatch(format!("this key does not fit its algorithm, which needs {expected}")))
     }
 }
 
-/// How many bits a number has, in big-endian bytes.
+/// The number of bits of a number in big-endian bytes.
 pub(crate) fn bit_length(number: &[u8]) -> usize {
     let number = strip_zeros(number);
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// 2048 to 4096 bits (RFC 7518 §3.3; the upper bound keeps one signature check cheap), exponent odd and at least 65537,
-/// not of a faulty chip. Both in big-endian bytes.
+/// Checks that the modulus has 2048 to 4096 bits, that the exponent is odd and at least 65537, and that no
+/// faulty chip made the key. Both numbers are big-endian.
+///
+/// RFC 7518 §3.3 sets the lower bound. The upper one keeps a signature check cheap.
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let modulus = strip_zeros(modulus);
     let bits = bit_length(modulus);
     if !(2048..=4096).contains(&bits) {
-        return Err(ConfigError::key(format!(
+        return Err(ConfigError::weak_key(format!(
             "this RSA key has {bits} bits and needs 2048 to 4096: make one with 3072"
         )));
     }
@@ -173,14 +194,14 @@ fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
     let odd = exponent.last().is_some_and(|last| last & 1 == 1);
     let large = exponent.len() > 3 || (exponent.len() == 3 && exponent >= [1, 0, 1].as_slice());
     if !odd || !large {
-        return Err(ConfigError::key(
-            "the exponent of this RSA key is even or under 65537: make a key with the usual 65537",
+        return Err(ConfigError::weak_key(
+            "the exponent of this RSA key is even or below 65537: make a key with the usual 65537",
         ));
     }
     if roca::has_fingerprint(modulus) {
-        return Err(ConfigError::key(
+        return Err(ConfigError::weak_key(
             "this RSA key was made by a faulty chip, and its private half can be computed (ROCA, CVE-2017-15361): make \
-             another with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`",
+             a new one with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:3072`",
         ));
     }
     Ok(())
@@ -191,29 +212,11 @@ fn strip_zeros(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-#[cfg(feature = "aws_lc_rs")]
-fn is_on_curve(point: &[u8]) -> bool {
-    use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ParsedPublicKey};
-    let algorithm = if point.len() == 65 { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P384_SHA384_FIXED };
-    ParsedPublicKey::new(algorithm, point).is_ok()
-}
-
-#[cfg(all(feature = "rust_crypto", not(feature = "aws_lc_rs")))]
-fn is_on_curve(point: &[u8]) -> bool {
-    use jsonwebtoken::{Algorithm, DecodingKey, crypto::rust_crypto::DEFAULT_PROVIDER};
-    let algorithm = if point.len() == 65 { Algorithm::ES256 } else { Algorithm::ES384 };
-    (DEFAULT_PROVIDER.verifier_factory)(&algorithm, &DecodingKey::from_ec_der(point)).is_ok()
-}
-
-/// Without cryptography of our own, that of the verifier says so when it is built.
-#[cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
-fn is_on_curve(_point: &[u8]) -> bool {
-    true
-}
-
-/// Whether a point of Curve25519 has order 1, 2, 4 or 8: then signatures for it can be made without a private key
-/// (RFC 8032 §5.1.7 leaves the check to the application). The y-coordinates of these points, little-endian, reduced or not;
-/// the sign bit of x does not matter.
+/// Whether a point of Curve25519 has order 1, 2, 4 or 8. Signatures for such a point can be made without a
+/// private key, and RFC 8032 §5.1.7 leaves the check to the application.
+///
+/// Compared are the y-coordinates of these points, little-endian, reduced or not. The sign bit of x does
+/// not matter.
 fn is_small_order(mut point: [u8; 32]) -> bool {
     point[31] &= 0x7F;
     let mut y_is_one = [0; 32];

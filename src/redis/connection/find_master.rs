@@ -1,0 +1,40 @@
+//! What a topology has to answer: where the master is, and whether it still is the master.
+
+use std::{fmt, pin::Pin};
+
+use crate::{
+    config_error::ConfigError,
+    redis::{
+        connection::host::{Connector, Host},
+        error::DialError,
+    },
+};
+
+pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One way to find the master. `Display` shows the addresses, and no secret.
+pub(crate) trait FindMaster: fmt::Display + Send + Sync {
+    /// Where the master of this key is now. Asked at each dial.
+    fn find<'a>(&'a self, connector: &'a Connector, key: &'a str) -> Answer<'a, Result<Host, DialError>>;
+
+    /// Whether `host` is still the master, asked at each heartbeat. A demoted master does not know
+    /// it for seconds, and goes on to confirm writes that will be lost.
+    fn is_master<'a>(&'a self, host: &'a Host, connector: &'a Connector) -> Answer<'a, bool> {
+        let _ = (host, connector);
+        Box::pin(std::future::ready(true))
+    }
+
+    /// Rejects settings that cannot work. `outside_slot` says whether keys outside of the namespace
+    /// are used.
+    fn validate(&self, database: i64, outside_slot: bool) -> Result<(), ConfigError> {
+        let _ = (database, outside_slot);
+        Ok(())
+    }
+}
+
+/// A single node is its own master.
+impl FindMaster for Host {
+    fn find<'a>(&'a self, _: &'a Connector, _: &'a str) -> Answer<'a, Result<Host, DialError>> {
+        Box::pin(std::future::ready(Ok(self.clone())))
+    }
+}
