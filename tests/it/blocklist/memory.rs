@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use testkit::{ManualClock, at_millis};
+use testkit::at_millis;
 use tower_jwt_blocklist::{
     MemoryBlocklist,
     blocklist::{
@@ -21,8 +21,7 @@ use crate::support::clock;
 /// The list as the conformance suite sees it.
 #[cfg(feature = "conformance")]
 pub(crate) mod suite {
-    use std::time::SystemTime;
-
+    use testkit::ManualClock;
     use tower_jwt_blocklist::conformance::Backend;
 
     use super::*;
