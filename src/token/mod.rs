@@ -37,8 +37,6 @@
 //! # }
 //! ```
 
-mod accepted;
-mod build;
 mod builder;
 mod cache;
 mod claims;

@@ -1,5 +1,8 @@
 //! The settings of a verifier.
 
+mod accepted;
+mod build;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
@@ -7,7 +10,7 @@ use crate::{
     config_error::ConfigError,
     keys::{CryptoProvider, KeySet, RsaMinimum, VerifyingKey},
     token::{
-        accepted::Accepted,
+        builder::accepted::Accepted,
         claims::{KindSource, Presence, Rules, TokenIdSource},
         verifier::Verifier,
     },
