@@ -104,9 +104,11 @@ impl From<SystemTime> for Timestamp {
 }
 
 impl From<Timestamp> for SystemTime {
-    /// A time that the platform cannot represent becomes the epoch: for the expiry of a token, that
-    /// is safe.
+    /// A time that the platform cannot represent becomes the end of the year 9999, so that a
+    /// revocation is kept for longer, and never dropped at once. No token names a later time.
     fn from(timestamp: Timestamp) -> Self {
-        UNIX_EPOCH.checked_add(Duration::from_millis(timestamp.0)).unwrap_or(UNIX_EPOCH)
+        let at = |duration| UNIX_EPOCH.checked_add(duration);
+        let last = || at(Duration::from_secs(Timestamp::MAX_SECONDS));
+        at(Duration::from_millis(timestamp.0)).or_else(last).unwrap_or(UNIX_EPOCH)
     }
 }

@@ -107,7 +107,8 @@
 
 pub mod blocklist;
 pub mod clock;
-mod compat;
+#[cfg(feature = "compat")]
+pub mod compat;
 pub mod config_error;
 #[cfg(feature = "conformance")]
 #[expect(clippy::unwrap_used, clippy::expect_used, reason = "a case panics when a backend breaks a rule")]

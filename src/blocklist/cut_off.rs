@@ -24,11 +24,11 @@ use crate::{
 /// let issued_at = |time| TokenIds::new(Some("my-app"), "t", Some("s")).with_issued_at(time);
 ///
 /// let cut_off = CutOff::issued_up_to(noon);
-/// assert!(cut_off.refuses(&issued_at(noon)));
-/// assert!(!cut_off.refuses(&issued_at(noon + Duration::from_millis(1))));
+/// assert!(cut_off.rejects(&issued_at(noon)));
+/// assert!(!cut_off.rejects(&issued_at(noon + Duration::from_millis(1))));
 ///
 /// let session = RevocationId::new(Some("my-app"), RevocationScope::Session, "s");
-/// assert!(!cut_off.except_session(session).refuses(&issued_at(noon)));
+/// assert!(!cut_off.except_session(session).rejects(&issued_at(noon)));
 ///
 /// // A store writes three parts, and rebuilds the cut-off from them.
 /// let stored = (cut_off.everyone_up_to(), cut_off.others_up_to(), cut_off.excepted_session());
@@ -99,7 +99,7 @@ impl CutOff {
     ///
     /// A token whose time of issue is given in seconds counts as issued in the first millisecond of
     /// that second. A token without a time of issue is rejected by every cut-off.
-    pub fn refuses(&self, ids: &TokenIds) -> bool {
+    pub fn rejects(&self, ids: &TokenIds) -> bool {
         let is_excepted = self.except.is_some() && self.except == ids.session();
         let limit = if is_excepted { self.all } else { self.latest_time() };
         ids.issue_time().unwrap_or(Timestamp::from_millis(0)) <= limit
@@ -161,10 +161,10 @@ mod tests {
                     if let Some(second) = issued_at {
                         ids = ids.with_issue_time(Timestamp::from_millis(second * 1000));
                     }
-                    let expected = cut_offs.iter().any(|cut_off| cut_off.refuses(&ids));
+                    let expected = cut_offs.iter().any(|cut_off| cut_off.rejects(&ids));
                     // A token that does not tell its time may be refused by more: never by less.
-                    prop_assert!(merged.refuses(&ids) == expected || issued_at.is_none_or(|second| second == 0) && merged.refuses(&ids));
-                    prop_assert!(other_way.refuses(&ids) == merged.refuses(&ids));
+                    prop_assert!(merged.rejects(&ids) == expected || issued_at.is_none_or(|second| second == 0) && merged.rejects(&ids));
+                    prop_assert!(other_way.rejects(&ids) == merged.rejects(&ids));
                 }
             }
         }
@@ -175,8 +175,8 @@ mod tests {
         let cut_off = CutOff::up_to(Timestamp::from_millis(10_300));
         let issued = |millis| TokenIds::new(None, "t", None).with_issue_time(Timestamp::from_millis(millis));
         for (millis, refused) in [(9_000, true), (10_000, true), (10_300, true), (10_301, false), (11_000, false)] {
-            assert_eq!(cut_off.refuses(&issued(millis)), refused, "{millis}");
+            assert_eq!(cut_off.rejects(&issued(millis)), refused, "{millis}");
         }
-        assert!(cut_off.refuses(&TokenIds::new(None, "t", None)), "without iat");
+        assert!(cut_off.rejects(&TokenIds::new(None, "t", None)), "without iat");
     }
 }

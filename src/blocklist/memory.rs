@@ -206,7 +206,7 @@ impl Shared {
     /// The widest scope in which a token with these ids is revoked.
     fn refused(&self, ids: &TokenIds) -> Option<RevocationScope> {
         let entries = self.entries.pin();
-        let is_refused = |id| entries.get(&id).is_some_and(|entry| entry.cut_off.refuses(ids));
+        let is_refused = |id| entries.get(&id).is_some_and(|entry| entry.cut_off.rejects(ids));
         ids.each().find(|(_, id)| is_refused(*id)).map(|(scope, _)| scope)
     }
 }

@@ -16,7 +16,7 @@
 //!
 //! A store maps a [`RevocationId`] to a [`CutOff`] and an expiry. A token has up to four ids
 //! ([`TokenIds::each`]): its issuer's, its subject's, its session's and its own. It is revoked if
-//! one of these entries [refuses](CutOff::refuses) it. So a single check covers all breadths of a
+//! one of these entries [refuses](CutOff::rejects) it. So a single check covers all breadths of a
 //! logout.
 //!
 //! ```
@@ -89,8 +89,8 @@
 //!
 //! impl Tables {
 //!     fn scope_that_refuses(&self, ids: &TokenIds) -> Option<RevocationScope> {
-//!         let refuses = |id| self.revoked.get(&id).is_some_and(|(cut_off, _)| cut_off.refuses(ids));
-//!         ids.each().find(|(_, id)| refuses(*id)).map(|(scope, _)| scope)
+//!         let refuses = |id| self.revoked.get(&id).is_some_and(|(cut_off, _)| cut_off.rejects(ids));
+//!         ids.each().find(|(_, id)| rejects(*id)).map(|(scope, _)| scope)
 //!     }
 //!
 //!     fn store(&mut self, revocation: &Revocation) {

@@ -53,7 +53,8 @@ pub trait Revoke: Send + Sync + 'static {
 
     /// Stores a revocation, counts it, and logs it if it has a reason.
     ///
-    /// Do not override this method: it is what makes every store count and log alike.
+    /// Do not override this method: it makes every store count and log alike. A store behind an `Arc`
+    /// ignores an override, because the `Arc` calls [`store`](Self::store).
     fn revoke<'a>(&'a self, revocation: &'a Revocation) -> RevokeFuture<'a> {
         Box::pin(async move {
             let outcome = self.store(revocation).await;

@@ -19,7 +19,8 @@
 //! The blocklists of this crate pass the same cases: the memory list, Redis in several versions,
 //! and mirrors of it. A case is a function that panics when the backend breaks the rule in its
 //! name. The letters and numbers in the names are those of `docs/requirements.md` in this crate's
-//! repository.
+//! repository. The names of the cases are not stable, and a minor release may add cases: rely on the
+//! macros and on [`Backend`] only.
 //!
 //! The suite calls the store alone. What happens when it is slow, loses its connection or is
 //! emptied is different for each store, and needs tests of its own: see

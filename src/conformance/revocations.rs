@@ -124,7 +124,7 @@ pub async fn g4_cut_offs_add_up_in_every_order(backend: impl Backend) {
         let revocation = of_subject(subject, until).issued_up_to(within(second));
         spared.map_or(revocation, |name| revocation.except_session(session_id(name)))
     };
-    let refuses = |index: usize, second: u64, name: &str| {
+    let rejects = |index: usize, second: u64, name: &str| {
         let (up_to, spared) = kinds[index];
         second <= up_to && spared != Some(name)
     };
@@ -139,7 +139,7 @@ pub async fn g4_cut_offs_add_up_in_every_order(backend: impl Backend) {
         for seconds in 2..7 {
             for session in [ann, bob, "session-c"] {
                 let ids = in_session("t", session).with_subject(&subject).with_issued_at(second(seconds));
-                let is_refused = order.iter().any(|index| refuses(*index, seconds, session));
+                let is_refused = order.iter().any(|index| rejects(*index, seconds, session));
                 let expected = if is_refused { Status::Revoked(RevocationScope::Subject) } else { Status::NotRevoked };
                 let status = check(&backend, &node, &ids).await;
                 assert_eq!(status, expected, "{order:?}: issued in second {seconds}, {session}");

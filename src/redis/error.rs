@@ -63,6 +63,7 @@ pub(crate) enum Loss {
 
 impl DialError {
     pub(crate) fn of(error: &RedisError) -> Self {
+        let error = first_of_pipeline(error.clone());
         match (error.kind(), error.code()) {
             _ if error.is_connection_refusal() => Self::Refused,
             _ if error.is_timeout() => Self::TimedOut,
@@ -122,6 +123,15 @@ impl DialError {
     }
 }
 
+/// A pipeline's error hides the codes of its commands. Returns the first command's error in its
+/// place, and any other error unchanged.
+pub(crate) fn first_of_pipeline(error: RedisError) -> RedisError {
+    match error.clone().into_server_errors().as_deref() {
+        Some([(_, first), ..]) => first.clone().into(),
+        _ => error,
+    }
+}
+
 impl Failure {
     pub(crate) fn of(error: &RedisError) -> Self {
         if error.code() == Some(LOST) {
@@ -167,5 +177,22 @@ impl Loss {
             Self::TailGone => "its latest revocations are missing: an old copy, or a replica that was behind",
             Self::Restoring => "it has lost revocations, and not all of them are restored",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn g5_a_loss_that_a_script_reports_in_a_pipeline_is_a_loss() {
+        let server = testkit::RedisServer::start().await;
+        let client = redis::Client::open(server.url()).unwrap();
+        let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("PING").cmd("EVAL").arg("return redis.error_reply('LOST another epoch')").arg(0);
+        let error = pipeline.query_async::<Vec<redis::Value>>(&mut connection).await.unwrap_err();
+        assert_ne!(Failure::of(&error), Failure::Lost, "the code is hidden, so the test shows something");
+        assert_eq!(Failure::of(&first_of_pipeline(error)), Failure::Lost);
     }
 }

@@ -33,7 +33,7 @@
 //! let blocklist = RedisBlocklist::connect(settings).await?;
 //! assert_eq!(blocklist.check(&ids, std::time::SystemTime::now()).await, Ok(Status::NotRevoked));
 //! blocklist.revoke(&logout).await?;
-//! assert!(matches!(blocklist.check(&ids).await, Ok(Status::Revoked(_))));
+//! assert!(matches!(blocklist.check(&ids, std::time::SystemTime::now()).await, Ok(Status::Revoked(_))));
 //! # Ok(())
 //! # }
 //! ```

@@ -35,5 +35,5 @@ pub enum Eviction {
     #[default]
     Warned,
     /// Rejects it, and also a Redis whose policy cannot be read (the user needs `+info`).
-    Refused,
+    Rejected,
 }

@@ -101,7 +101,7 @@ impl State {
     /// The scope in which one of the token's ids is revoked.
     fn revoked(&self, ids: &TokenIds, now: SystemTime) -> Option<RevocationScope> {
         let is_revoked =
-            |id| self.entries.get(&id).is_some_and(|entry| entry.until > now && entry.cut_off.refuses(ids));
+            |id| self.entries.get(&id).is_some_and(|entry| entry.until > now && entry.cut_off.rejects(ids));
         ids.each().find(|(_, id)| is_revoked(*id)).map(|(scope, _)| scope)
     }
 

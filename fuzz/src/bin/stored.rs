@@ -33,11 +33,11 @@ fn check_entries(first: &[u8], second: &[u8]) {
     for ids in &*TOKENS {
         let expected =
             stored_limit(first, ids).is_none_or(|limit| ids.issued_at().is_none_or(|at| at.as_millis() <= limit));
-        assert_eq!(one.refuses(ids), expected, "{:?}", String::from_utf8_lossy(first));
+        assert_eq!(one.rejects(ids), expected, "{:?}", String::from_utf8_lossy(first));
         // G4: a merge weakens no revocation.
         let merged = one.merge(other);
-        assert!(merged.refuses(ids) || !one.refuses(ids) && !other.refuses(ids), "{one:?} {other:?} {merged:?}");
-        assert_eq!(merged.refuses(ids), other.merge(one).refuses(ids), "{one:?} {other:?}");
+        assert!(merged.rejects(ids) || !one.rejects(ids) && !other.rejects(ids), "{one:?} {other:?} {merged:?}");
+        assert_eq!(merged.rejects(ids), other.merge(one).rejects(ids), "{one:?} {other:?}");
     }
     assert_eq!(Entry::read(one.write().as_bytes()), one);
     assert_eq!(one.merge(one).merge(one), one.merge(one));
@@ -70,7 +70,7 @@ fn check_record(bytes: &[u8]) {
     let is_over = revocation.until() <= fuzz::now();
     for ids in &*TOKENS {
         let is_named = ids.each().any(|(scope, id)| (scope, id) == (revocation.scope(), revocation.id()));
-        let refused = Some(revocation.scope()).filter(|_| is_named && entry_of(&revocation).refuses(ids));
+        let refused = Some(revocation.scope()).filter(|_| is_named && entry_of(&revocation).rejects(ids));
         assert_eq!((mirror.refused(ids), put_back.refused(ids)), (refused, refused), "{revocation:?} {ids:?}");
         let status = list.check(ids, fuzz::now()).now_or_never().unwrap();
         assert_eq!(status, Ok(refused.filter(|_| !is_over).map_or(Status::NotRevoked, Status::Revoked)));

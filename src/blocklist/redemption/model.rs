@@ -99,8 +99,8 @@ impl World {
             (RevocationScope::Subject, self.cut_off.then(|| CutOff::up_to(BEGAN))),
             (RevocationScope::Session, self.session_revoked.then_some(CutOff::ALWAYS)),
         ];
-        let refuses = |entry: Option<CutOff>| entry.is_some_and(|entry| entry.refuses(&Self::ids()));
-        entries.into_iter().find(|(_, entry)| refuses(*entry)).map(|(scope, _)| scope)
+        let rejects = |entry: Option<CutOff>| entry.is_some_and(|entry| entry.rejects(&Self::ids()));
+        entries.into_iter().find(|(_, entry)| rejects(*entry)).map(|(scope, _)| scope)
     }
 
     /// What the store decides; with the successor that this request proposes.

@@ -45,6 +45,8 @@ use crate::{
 #[derive(Clone)]
 pub struct RemoteKeys {
     source: Source,
+    /// The first setting that cannot work: fetching reports it.
+    mistake: Option<ConfigError>,
 }
 
 impl RemoteKeys {
@@ -54,7 +56,7 @@ impl RemoteKeys {
     ///
     /// If it is not such a URL, or if a user or a password is in it.
     pub fn at(url: &str) -> Result<Self, ConfigError> {
-        Ok(Self { source: Source::at(url)? })
+        Ok(Self { source: Source::at(url)?, mistake: None })
     }
 
     /// Names the document that an OpenID provider lists in its configuration, which is at
@@ -67,7 +69,7 @@ impl RemoteKeys {
     ///
     /// As for [`at`](Self::at).
     pub fn discover(issuer: &str) -> Result<Self, ConfigError> {
-        Ok(Self { source: Source::discover(issuer)? })
+        Ok(Self { source: Source::discover(issuer)?, mistake: None })
     }
 
     /// Sets the longest time between two fetches; 1 hour by default. `Cache-Control: max-age` shortens it,
@@ -96,26 +98,27 @@ impl RemoteKeys {
         self
     }
 
-    /// Trusts these root certificates (PEM) instead of Mozilla's, which `webpki-roots` has.
-    ///
-    /// # Errors
-    ///
-    /// If there is none, or if one cannot be read.
-    pub fn tls_roots(mut self, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
-        self.source.client = Client::new(Some(pem.as_ref()))?;
-        Ok(self)
+    /// Trusts these root certificates (PEM) instead of Mozilla's, which `webpki-roots` has. Fetching
+    /// is an error if there is none, or if one cannot be read.
+    #[must_use]
+    pub fn tls_roots(mut self, pem: impl AsRef<[u8]>) -> Self {
+        match Client::new(Some(pem.as_ref())) {
+            Ok(client) => self.source.client = client,
+            Err(error) => self.mistake = self.mistake.or(Some(error)),
+        }
+        self
     }
 
     /// Sets the algorithm of RSA keys without `alg`: see
     /// [`Jwks::parse_assuming`](crate::keys::Jwks::parse_assuming). By default such keys are rejected.
-    ///
-    /// # Errors
-    ///
-    /// If the algorithm is not one of RSA.
-    pub fn assume_rsa(mut self, algorithm: Algorithm) -> Result<Self, ConfigError> {
-        jwks::check_assumed(algorithm)?;
-        self.source.rsa = Some(algorithm);
-        Ok(self)
+    /// Fetching is an error if the algorithm is not one of RSA.
+    #[must_use]
+    pub fn assume_rsa(mut self, algorithm: Algorithm) -> Self {
+        match jwks::check_assumed(algorithm) {
+            Ok(()) => self.source.rsa = Some(algorithm),
+            Err(error) => self.mistake = self.mistake.or(Some(error)),
+        }
+        self
     }
 
     /// Fetches the keys, and keeps them fresh from then on, in a task that ends with the last clone of the
@@ -123,11 +126,11 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// If the keys cannot be fetched, or none of them is usable. With a cooldown below 100 milliseconds.
-    /// Outside of a tokio runtime.
+    /// If the keys cannot be fetched, or none of them is usable; if a setting cannot work; outside of a
+    /// tokio runtime.
     pub async fn fetch(self) -> Result<KeySet, ConfigError> {
         let keys = KeySet::empty();
-        let mut refreshing = Refreshing::new(self.source, &keys)?;
+        let mut refreshing = Refreshing::new(self.checked()?, &keys)?;
         let host = refreshing.host().to_owned();
         let next = refreshing.fetch().await.map_err(|error| {
             ConfigError::unreachable(format!(
@@ -144,12 +147,16 @@ impl RemoteKeys {
     ///
     /// # Errors
     ///
-    /// With a cooldown below 100 milliseconds. Outside of a tokio runtime.
+    /// If a setting cannot work, or outside of a tokio runtime.
     pub fn fetch_in_background(self) -> Result<KeySet, ConfigError> {
         let keys = KeySet::empty();
-        let refreshing = Refreshing::new(self.source, &keys)?;
+        let refreshing = Refreshing::new(self.checked()?, &keys)?;
         keys.keep_fresh(refreshing.start(Next::AtOnce));
         Ok(keys)
+    }
+
+    fn checked(self) -> Result<Source, ConfigError> {
+        self.mistake.map_or(Ok(self.source), Err)
     }
 }
 

@@ -224,7 +224,8 @@ impl TokenSourcesBuilder {
     /// not well-formed, or if settings for the cookie are made without a [cookie](Self::cookie).
     pub fn build(self) -> Result<TokenSources, ConfigError> {
         let mut sources = self.sources;
-        sources.others.sort_by_key(|source| source.is_sent_by_browser());
+        // A fixed order, so that the rejection of several bad tokens does not depend on the order of calls.
+        sources.others.sort_by_key(|source| (source.is_sent_by_browser(), std::cmp::Reverse(source.name())));
         for source in &sources.others {
             source.validate()?;
         }

@@ -83,17 +83,17 @@ impl<'a> Question<'a> {
     }
 
     fn status(&self, token: &TokenIds, reply: &Reply<'_>, its_own: &[Value]) -> Result<Status, Outage> {
-        if read_entry(self.issuer(token, reply)?)?.is_some_and(|entry| entry.refuses(token)) {
+        if read_entry(self.issuer(token, reply)?)?.is_some_and(|entry| entry.rejects(token)) {
             return Ok(Status::Revoked(RevocationScope::Issuer));
         }
         // The last entry is the one that the FastAPI tutorial's application shares.
         let scopes = below_issuer(token).map(|(scope, _)| scope).chain([RevocationScope::Token]);
         for (scope, value) in scopes.zip(its_own) {
-            if read_entry(value)?.is_some_and(|entry| entry.refuses(token)) {
+            if read_entry(value)?.is_some_and(|entry| entry.rejects(token)) {
                 return Ok(Status::Revoked(scope));
             }
         }
-        Ok(if reply.epoch.refuses(token) { Status::BeforeLoss } else { Status::NotRevoked })
+        Ok(if reply.epoch.rejects(token) { Status::BeforeLoss } else { Status::NotRevoked })
     }
 
     fn issuer<'r>(&self, token: &TokenIds, reply: &Reply<'r>) -> Result<&'r Value, Outage> {

@@ -36,7 +36,7 @@ pub(crate) async fn rotate(
     let not_after = time + deadline.saturating_duration_since(Instant::now());
     // A retry after a broken connection proposes the same successor, so it is the same use.
     let call = |live: &Live| Request::Script(rotate_call(shared, redemption, live, not_after));
-    let read = |live: &Live, reply: &Value| match live.connected.epoch.refuses(&redemption.ids) {
+    let read = |live: &Live, reply: &Value| match live.connected.epoch.rejects(&redemption.ids) {
         true => Ok(Rotation::Revoked(RevocationScope::Issuer)),
         false => parse_rotation(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
     };

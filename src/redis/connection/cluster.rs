@@ -55,10 +55,10 @@ impl FindMaster for Cluster {
     fn validate(&self, database: i64, outside_slot: bool) -> Result<(), ConfigError> {
         require_one(&self.seeds)?;
         if database != 0 {
-            return Err(ConfigError::setting("a Redis cluster has only database 0: leave the database out"));
+            return Err(ConfigError::conflict("a Redis cluster has only database 0: leave the database out"));
         }
         if outside_slot {
-            return Err(ConfigError::setting(
+            return Err(ConfigError::conflict(
                 "`fastapi_entries` does not work in a Redis cluster: the keys of those entries are in other slots than ours",
             ));
         }

@@ -124,8 +124,8 @@ impl Dialer {
             .and_then(|facts| facts.lines().find_map(|line| line.strip_prefix("maxmemory_policy:")));
         match (policy, self.eviction) {
             (Some("noeviction"), _) => Ok(()),
-            (Some(_), Eviction::Refused) => Err(DialError::Evicts),
-            (None, Eviction::Refused) => Err(DialError::EvictionUnknown),
+            (Some(_), Eviction::Rejected) => Err(DialError::Evicts),
+            (None, Eviction::Rejected) => Err(DialError::EvictionUnknown),
             (Some(policy), Eviction::Warned) => {
                 tracing::warn!(policy, "this Redis may forget logouts: set its maxmemory-policy to noeviction");
                 Ok(())

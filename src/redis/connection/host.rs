@@ -40,7 +40,7 @@ pub(crate) fn list(hosts: &[Host]) -> String {
 
 /// The error for settings that name no server.
 pub(crate) fn require_one(hosts: &[Host]) -> Result<(), ConfigError> {
-    if hosts.is_empty() { Err(ConfigError::setting("no Redis address is given: name at least one")) } else { Ok(()) }
+    if hosts.is_empty() { Err(ConfigError::missing("no Redis address is given: name at least one")) } else { Ok(()) }
 }
 
 /// How to log in to a server, and whether over TLS.

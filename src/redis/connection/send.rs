@@ -9,7 +9,7 @@ use crate::{
     blocklist::Outage,
     redis::{
         connection::supervisor::{Live, Supervisor},
-        error::Failure,
+        error::{Failure, first_of_pipeline},
         loss::reconcile::{Channel, PAGE_DEADLINE},
     },
 };
@@ -26,7 +26,10 @@ impl Request<'_> {
         match self {
             Self::Command(command) => command.query_async(connection).await,
             Self::Script(call) => call.invoke_async(connection).await,
-            Self::Pipeline(pipeline) => pipeline.query_async(connection).await.map(Value::Array),
+            Self::Pipeline(pipeline) => {
+                let replies = pipeline.query_async(connection).await;
+                replies.map(Value::Array).map_err(first_of_pipeline)
+            }
         }
     }
 }

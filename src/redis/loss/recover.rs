@@ -145,6 +145,9 @@ async fn begin_with_floor(
     let (expected, begun) = (observed.epoch.as_deref().unwrap_or_default(), Epoch::begin(now, now)?);
     replace(connection, keys, expected, &begun.to_text(), Duration::ZERO).await?;
     metrics::lost();
-    tracing::warn!(reason = loss.as_str(), "Redis has lost revocations: all tokens issued until now are rejected");
+    tracing::warn!(
+        reason = loss.as_str(),
+        "Redis does not hold the revocations: all tokens issued until now are rejected"
+    );
     Ok(())
 }

@@ -42,8 +42,8 @@ impl Entry {
         Self(self.0.merge(other.0))
     }
 
-    pub fn refuses(&self, ids: &TokenIds) -> bool {
-        self.0.refuses(ids)
+    pub fn rejects(&self, ids: &TokenIds) -> bool {
+        self.0.rejects(ids)
     }
 }
 

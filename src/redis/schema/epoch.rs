@@ -80,8 +80,8 @@ impl Epoch {
     }
 
     /// Whether the token was issued before the loss.
-    pub(crate) fn refuses(&self, ids: &TokenIds) -> bool {
-        self.floor > Timestamp::from_millis(0) && CutOff::up_to(self.floor).refuses(ids)
+    pub(crate) fn rejects(&self, ids: &TokenIds) -> bool {
+        self.floor > Timestamp::from_millis(0) && CutOff::up_to(self.floor).rejects(ids)
     }
 }
 
@@ -111,8 +111,8 @@ mod tests {
     fn g5_a_floor_refuses_what_began_up_to_it_and_zero_refuses_nothing() {
         let token = |millis| TokenIds::new(None, "t", None).with_issue_time(Timestamp::from_millis(millis));
         let ours = epoch(1, 5000);
-        assert!(ours.refuses(&token(7)) && !ours.refuses(&token(8)) && ours.refuses(&TokenIds::new(None, "t", None)));
+        assert!(ours.rejects(&token(7)) && !ours.rejects(&token(8)) && ours.rejects(&TokenIds::new(None, "t", None)));
         let open = Epoch { floor: Timestamp::default(), ..ours };
-        assert!(!open.refuses(&token(0)) && !open.refuses(&TokenIds::new(None, "t", None)));
+        assert!(!open.rejects(&token(0)) && !open.rejects(&TokenIds::new(None, "t", None)));
     }
 }

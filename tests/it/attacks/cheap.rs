@@ -66,5 +66,5 @@ fn r10_a_token_of_8_mib_costs_what_one_costs_that_is_just_too_long() {
     let just_too_long = cost(8193);
     assert!(just_too_long.0 > 0, "allocations are counted");
     assert_eq!(cost(8 << 20), just_too_long);
-    assert_eq!(now(async { door.refuses("after it", "x").reason }), Some("shape"));
+    assert_eq!(now(async { door.rejects("after it", "x").reason }), Some("shape"));
 }

@@ -110,7 +110,7 @@ fn r2_psychic_signatures_are_none() {
         (vec![0; 33], vec![0; 33]),
     ] {
         let forged = compact(head.to_string(), payload(json!({})).to_string(), [r, s].concat());
-        let outcome = door.refuses("psychic", &forged);
+        let outcome = door.rejects("psychic", &forged);
         assert_eq!(outcome.reason, Some("signature"));
     }
 }

@@ -15,7 +15,7 @@ fn r73_a_hundred_thousand_distinct_bad_tokens_leave_nothing_in_memory() {
     let keys = Verifier::builder().key(verifying_key().with_id("key-1"));
     let settings = keys.issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn());
     let mut door = Door::with_cache(settings, good.clone(), TokenCache::default());
-    door.refuses("whatever is made once", "x");
+    door.rejects("whatever is made once", "x");
 
     let (signed, _) = good.rsplit_once('.').unwrap();
     let body = encode(payload(json!({})).to_string());
@@ -41,6 +41,6 @@ fn r73_a_hundred_thousand_distinct_bad_tokens_leave_nothing_in_memory() {
         assert_eq!((refused, held.bytes_current), (EACH, 0), "{name}");
         // At no moment was there more than one request's worth.
         assert!(held.bytes_max < 100_000, "{name}: {} bytes at once", held.bytes_max);
-        door.refuses(name, &bad(EACH));
+        door.rejects(name, &bad(EACH));
     }
 }

@@ -77,7 +77,7 @@ fn r6_a_kid_is_no_path_no_query_and_no_command_and_is_not_logged() {
     let (log, _recording) = log::record();
     for (kid, secret) in &kids {
         let forged = sign_hs256(secret.as_bytes(), &header(json!({ "kid": kid })), &payload(json!({})));
-        let outcome = door.refuses(kid, &forged);
+        let outcome = door.rejects(kid, &forged);
         let reason = if forged.len() > 8192 { "too_long" } else { "unknown_key" };
         assert_eq!((outcome.reason, outcome.signature_checks), (Some(reason), 0), "{kid:?}");
     }

@@ -109,7 +109,7 @@ impl Door {
     }
 
     /// The token is refused, nobody is asked about it, and the good one is let through after it.
-    fn refuses(&mut self, name: &str, token: &str) -> Outcome {
+    fn rejects(&mut self, name: &str, token: &str) -> Outcome {
         let outcome = self.ask(request(token));
         assert!([400, 401].contains(&outcome.status), "{name}: {outcome:?}");
         assert_eq!((outcome.store_calls, outcome.inner_calls), (0, 0), "{name}");
@@ -120,7 +120,7 @@ impl Door {
 
     /// The same for this reason, after so many signature checks.
     fn refuses_for(&mut self, name: &str, token: &str, reason: &str, signature_checks: usize) {
-        let outcome = self.refuses(name, token);
+        let outcome = self.rejects(name, token);
         assert_eq!((outcome.reason, outcome.signature_checks), (Some(reason), signature_checks), "{name}");
     }
 }

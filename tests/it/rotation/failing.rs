@@ -91,7 +91,7 @@ async fn g6_an_outage_consumes_nothing() {
     assert_eq!(world.refused(&next).await, None);
 }
 
-/// Anonymous can tell a lost answer from a theft but by the time between the two uses.
+/// Only the time between the two uses tells a lost answer from a theft.
 #[tokio::test]
 async fn r56_an_answer_that_was_lost_is_what_the_grace_is_for() {
     for (grace, passed, goes_on) in

@@ -111,7 +111,7 @@ async fn r13_access_is_access_and_refresh_is_refresh_and_anything_else_is_neithe
             let stand = Stand::of(kind, settings, right.clone());
             assert_eq!(stand.accepts(name, right).await.kind(), kind, "{name}");
             stand
-                .refuses(&format!("{kind}: the other kind by {name}"), wrong, RejectionKind::WrongKind, "wrong_kind")
+                .rejects(&format!("{kind}: the other kind by {name}"), wrong, RejectionKind::WrongKind, "wrong_kind")
                 .await;
             for (row, header, payload) in &neither {
                 let row = format!("{kind} by {name}: {row}");
@@ -137,7 +137,7 @@ async fn r13_a_token_of_the_wrong_kind_that_is_wrong_otherwise_too_is_not_called
         ("bound to a key", json!({ "cnf": {} }), RejectionKind::Invalid, "cnf"),
         ("expired", json!({ "iat": NOW - 60, "exp": NOW - 30 }), RejectionKind::Expired, "expired"),
     ] {
-        stand.refuses(name, &refresh(changes), kind, reason).await;
+        stand.rejects(name, &refresh(changes), kind, reason).await;
     }
 }
 

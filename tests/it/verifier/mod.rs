@@ -60,7 +60,7 @@ impl Stand {
         self.invalid(name, token, rejection.reason()).await;
     }
 
-    async fn refuses(&self, name: &str, token: &str, kind: RejectionKind, reason: &str) {
+    async fn rejects(&self, name: &str, token: &str, kind: RejectionKind, reason: &str) {
         let before = self.asked();
         let Err(rejection) = self.guard.authenticate::<NoClaims>(token).await else { panic!("{name}: accepted") };
         assert_eq!((rejection.kind(), rejection.reason()), (kind, reason), "{name}");
@@ -69,7 +69,7 @@ impl Stand {
     }
 
     async fn invalid(&self, name: &str, token: &str, reason: &str) {
-        self.refuses(name, token, RejectionKind::Invalid, reason).await;
+        self.rejects(name, token, RejectionKind::Invalid, reason).await;
     }
 }
 

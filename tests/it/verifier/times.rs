@@ -46,7 +46,7 @@ async fn r18_exp_ends_at_its_millisecond() {
             assert_eq!(stand.accepts(&name, &token).await.expires_at(), at_millis(millis), "{name}");
             for later in [0, 1, 999, 86_400_000] {
                 clock.set(at_millis(end + later));
-                stand.refuses(&name, &token, RejectionKind::Expired, "expired").await;
+                stand.rejects(&name, &token, RejectionKind::Expired, "expired").await;
             }
         }
     }
@@ -92,7 +92,7 @@ async fn r18_exp_that_is_no_date_is_refused() {
     for value in ["0", "-0", "-0.0", "0.001", "1e-300", "1"] {
         let text = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u","jti":"j","iat":0,"exp":{value}}}"#);
         let token = sign_raw(SECRET.as_bytes(), &header(json!({})).to_string(), &text);
-        stand.refuses(&format!("exp: {value}"), &token, RejectionKind::Expired, "expired").await;
+        stand.rejects(&format!("exp: {value}"), &token, RejectionKind::Expired, "expired").await;
     }
 }
 

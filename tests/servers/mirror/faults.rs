@@ -118,7 +118,7 @@ async fn r68_a_log_that_was_trimmed_meanwhile_is_not_taken_for_a_loss() {
 async fn r68_a_clock_that_jumps_forgets_nothing_and_lengthens_no_trust() {
     let server = redis().await;
     let clock = ManualClock::new(SystemTime::now());
-    let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
+    let node = Node::start_with_clock(to(&server), usual(), clock.as_fn()).await;
     node.revoke("out").await;
     for hours in [24, 0, 48] {
         let (before, time) = (node.mirror.state().entries(), SystemTime::now() + hours * 60 * MINUTE);
@@ -139,7 +139,7 @@ async fn r68_a_clock_that_is_set_right_ends_the_trust_at_once() {
     let server = redis().await;
     RedisBlocklist::connect(to(&server)).await.unwrap().revoke(&logout("out")).await.unwrap();
     let clock = ManualClock::new(SystemTime::now() + 24 * 60 * MINUTE);
-    let node = Node::start(to(&server).clock(clock.as_fn()), usual()).await;
+    let node = Node::start_with_clock(to(&server), usual(), clock.as_fn()).await;
     assert_eq!(
         (node.says("out"), node.mirror.state().entries()),
         (Some(NOT_REVOKED), 0),

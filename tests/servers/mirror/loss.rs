@@ -222,7 +222,7 @@ async fn g5_a_mirror_that_was_cut_off_for_long_does_not_vouch_for_the_floor_of_b
     let server = redis().await;
     let proxy = FaultProxy::start(server.addr()).await;
     let clock = testkit::ManualClock::new(SystemTime::now());
-    let node = Node::start(through(&proxy).clock(clock.as_fn()), usual()).await;
+    let node = Node::start_with_clock(through(&proxy), usual(), clock.as_fn()).await;
     node.revoke("out").await;
     proxy.refuse(true);
     proxy.cut();

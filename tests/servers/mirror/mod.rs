@@ -32,15 +32,23 @@ const NOT_REVOKED: Result<Status, Outage> = Ok(Status::NotRevoked);
 struct Node {
     redis: RedisBlocklist,
     mirror: MirrorBlocklist,
+    clock: Arc<dyn Clock>,
 }
 
 impl Node {
     /// Starts a process, and waits until its mirror has read everything.
     async fn start(redis: RedisSettings, settings: MirrorSettings) -> Self {
-        let redis = RedisBlocklist::connect(redis).await.unwrap();
+        Self::start_with_clock(redis, settings, SystemClock).await
+    }
+
+    /// The process and its checks use this clock.
+    async fn start_with_clock(redis: RedisSettings, settings: MirrorSettings, clock: impl Clock) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(clock);
+        let of_process = Arc::clone(&clock);
+        let redis = RedisBlocklist::connect(redis.clock(move || of_process.now())).await.unwrap();
         let mirror = MirrorBlocklist::start(redis.clone(), settings).unwrap();
         soon(mirror.ready()).await;
-        Self { redis, mirror }
+        Self { redis, mirror, clock }
     }
 
     async fn revoke(&self, session: &str) {
@@ -48,13 +56,13 @@ impl Node {
     }
 
     async fn check(&self, session: &str) -> Result<Status, Outage> {
-        soon(self.mirror.check(&token(session), SystemTime::now())).await
+        soon(self.mirror.check(&token(session), self.clock.now())).await
     }
 
     /// The answer from memory, if the mirror has one.
     fn says(&self, session: &str) -> Option<Result<Status, Outage>> {
-        match pin!(self.mirror.check(&token(session), SystemTime::now())).poll(&mut Context::from_waker(Waker::noop()))
-        {
+        let now = self.clock.now();
+        match pin!(self.mirror.check(&token(session), now)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(answer) => Some(answer),
             Poll::Pending => None,
         }

@@ -348,7 +348,7 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
     let blocklist = RedisBlocklist::connect(settings(&server.url())).await.unwrap();
     assert!(log.text().contains("WARN") && log.text().contains("policy=\"allkeys-lru\""), "{}", log.text());
 
-    let strict = settings(&server.url()).eviction(Eviction::Refused);
+    let strict = settings(&server.url()).eviction(Eviction::Rejected);
     let error = RedisBlocklist::connect(strict.clone()).await.unwrap_err();
     assert!(error.to_string().contains("CONFIG SET maxmemory-policy noeviction"), "{error}");
     let lazy = RedisBlocklist::connect_lazy(strict.clone()).unwrap();

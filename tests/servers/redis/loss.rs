@@ -92,7 +92,7 @@ async fn g5_a_flushed_redis_refuses_what_was_issued_before() {
     let (log, _recording) = record();
     store.server.cli(&["FLUSHALL"]).await;
     store.refuses_the_earlier_and_heals().await;
-    assert!(log.text().contains("has lost revocations"), "{}", log.text());
+    assert!(log.text().contains("does not hold the revocations"), "{}", log.text());
 }
 
 #[tokio::test]

@@ -172,7 +172,7 @@ impl CompactSet {
     }
 
     fn refuses_in_detail(&self, id: RevocationId, ids: &TokenIds) -> bool {
-        self.detailed.pin().get(&id).is_some_and(|entry| entry.cut_off.refuses(ids))
+        self.detailed.pin().get(&id).is_some_and(|entry| entry.cut_off.rejects(ids))
     }
 
     /// Removes expired entries from the next part of the set every 250 ms, and lets the filter grow

@@ -76,7 +76,7 @@ impl Replica {
             return None;
         }
         let floor = Timestamp::from_millis(self.floor.load(Ordering::Acquire));
-        let is_before_loss = floor > Timestamp::default() && CutOff::up_to(floor).refuses(ids);
+        let is_before_loss = floor > Timestamp::default() && CutOff::up_to(floor).rejects(ids);
         Some(if is_before_loss { Status::BeforeLoss } else { Status::NotRevoked })
     }
 
