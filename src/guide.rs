@@ -1,10 +1,10 @@
-//! Guides: each answers one question, the answer first, then code that runs, the why, and the limits.
+//! Guides: each answers one question. The answer comes first, then code that runs, the reasons and the limits.
 //!
 //! | | |
 //! |---|---|
 //! | [Cookbook](cookbook) | about ten lines for each of 26 tasks |
-//! | [Choosing algorithms and lifetimes](algorithms_and_lifetimes) | which key, how long, and what it costs to remember a logout |
-//! | [Verifying somebody else's tokens](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, and your own beside them |
+//! | [Choosing algorithms and lifetimes](algorithms_and_lifetimes) | which key, how long, and the cost of remembering a logout |
+//! | [Verifying tokens of other issuers](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, and several issuers at once |
 //! | [Cookies and CSRF](cookies_and_csrf) | browser applications and WebSockets |
 //! | [Rotating keys](rotating_keys) | without a restart, and when the key was stolen |
 //! | [Requirements of a route](requiring) | scopes, roles, a recent login, conditions of your own |
@@ -13,7 +13,7 @@
 //! | [Testing your handlers](testing_your_handlers) | tokens for tests, a clock to move, outages on demand |
 //! | [Migrating from FastAPI](migrating_from_fastapi), [in Chinese](migrating_from_fastapi_zh) | moving the tutorial's application without logging anybody out |
 //!
-//! A page whose code needs a feature is empty where that is off.
+//! A page whose code needs a feature is empty if that feature is off.
 
 #[doc = include_str!("../docs/algorithms_and_lifetimes.md")]
 ///
