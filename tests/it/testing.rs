@@ -1,4 +1,4 @@
-//! The tools for the tests of applications: each bad token is rejected for its one reason.
+//! The `testing` module: each bad token is rejected for its one reason.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! r78: what must not be among the dependencies, read from `Cargo.lock`. `deny.toml` has the same rules, and those that need the
-//! network.
+//! r78: forbidden dependencies, read from `Cargo.lock`. `deny.toml` has the same rules, and those
+//! that need the network.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-/// The packages of a lock file with their versions and where they come from.
+/// The packages of a lock file, with their versions and sources.
 fn packages(lock: &str) -> BTreeMap<&str, Vec<(&str, Option<&str>)>> {
     let mut packages: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for package in lock.split("[[package]]").skip(1) {
@@ -26,7 +26,7 @@ fn version(text: &str) -> (u64, u64) {
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
-/// What is wrong with a lock file.
+/// The problems of a lock file.
 fn complaints(lock: &str) -> Vec<String> {
     let packages = packages(lock);
     let mut complaints = Vec::new();
@@ -43,7 +43,7 @@ fn complaints(lock: &str) -> Vec<String> {
     }
     for (name, versions) in &packages {
         for (_, source) in versions {
-            // Without a source it is of this workspace.
+            // A package without a source belongs to this workspace.
             if source.is_some_and(|source| !source.starts_with("registry+https://github.com/rust-lang/crates.io-index"))
             {
                 complaints.push(format!("{name} comes from somewhere else than crates.io"));
@@ -59,7 +59,7 @@ fn r78_no_jsonwebtoken_below_10_3_no_second_one_and_no_other_tls() {
     assert_eq!(complaints(&lock), [""; 0]);
     assert!(packages(&lock).len() > 100, "the reader finds the packages");
 
-    // Each rule finds what it is for.
+    // Each rule finds its violation.
     let package = |name: &str, version: &str, source: &str| {
         format!("\n[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\n")
     };
@@ -78,7 +78,7 @@ fn r78_no_jsonwebtoken_below_10_3_no_second_one_and_no_other_tls() {
     assert!(!alone("10.2.9").is_empty() && alone("10.3.0").is_empty() && !complaints("").is_empty());
 }
 
-/// What cargo-deny checks where it is there.
+/// The same rules for cargo-deny, which not every machine has.
 #[test]
 fn r78_the_rules_for_cargo_deny_name_the_same_and_say_why_an_advisory_is_ignored() {
     let rules = read("deny.toml");

@@ -1,4 +1,4 @@
-//! r30: RSA keys of 3072 bits at least, where that is asked for.
+//! r30: RSA keys of at least 3072 bits, if the setting requires them.
 
 use serde_json::json;
 use testkit::tokens::KeyPair;
@@ -53,7 +53,7 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
     assert_eq!(RsaMinimum::default(), RsaMinimum::Bits2048);
 }
 
-/// Keys that come while requests are served cannot fail a build any more: they verify nothing, and spoil nothing.
+/// Smaller keys that arrive while requests are served verify nothing, and do not affect the others.
 #[tokio::test]
 async fn r30_a_smaller_key_that_comes_later_verifies_nothing() {
     let signed =

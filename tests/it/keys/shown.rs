@@ -1,4 +1,4 @@
-//! r75: no text that this crate makes shows a key or a token.
+//! r75: no text from this crate shows a key or a token.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! r47: a request that goes on for long hears when its token is over.
+//! r47: a long request learns when its token has ended.
 
 use std::{
     sync::{
@@ -94,7 +94,7 @@ async fn r47_an_outage_ends_the_stream_unless_the_policy_covers_it() {
     }
 }
 
-/// Signatures are not checked again, so a key that is gone does no harm to a stream that is open.
+/// Signatures are not checked again, so a removed key does not affect an open stream.
 #[tokio::test]
 async fn r47_a_recheck_does_no_signature_work() {
     let list = MemoryBlocklist::new();

@@ -1,4 +1,5 @@
-//! r72, r73: keys from a URL, of a real HTTPS server that lies, stalls, rotates and dies.
+//! r72, r73: keys from the URL of a real HTTPS server that sends wrong answers, stalls, rotates its
+//! keys and fails.
 #![cfg(all(feature = "jwks", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 
 mod requests;
@@ -38,14 +39,14 @@ const SHORT: Duration = Duration::from_millis(100);
 const KEYS: &str = "/keys";
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
 enum Answer {
-    /// 200 with this text, and a `Cache-Control`.
+    /// 200 with this text and a `Cache-Control`.
     Text(String, &'static str),
-    /// These bytes, then the end.
+    /// These bytes, then the end of the connection.
     Raw(Vec<u8>),
-    /// These bytes, and then nothing.
+    /// These bytes, then silence.
     Stall(Vec<u8>),
 }
 
@@ -142,12 +143,12 @@ impl Server {
         self.answer(KEYS, Answer::text(document(keys)));
     }
 
-    /// How often somebody asked for this.
+    /// The number of requests for this path.
     fn asked(&self, path: &str) -> usize {
         self.shared.lock().unwrap().asked.iter().filter(|asked| *asked == path).count()
     }
 
-    /// The keys at a path, with times that no test waits for.
+    /// The keys at a path, with intervals longer than any test.
     fn keys_at(&self, path: &str) -> RemoteKeys {
         self.trusted(RemoteKeys::at(&format!("{}{path}", self.origin)).unwrap())
     }
@@ -189,7 +190,7 @@ fn token(pair: KeyPair, id: &str, issuer: &str) -> String {
     pair.sign(&header(json!({ "alg": pair.alg(), "kid": id })), &payload(json!({ "iss": issuer })))
 }
 
-/// Why not, or `None`. Nothing in it ever waits.
+/// The reason for the rejection, or `None`. The decision never waits.
 fn refused(guard: &Guard, token: &str) -> Option<&'static str> {
     use std::{future::Future, pin::pin, task};
     let mut context = task::Context::from_waker(task::Waker::noop());
@@ -304,7 +305,8 @@ async fn r73_only_a_server_that_proves_its_name_is_believed() {
     assert!(RemoteKeys::at(&url).unwrap().cooldown(Duration::from_millis(99)).fetch_in_background().is_err());
 }
 
-/// Nothing but a token of an unknown key makes it fetch here: an hour lies between two fetches.
+/// Only a token with an unknown key causes a fetch here, because an hour lies between two regular
+/// fetches.
 #[tokio::test]
 async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is_refused() {
     let server = Server::start().await;
@@ -330,7 +332,8 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
     assert_eq!(refused(&guard, &new), None);
 }
 
-/// Another party has a key of that name: its signature does not fit, and the newest of this one's may.
+/// Another issuer has a key of that id. Its signature does not match, but the newest key of this
+/// issuer might.
 #[tokio::test]
 async fn r72_a_new_key_is_found_also_where_another_party_has_one_of_its_name() {
     let server = Server::start().await;
@@ -401,7 +404,7 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
 async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_waited_for() {
     let server = Server::start().await;
     let issuer = server.origin.clone();
-    // Not up yet: the server knows no such path.
+    // The server is not ready yet: it answers 404 for this path.
     let late = guard(&issuer, server.keys_at(KEYS).fetch_in_background().unwrap());
     let token = token(KeyPair::es256(), "a", &issuer);
     eventually("it is asked in vain", async || {
@@ -421,7 +424,7 @@ async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_wai
     }
 }
 
-/// What one path is asked for is compared with another that is fetched all the time.
+/// The number of requests for one path is compared with a path that is fetched constantly.
 #[tokio::test]
 async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     let server = Server::start().await;
@@ -440,7 +443,8 @@ async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     assert_eq!(server.asked(KEYS), 1);
 }
 
-/// While a fetch hangs: one connection, however many ask, and requests go on.
+/// While a fetch hangs, there is one connection however many requests come, and requests are
+/// answered.
 #[tokio::test]
 async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     let server = Server::start().await;
@@ -464,7 +468,7 @@ async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     assert_eq!(server.asked(KEYS), 2);
 }
 
-/// A document that says the same again is not another set of keys: what was found with the keys stays true.
+/// An unchanged document is not a new set of keys, so cached results stay valid.
 #[tokio::test]
 async fn r72_the_generation_changes_with_the_keys_alone() {
     let server = Server::start().await;

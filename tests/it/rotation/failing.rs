@@ -1,4 +1,4 @@
-//! Whatever goes wrong on the way consumes nothing, as far as anybody can tell.
+//! A rotation that fails on the way has consumed nothing, as far as the client can tell.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,7 +22,7 @@ use crate::support::{
     world::World,
 };
 
-/// A store behind a line that breaks.
+/// A store behind a connection that breaks.
 #[derive(Clone)]
 struct Line {
     store: MemoryBlocklist,
@@ -32,9 +32,9 @@ struct Line {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Good,
-    /// Nothing gets there.
+    /// Requests are lost.
     Cut,
-    /// It gets there, and no answer comes back.
+    /// Requests arrive, and their answers are lost.
     Mute,
 }
 
@@ -91,7 +91,7 @@ async fn g6_an_outage_consumes_nothing() {
     assert_eq!(world.refused(&next).await, None);
 }
 
-/// Anonymous can tell a lost answer from a theft but by the time between the two uses.
+/// Only the time between the two uses tells a lost answer from a theft.
 #[tokio::test]
 async fn r56_an_answer_that_was_lost_is_what_the_grace_is_for() {
     for (grace, passed, goes_on) in
@@ -139,7 +139,7 @@ async fn g7_a_full_store_consumes_nothing() {
     rotated(world.redeem(&proof).await);
 }
 
-/// Between any two steps of the call the process may end: a future that is dropped is just that.
+/// The process may end between any two steps of the call. Dropping the future simulates that.
 #[tokio::test]
 async fn g6_a_use_that_is_given_up_half_way_leaves_no_half_of_it() {
     let world = World::new();

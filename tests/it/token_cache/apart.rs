@@ -1,4 +1,4 @@
-//! r70: nothing but the very same token at the very same layer is taken for seen.
+//! r70: the cache is used only for exactly the same token at the same layer.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -35,13 +35,14 @@ fn r70_layers_share_nothing() {
     for (expected, outcome) in refused {
         assert_eq!(outcome, Err(expected));
     }
-    // Nor do two that agree in everything, for that is not theirs to know; nor a layer that was told to keep otherwise.
+    // Layers with equal settings do not share a cache, and neither does a layer that was given
+    // another cache setting.
     for other in [JwtBlocklistLayer::from_guard(guard.clone()), first.clone().with_token_cache(Default::default())] {
         let before = signature_checks();
         service(&other).ask(&token).unwrap();
         assert_eq!(signature_checks(), before + 1);
     }
-    // Outside of a layer nothing is kept.
+    // Without a layer nothing is cached.
     for _ in 0..2 {
         let before = signature_checks();
         now(guard.authenticate::<NoClaims>(&token)).unwrap();

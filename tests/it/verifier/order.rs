@@ -1,4 +1,4 @@
-//! r23: nothing that a stranger wrote is acted upon.
+//! r23: no unverified content is used.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use crate::support::{good_token, header, payload};
 
 static READ: AtomicUsize = AtomicUsize::new(0);
 
-/// Application claims that count how often somebody tried to read them.
+/// Application claims that count the attempts to deserialize them.
 #[derive(Debug)]
 struct Spy;
 

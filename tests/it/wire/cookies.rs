@@ -117,7 +117,7 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
         let removed = cookie.with_same_site(SameSite::Strict).removal_header();
         assert_eq!(removed, format!("{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict"));
     }
-    // What a browser sends back is let through.
+    // The browser's cookie is accepted.
     let layer = tower_jwt_blocklist::JwtBlocklistLayer::access(verifier, list).with_token_sources(sources());
     let sent = TokenCookie::access().set_cookie_header(&pair.access);
     let sent = sent.to_str().unwrap().split(';').next().unwrap();
@@ -162,7 +162,8 @@ async fn r45_what_another_site_may_have_caused_is_refused_with_a_cookie_and_not_
         let answer = server.send(method, "/", &[lines, &[&in_header]].concat()).await;
         assert!([200, 101].contains(&answer.status), "{method} {lines:?}, header");
     }
-    // Where it came from is asked before the token is looked at, and without a token there is nothing to abuse.
+    // The origin is checked before the token. A request without a token cannot be abused, so its
+    // origin does not matter.
     assert_eq!(server.send("POST", "/", &[&cookie("bad")]).await.refusal().0, 403);
     assert_eq!(server.send("POST", "/", &[evil]).await.refusal(), (401, "missing_token".into()));
     let optional = Server::start(layer().with_token_sources(sources()).optional()).await;

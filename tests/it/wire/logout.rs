@@ -1,4 +1,4 @@
-//! A logout takes its token from where the other routes do, and as carefully.
+//! A logout reads its token from the same sources as other routes, with the same checks.
 
 use http::header::*;
 use serde_json::json;

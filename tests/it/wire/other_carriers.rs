@@ -1,4 +1,4 @@
-//! The token in the query, and among the subprotocols of a WebSocket.
+//! The token in the query, and in the subprotocols of a WebSocket.
 
 use http::header::*;
 use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
@@ -70,7 +70,7 @@ async fn r47_a_websocket_may_send_its_token_as_a_subprotocol_and_the_answer_agre
         assert_eq!(answer.values(SEC_WEBSOCKET_PROTOCOL), Vec::from_iter(agreed), "{name}");
         assert!(!answer.head.contains(&good), "{name}");
     }
-    // What the inner service was shown, where there is no upgrade in the way.
+    // The headers that the inner service sees if the request is not an upgrade.
     let answer = server.get(&[&offer(&format!("bearer, {good}, chat, v2"))]).await;
     assert!(answer.body.contains("\"sec-websocket-protocol\": \"chat, v2\""), "{}", answer.body);
     assert!(answer.values(SEC_WEBSOCKET_PROTOCOL).is_empty(), "nothing to agree to without an upgrade");

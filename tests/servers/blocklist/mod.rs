@@ -1,10 +1,10 @@
-//! The conformance suite over Redis and over mirrors of it, with each version of Redis.
+//! The conformance suite over Redis and over its mirrors, with each version of Redis.
 #![cfg(feature = "conformance")]
 
 mod mirror;
 mod redis;
 
-/// Runs each case over each version of Redis.
+/// Runs each case with each version of Redis.
 macro_rules! over_each_version {
     ($backend:ty, $($case:ident,)*) => {
         $(#[tokio::test] async fn $case() {
