@@ -159,7 +159,7 @@ fn foreign_crates_stay_in_their_rooms() {
 #[test]
 fn only_the_guard_makes_an_authenticated() {
     let places = places_that_make("Authenticated", &Tree::read(&src()));
-    assert_eq!(places.len(), 1, "an `Authenticated` has one place to come from: {places:?}");
+    assert_eq!(places.len(), 1, "only one place makes an `Authenticated`: {places:?}");
     assert!(places[0].starts_with(HOME_OF_AUTHENTICATED), "{places:?}");
 }
 
@@ -180,10 +180,10 @@ fn r74_no_map_has_a_hash_that_can_be_foretold_and_no_signature_is_compared_here(
         let mut comparisons = Comparisons(Vec::new());
         module.items.iter().for_each(|item| comparisons.visit_item(item));
         let wrong = comparisons.0.iter().find(|text| text.contains("signature"));
-        assert_eq!(wrong, None, "{} compares what only the cryptography should", module.file);
+        assert_eq!(wrong, None, "{} compares signatures, which only the cryptography may", module.file);
         random += code.matches("foldhash::quality::RandomState").count();
     }
-    assert_eq!(random, 2, "the list in memory, and the tokens that were seen");
+    assert_eq!(random, 2, "the in-memory blocklist and the token cache");
 }
 
 /// The text of every `==` and `!=`.

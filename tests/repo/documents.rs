@@ -95,7 +95,7 @@ fn every_test_that_security_md_names_exists() {
     let text = read("SECURITY.md");
     let named: BTreeSet<&str> = quoted(&text).into_iter().filter(|name| is_test_name(name)).collect();
     let gone: Vec<_> = named.difference(&tests).collect();
-    assert!(gone.is_empty(), "SECURITY.md names tests that are not there: {gone:#?}");
+    assert!(gone.is_empty(), "SECURITY.md names tests that do not exist: {gone:#?}");
     assert!(named.len() > 120, "only {} tests are named: the reader is broken", named.len());
 }
 
@@ -137,7 +137,7 @@ fn every_item_that_the_documents_name_exists() {
     for document in documents().into_iter().chain(["SECURITY.md".to_owned()]) {
         for item in quoted(&read(&document)).into_iter().filter(|item| item.contains("::")) {
             for part in words_of(item) {
-                assert!(words.contains(part), "{document} names `{item}`, and there is no `{part}` in src");
+                assert!(words.contains(part), "{document} names `{item}`, but `{part}` is not in src");
             }
             found += 1;
         }

@@ -38,7 +38,7 @@ fn complaints(lock: &str) -> Vec<String> {
     }
     for name in ["openssl", "openssl-sys", "native-tls"] {
         if packages.contains_key(name) {
-            complaints.push(format!("{name} is there: TLS is rustls"));
+            complaints.push(format!("{name} is a dependency, but TLS must be rustls"));
         }
     }
     for (name, versions) in &packages {
@@ -46,7 +46,7 @@ fn complaints(lock: &str) -> Vec<String> {
             // A package without a source belongs to this workspace.
             if source.is_some_and(|source| !source.starts_with("registry+https://github.com/rust-lang/crates.io-index"))
             {
-                complaints.push(format!("{name} comes from somewhere else than crates.io"));
+                complaints.push(format!("{name} is not from crates.io"));
             }
         }
     }
@@ -89,5 +89,5 @@ fn r78_the_rules_for_cargo_deny_name_the_same_and_say_why_an_advisory_is_ignored
     assert_eq!(ignored, ["RUSTSEC-2023-0071"]);
     assert!(rules.contains("Marvin") && rules.contains("rust_crypto"));
     let manifest = read("Cargo.toml");
-    assert!(manifest.contains("default = [\"aws_lc_rs\","), "the crate `rsa` does not come by default");
+    assert!(manifest.contains("default = [\"aws_lc_rs\","), "the crate `rsa` is not a default dependency");
 }

@@ -66,7 +66,7 @@ pub fn header(changes: Value) -> Value {
 }
 
 fn apply(members: &mut Map<String, Value>, changes: Value) {
-    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    let Value::Object(changes) = changes else { panic!("the changes must be an object") };
     for (name, value) in changes {
         if value.is_null() {
             members.remove(&name);

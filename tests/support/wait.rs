@@ -7,7 +7,7 @@ const GIVE_UP: Duration = Duration::from_secs(30);
 
 /// Returns the future's output; panics if it does not come in time.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(GIVE_UP, future).await.expect("this never ends")
+    tokio::time::timeout(GIVE_UP, future).await.expect("this did not end in time")
 }
 
 /// Polls until the condition holds.

@@ -89,7 +89,7 @@ impl World {
     pub async fn refused(&self, pair: &TokenPair) -> Option<&'static str> {
         let access = self.access(pair.access.as_str()).await.err().map(|error| error.reason());
         let refresh = self.refresh(pair.refresh.as_str()).await.err().map(|error| error.reason());
-        assert_eq!(access, refresh, "both tokens of a session have one fate");
+        assert_eq!(access, refresh, "both tokens of a session get the same answer");
         access
     }
 

@@ -26,7 +26,7 @@ fn r79_unknown_alg_kid_typ_size_and_shape_cost_no_signature_check_and_no_store_c
         ("kid a number", named(json!({ "kid": 1 })), "unknown_key"),
         ("typ of another profile", named(json!({ "kid": "key-1", "typ": "logout+jwt" })), "typ"),
         ("typ a number", named(json!({ "kid": "key-1", "typ": 1 })), "typ"),
-        ("typ that does not tell", named(json!({ "kid": "key-1", "typ": "JWT" })), "kind"),
+        ("typ that names no kind", named(json!({ "kid": "key-1", "typ": "JWT" })), "kind"),
         ("no typ", named(json!({ "kid": "key-1", "typ": null })), "kind"),
         ("crit", named(json!({ "kid": "key-1", "crit": [] })), "header"),
         ("b64", named(json!({ "kid": "key-1", "b64": false })), "header"),

@@ -42,7 +42,7 @@ fn r5_no_socket_is_opened_for_a_key_that_the_token_brings_along() {
             door.refuses_for(name, &forged(json!({ name: value, "kid": url })), "unknown_key", 0);
         }
     }
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody has connected");
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the verifier has connected");
     // Proves that the listener would have noticed a connection.
     let _ours = std::net::TcpStream::connect(address).unwrap();
     listener.set_nonblocking(false).unwrap();

@@ -135,7 +135,7 @@ fn request(token: &str) -> Request<Empty<Bytes>> {
 /// The output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     let task::Poll::Ready(output) = pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) else {
-        panic!("this future waits");
+        panic!("this future is not ready");
     };
     output
 }

@@ -141,12 +141,12 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
     };
     assert_eq!(list.rotate(&using("a", 0, 1)).await, Ok(Rotation::Rotated));
     assert_eq!(list.rotate(&using("b", 0, 2)).await, Err(RevokeError::Full));
-    assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "a line that is there goes on");
+    assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "an existing session continues");
     assert_eq!(list.rotate(&using("a", 0, 4)).await, Ok(Rotation::Replayed));
     assert_eq!(list.rotate(&using("a", 2, 5)).await, Ok(Rotation::Revoked(RevocationScope::Session)));
     assert_eq!(list.len(), 1);
     clock.advance(MINUTE);
-    assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "nothing of it was consumed");
+    assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "the token was not consumed");
 }
 
 /// Threads that redeem one token while another logs its session out: every redemption must come

@@ -65,7 +65,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     for user in [&access, &refresh] {
         assert_eq!((user.subject(), user.issuer()), (Some("user-1"), Some(ISSUER)));
         assert_eq!(user.issued_at(), Some(world.clock.now()));
-        assert!(user.token_id().len() >= 22, "128 bits at the least");
+        assert!(user.token_id().len() >= 22, "at least 128 bits");
     }
     assert_eq!(access.session_id(), refresh.session_id());
     assert!(access.session_id().is_some_and(|id| id.len() >= 22));
@@ -83,7 +83,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     assert_eq!(members["aud"], json!(AUDIENCE));
     let mut names: Vec<_> = members.as_object().unwrap().keys().cloned().collect();
     names.sort_unstable();
-    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "session_ms", "sid", "sub"], "nothing else is told");
+    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "session_ms", "sid", "sub"], "no other claims");
 }
 
 #[tokio::test]
@@ -174,9 +174,13 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
         for answer in answers {
             assert_eq!(answer.unwrap_err().reason(), "session_revoked", "{name}");
         }
-        world.access(other.access.as_str()).await.expect("the user's other session goes on");
-        world.refresh(other.refresh.as_str()).await.expect("the user's other session goes on");
-        assert_eq!(world.store.len(), 2, "the session's newest token, and its end: doing it twice is one entry");
+        world.access(other.access.as_str()).await.expect("the user's other session continues");
+        world.refresh(other.refresh.as_str()).await.expect("the user's other session continues");
+        assert_eq!(
+            world.store.len(),
+            2,
+            "the session's newest token and its revocation: the second logout adds no entry"
+        );
     }
 
     // A proof from before the logout mints nothing.
@@ -206,14 +210,14 @@ async fn r51_a_session_named_like_a_token_is_another_thing() {
         [same(ISSUER, Value::Null), same(ISSUER, json!("x")), same("other", json!("x"))];
     let user = world.access(&by_session).await.unwrap();
     world.issuer().logout(&user).await.unwrap();
-    world.access(&by_token).await.expect("a token named like the session");
-    world.access(&elsewhere).await.expect("the same names of another issuer");
+    world.access(&by_token).await.expect("a token whose id is the session's");
+    world.access(&elsewhere).await.expect("the same ids from another issuer");
     assert_eq!(world.access(&by_session).await.unwrap_err().reason(), "session_revoked");
 
     let world = World::with(settings().issuer("other"));
     let user = world.access(&elsewhere).await.unwrap();
     world.store.revoke(&user.token_revocation()).await.unwrap();
-    world.access(&by_session).await.expect("the same names of another issuer");
+    world.access(&by_session).await.expect("the same ids from another issuer");
     assert_eq!(world.access(&elsewhere).await.unwrap_err().reason(), "token_revoked");
 }
 
@@ -259,7 +263,11 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
     assert_eq!(down.revoke_session("session-1").await, timed_out);
     assert_eq!(down.revoke_token("token-1", at_millis(NOW * 1000)).await, timed_out);
     let login = down.login("user-1", &NoClaims {}).await;
-    assert_eq!(login.unwrap_err(), IssueError::Outage(Outage::TimedOut), "no token that may be dead already");
+    assert_eq!(
+        login.unwrap_err(),
+        IssueError::Outage(Outage::TimedOut),
+        "no token is minted that may be revoked already"
+    );
 
     let full = MemoryBlocklist::with_capacity_and_clock(0, world.clock.as_fn());
     let full = Issuer::builder(world.verifier.clone(), signing_key(), full).build().unwrap();
@@ -329,7 +337,7 @@ async fn r9_claims_too_deep_to_be_read_again_are_not_minted() {
         if let Ok(pair) = issuer.login("user-1", &json!({ "deep": nested(depth) })).await {
             minted += 1;
             let answer = world.ask_with::<Value>(TokenKind::Access, pair.access.as_str()).await;
-            assert!(answer.is_ok(), "minted and refused at depth {depth}: {answer:?}");
+            assert!(answer.is_ok(), "minted but rejected at depth {depth}: {answer:?}");
         }
     }
     assert!((2..11).contains(&minted), "{minted}");
@@ -380,7 +388,7 @@ async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
                 world.access(pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
             assert_eq!(user.expires_at(), pair.access.expires_at(), "{name}");
             world.refresh(pair.refresh.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
-            assert!(user.expires_at() <= world.clock.now() + lifetime, "{name}: lives longer than told");
+            assert!(user.expires_at() <= world.clock.now() + lifetime, "{name}: lives longer than announced");
 
             world.clock.set(pair.access.expires_at() - Duration::from_millis(1));
             world.access(pair.access.as_str()).await.unwrap();
@@ -433,10 +441,10 @@ async fn stays_refused(name: &str, worlds: &[&World], kind: TokenKind, token: &s
         for world in worlds {
             let answer = world.ask(kind, token).await;
             let after = (moment - from) as f64 / 1000.0;
-            assert!(answer.is_err(), "{name}: lives again {after} s after it was revoked");
+            assert!(answer.is_err(), "{name}: accepted {after} s after it was revoked");
         }
     }
-    assert!(worlds[0].store.len() <= 3, "the blocklist forgets: {:?}", worlds[0].store);
+    assert!(worlds[0].store.len() <= 3, "the blocklist removes expired entries: {:?}", worlds[0].store);
 }
 
 fn worlds(revoking: VerifierBuilder, asking: impl Fn() -> VerifierBuilder) -> [World; 4] {
@@ -557,7 +565,7 @@ async fn g3_a_session_of_tokens_without_iat_never_lives_again() {
     }
     let alone = token(json!({}), json!({ "sid": null, "iat": null, "exp": NOW + 60 }));
     world.clock.set(at_millis(NOW * 1000));
-    world.access(&alone).await.expect("without a session there is nothing to forget too early");
+    world.access(&alone).await.expect("without a session, no revocation can expire too early");
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
         bad_key(&format!("{bits} bits"), build.as_ref().map_err(Clone::clone), words);
         bad_key("named", build, "kid \"small\"");
         let beside = strict().key(rsa(3072, "large")).key(rsa(bits, "small"));
-        bad_key(&format!("{bits} bits beside 3072"), beside.build(), words);
+        bad_key(&format!("{bits} bits with 3072"), beside.build(), words);
         let of_another = strict().key(rsa(3072, "k")).trust(OTHER, KeySet::new([rsa(bits, "small")]).unwrap());
         bad_key(&format!("{bits} bits of another issuer"), of_another.build(), words);
         settings().key(rsa(bits, "k")).build().unwrap();

@@ -105,10 +105,10 @@ async fn r33_r79_only_keys_that_the_header_names_are_tried_one_of_each_party() {
     for (name, token, expected, checks) in [
         ("unknown", signed(KeyPair::es256(), "none", "https://1"), Some("unknown_key"), 0),
         ("another algorithm", signed(KeyPair::rs256(), "same", "https://1"), Some("algorithm"), 0),
-        ("one party's", signed(KeyPair::eddsa(), "own-16", "https://16"), None, 1),
-        ("everybody's, the first", signed(KeyPair::es256(), "same", "https://1"), None, 1),
-        ("everybody's, the last", signed(KeyPair::es256(), "same", "https://16"), None, 16),
-        ("everybody's, nobody's", signed(KeyPair::es256(), "same", "https://17"), Some("iss"), 16),
+        ("one issuer's", signed(KeyPair::eddsa(), "own-16", "https://16"), None, 1),
+        ("every issuer's, the first", signed(KeyPair::es256(), "same", "https://1"), None, 1),
+        ("every issuer's, the last", signed(KeyPair::es256(), "same", "https://16"), None, 16),
+        ("every issuer's, from an unknown one", signed(KeyPair::es256(), "same", "https://17"), Some("iss"), 16),
     ] {
         CHECKED.set(0);
         assert_eq!(reason(&guard, &token).await, expected, "{name}");

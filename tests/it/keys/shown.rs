@@ -61,7 +61,7 @@ async fn r75_nothing_shows_a_key_or_a_token() {
     let shown = shown.join("\n");
     assert!(
         shown.contains("HS256") && shown.contains("key-1") && shown.contains(ISSUER),
-        "else nothing is shown at all"
+        "otherwise nothing was shown at all"
     );
     for (name, secret) in secrets {
         let list = format!("{secret:?}");

@@ -60,7 +60,7 @@ async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> Strin
     for token in &tokens {
         soon(service.clone().oneshot(bearer(token))).await.unwrap();
     }
-    let called = inner.take().expect("one of them is let through");
+    let called = inner.take().expect("one of them is admitted");
     let user: Authenticated<NoClaims> = called.extensions.get().cloned().unwrap();
     let _ = soon(issuer.logout(&user)).await;
     soon(service.oneshot(bearer(&tokens[1]))).await.unwrap();

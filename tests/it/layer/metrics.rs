@@ -184,7 +184,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
 
     server.kill();
-    eventually("it is out", async || soon(asked()).await.is_err()).await;
+    eventually("Redis is down", async || soon(asked()).await.is_err()).await;
     soon(list.revoke(&revocation)).await.unwrap_err();
     server.restart().await;
     // Redis came back empty, so tokens issued earlier are rejected.
@@ -247,13 +247,13 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
     assert_eq!(
         mirror.check(&TokenIds::new(None, "b", None), SystemTime::now()).await,
         Ok(Status::NotRevoked),
-        "asked of Redis"
+        "answered by Redis"
     );
     soon(mirror.ready()).await;
-    eventually("a test entry comes back", async || mirror.state().propagation().is_some()).await;
+    eventually("a canary comes back", async || mirror.state().propagation().is_some()).await;
     server.cli(&["FLUSHALL"]).await;
     eventually("the loss is noticed", async || mirror.state().phase() == MirrorPhase::Lost).await;
-    eventually("it is mended", async || mirror.state().phase() == MirrorPhase::Fresh).await;
+    eventually("the loss is restored", async || mirror.state().phase() == MirrorPhase::Fresh).await;
     let seen = counted.take();
     assert_eq!(seen["jwt_blocklist_mirror_bypassed_total{}"], 1, "{seen:?}");
     assert_eq!(seen["jwt_blocklist_mirror_put_back_total{}"], 1, "{seen:?}");

@@ -243,10 +243,11 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
     let guard = Guard::new(TokenKind::Access, verifier, lists.clone());
     let user = guard.authenticate::<NoClaims>(&other).await.unwrap();
     lists.revoke(&user.revocation()).await.unwrap();
-    eventually("it is refused", async || ask(&layer, &other).await == Err(RejectionKind::Revoked)).await;
+    eventually("the revoked token is rejected", async || ask(&layer, &other).await == Err(RejectionKind::Revoked))
+        .await;
 
     server.pause();
-    assert_eq!(soon(ask(&strict, &good)).await, Err(RejectionKind::Unavailable), "it is out");
+    assert_eq!(soon(ask(&strict, &good)).await, Err(RejectionKind::Unavailable), "Redis is down");
     assert_eq!(soon(ask(&layer, &good)).await, Ok(RevocationCheck::Unanswered));
     // This revoked token is admitted: the danger of this policy.
     assert_eq!(soon(ask(&layer, &other)).await, Ok(RevocationCheck::Unanswered));
@@ -254,8 +255,9 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
     assert_eq!(soon(ask(&layer, &good)).await, Err(RejectionKind::Unavailable));
 
     server.resume();
-    eventually("it is asked again", async || ask(&layer, &good).await == Ok(RevocationCheck::Passed)).await;
-    eventually("it is refused", async || ask(&layer, &other).await == Err(RejectionKind::Revoked)).await;
+    eventually("Redis is queried again", async || ask(&layer, &good).await == Ok(RevocationCheck::Passed)).await;
+    eventually("the revoked token is rejected", async || ask(&layer, &other).await == Err(RejectionKind::Revoked))
+        .await;
 
     server.pause();
     assert_eq!(soon(ask(&layer, &good)).await, Ok(RevocationCheck::Unanswered), "another outage");

@@ -177,7 +177,7 @@ async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
         ),
         (
             &login_age,
-            "no number, beside a young session",
+            "no number, with a young session",
             json!({ "iat": NOW, "session_ms": NOW * 1000, "auth_time": {} }),
             Some(InsufficientAuthentication),
         ),
@@ -359,7 +359,7 @@ async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
         (Err(Outage::NotConnected), RejectionKind::Unavailable),
     ] {
         let optional = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer)).optional();
-        assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "no guest instead");
+        assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "not admitted as anonymous");
         assert!(ask(&optional, nothing()).await.seen.is_some());
     }
     let scoped = layer().optional().add_requirement(Require::builder().scopes(["a"]).build().unwrap());

@@ -80,7 +80,7 @@ async fn readiness_and_errors_of_the_inner_service_pass_through() {
     let mut service = layer(MemoryBlocklist::new()).layer(Failing);
     assert_eq!(service.ready().await.err(), Some("not ready"));
     assert_eq!(service.call(bearer(&good_token())).await.err(), Some("failed"));
-    assert_eq!(service.call(bearer("bad")).await.unwrap().status(), 401, "a refusal is no error");
+    assert_eq!(service.call(bearer("bad")).await.unwrap().status(), 401, "a rejection is not an error");
 }
 
 /// Counts how often it is cloned.

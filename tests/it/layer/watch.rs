@@ -74,9 +74,9 @@ async fn r47_the_signal_fires_at_the_pause_after_the_logout_and_not_before() {
         crate::support::wait::eventually("it pauses", async || pauses.load(Ordering::Relaxed) == passed).await;
         tick.notify_one();
     }
-    crate::support::wait::eventually("it pauses again", async || pauses.load(Ordering::Relaxed) == 4).await;
+    crate::support::wait::eventually("the watch pauses again", async || pauses.load(Ordering::Relaxed) == 4).await;
     list.revoke(&user.revocation()).await.unwrap();
-    assert!(!watching.is_finished(), "before the pause is over nobody asks");
+    assert!(!watching.is_finished(), "no check before the pause ends");
     tick.notify_one();
     assert_eq!(soon(watching).await.unwrap().kind(), RejectionKind::Revoked);
     assert_eq!(pauses.load(Ordering::Relaxed), 4);

@@ -75,7 +75,7 @@ async fn r72_a_key_that_is_published_no_more_ends_the_tokens_that_a_layer_has_se
     server.publish(&[(KeyPair::eddsa(), "new")]);
     let before = verifier.key_version();
     let of_nobody = token(KeyPair::es384(), "third", &server.origin);
-    eventually("the keys are those of now", async || {
+    eventually("the keys are the current ones", async || {
         assert_eq!(ask(&of_nobody).await, StatusCode::UNAUTHORIZED);
         verifier.key_version() != before
     })

@@ -145,11 +145,11 @@ async fn g6_a_use_that_is_given_up_half_way_leaves_no_half_of_it() {
     let world = World::new();
     let proof = world.proof(&world.login("ann").await).await;
     drop(world.issuer().refresh(&proof, &NoClaims {}));
-    assert!(world.store.is_empty(), "it had not begun");
+    assert!(world.store.is_empty(), "nothing was stored yet");
     let (line, issuer) = Line::to(&world, GRACE);
     line.becomes(State::Mute);
     assert!(issuer.refresh(&proof, &NoClaims {}).await.is_err());
-    assert_eq!(world.store.len(), 1, "the whole of it is there: whoever asks again gets the successor");
+    assert_eq!(world.store.len(), 1, "the redemption is stored completely, so a retry gets the successor");
     let again = repeated(world.redeem(&proof).await);
     world.renew(&again).await;
 }

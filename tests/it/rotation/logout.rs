@@ -20,7 +20,7 @@ async fn log_out(world: &World, authorization: Option<&str>) -> Response<Bytes> 
     let inner = service_fn(move |request: Request<Empty<Bytes>>| {
         let issuer = issuer.clone();
         async move {
-            assert!(request.extensions().get::<Authenticated>().is_none(), "a logout proves nothing but itself");
+            assert!(request.extensions().get::<Authenticated>().is_none(), "a logout proves no identity");
             let proof = request.extensions().get::<LoggingOut>().expect("called without proof");
             issuer.logout(proof).await.unwrap();
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("logged out"))))
@@ -131,7 +131,7 @@ async fn r57_what_is_not_genuine_logs_nobody_out() {
         ("no token", None, RejectionKind::Missing, 401),
         ("two words", Some("Bearer a b".to_owned()), RejectionKind::Malformed, 400),
         ("forged", Some(bearer(&forged)), RejectionKind::Invalid, 401),
-        ("for somebody else", Some(bearer(&foreign)), RejectionKind::Invalid, 401),
+        ("for another audience", Some(bearer(&foreign)), RejectionKind::Invalid, 401),
         ("not yet good", Some(bearer(&early)), RejectionKind::Invalid, 401),
         ("no token at all", Some(bearer("abc")), RejectionKind::Invalid, 401),
     ];

@@ -69,7 +69,7 @@ async fn r56_within_the_grace_the_same_token_gets_the_same_refresh_token_again()
         let again = repeated(world.redeem(&proof).await);
         assert_eq!(again.refresh.as_str(), second.refresh.as_str());
         assert_eq!(again.refresh.expires_at(), second.refresh.expires_at());
-        assert_ne!(again.access.as_str(), second.access.as_str(), "the access token is a new one");
+        assert_ne!(again.access.as_str(), second.access.as_str(), "the access token is new");
         let now = seconds(world.clock.now());
         assert_eq!(piece(again.access.as_str(), 1)["iat"], json!(now));
         assert_eq!(world.refused(&again).await, None);
@@ -140,7 +140,7 @@ async fn r75_r77_a_replay_is_one_warning_that_names_nobody() {
         }
     }
     assert!(matches!(world.redeem(&proof).await, Refreshed::Revoked(_)));
-    assert_eq!(log.text().matches("WARN").count(), 1, "what is dead already is no news");
+    assert_eq!(log.text().matches("WARN").count(), 1, "no second warning about a revoked session");
 }
 
 #[tokio::test]
@@ -350,10 +350,10 @@ async fn g3_what_was_rotated_before_a_replay_never_lives_again() {
             world.ask(TokenKind::Access, third.access.as_str()).await,
             world.ask(TokenKind::Refresh, third.refresh.as_str()).await,
         ];
-        assert!(answers.iter().all(Result::is_err), "lives again at {:?}", world.clock.now());
+        assert!(answers.iter().all(Result::is_err), "accepted at {:?}", world.clock.now());
         world.clock.advance(Duration::from_secs(500));
         // An unrelated revocation, so the list removes expired entries.
         world.issuer().revoke_token("another", world.clock.now()).await.unwrap();
     }
-    assert_eq!(world.store.len(), 1, "and then it is forgotten");
+    assert_eq!(world.store.len(), 1, "the session's revocation was removed once it expired");
 }

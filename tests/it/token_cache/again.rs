@@ -45,12 +45,12 @@ fn r71_the_clock_is_asked_again() {
         service.ask(&token).unwrap_or_else(|other| panic!("{reason}: {other} too early"));
         clock.set(does_not);
         assert_eq!(service.ask(&token).unwrap_err(), reason);
-        assert_eq!(signature_checks(), once, "{reason}: it was still known");
+        assert_eq!(signature_checks(), once, "{reason}: it was still cached");
 
         // The token was removed from the cache, but a wrong clock does no lasting harm.
         clock.set(at(NOW));
         service.ask(&token).unwrap();
-        assert_eq!(signature_checks(), once + 1, "{reason}: it was forgotten");
+        assert_eq!(signature_checks(), once + 1, "{reason}: it was removed");
     };
     for (reason, claims, last, step) in ends {
         check(reason, &claims, last, last + step);
@@ -80,7 +80,7 @@ fn r54_r71_every_scope_of_revocation_is_asked_again() {
         let once = signature_checks();
         now(list.revoke(&revocation)).unwrap();
         assert_eq!(service.ask(&good_token()).unwrap_err(), reason);
-        assert_eq!(signature_checks(), once, "{reason}: the token was known");
+        assert_eq!(signature_checks(), once, "{reason}: the token was cached");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::support::{ISSUER, clock, good_token, verifying_key};
 fn r70_layers_share_nothing() {
     #[derive(Clone, Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: String,
     }
     let clock = clock();
@@ -50,7 +50,7 @@ fn r70_layers_share_nothing() {
     }
     let before = signature_checks();
     service(&first).ask(&token).unwrap();
-    assert_eq!(signature_checks(), before, "the first layer still has it");
+    assert_eq!(signature_checks(), before, "the first layer still caches it");
 }
 
 #[test]
@@ -68,9 +68,9 @@ fn r70_a_token_that_differs_in_one_byte_is_another() {
         service.ask(&other).unwrap_err();
     }
     let all = signature_checks();
-    assert!(all > once, "some of them were well-formed");
+    assert!(all > once, "some altered tokens were well-formed");
     service.ask(&good).unwrap();
-    assert_eq!(signature_checks(), all, "the good one is still known");
+    assert_eq!(signature_checks(), all, "the good one is still cached");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
                 }
             }
         });
-        assert_eq!(signature_checks() - before, flood.len(), "{bytes}: the hot token was pushed out");
+        assert_eq!(signature_checks() - before, flood.len(), "{bytes}: the hot token was evicted");
         // A cache full of tokens that are no longer used accepts a new one.
         let newcomer = of_session(9999, bytes);
         let checks = [(); 5].map(|()| {
@@ -98,7 +98,7 @@ fn r73_refused_tokens_leave_nothing_behind() {
     ];
     #[derive(Clone, serde::Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: Option<String>,
     }
     for (name, reason, bad) in rows {
@@ -114,7 +114,7 @@ fn r73_refused_tokens_leave_nothing_behind() {
         assert_eq!(held.bytes_current, 0, "{name}");
         let before = signature_checks();
         service.ask(&good).unwrap();
-        assert_eq!(signature_checks(), before, "{name}: the good token is still known");
+        assert_eq!(signature_checks(), before, "{name}: the good token is still cached");
     }
 }
 

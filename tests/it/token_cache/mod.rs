@@ -93,7 +93,7 @@ where
 /// The output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     let task::Poll::Ready(output) = pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) else {
-        panic!("this future waits");
+        panic!("this future is not ready");
     };
     output
 }

@@ -174,7 +174,7 @@ async fn r7_other_spellings_of_the_same_bytes_are_refused_though_they_are_signed
         text
     });
     let [h, p] = [encode(&header), encode(&payload)];
-    assert!(p.contains('_') || p.contains('-'), "else the alphabets do not differ: {p}");
+    assert!(p.contains('_') || p.contains('-'), "otherwise the alphabets do not differ: {p}");
     let canonical = sign_text(&format!("{h}.{p}"));
     stand.accepts("canonical", &canonical).await;
 

@@ -74,7 +74,7 @@ fn kinds() -> [Kinds; 3] {
             refresh: (json!({ "typ": null }), json!({ "refresh": true })),
             neither: vec![
                 ("absent", jwt(), json!({})),
-                ("absent, though typ tells", json!({}), json!({})),
+                ("absent, though typ names the kind", json!({}), json!({})),
                 ("number", jwt(), json!({ "refresh": 0 })),
                 ("string", jwt(), json!({ "refresh": "false" })),
                 ("list", jwt(), json!({ "refresh": [false] })),

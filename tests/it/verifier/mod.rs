@@ -50,7 +50,7 @@ impl Stand {
     async fn accepts(&self, name: &str, token: &str) -> Authenticated {
         let before = self.asked();
         let decision = self.guard.authenticate::<NoClaims>(token).await;
-        assert_eq!(self.asked(), before + usize::from(decision.is_ok()), "{name}: the store is asked once");
+        assert_eq!(self.asked(), before + usize::from(decision.is_ok()), "{name}: the store is queried once");
         decision.unwrap_or_else(|rejection| panic!("{name}: {rejection}"))
     }
 
@@ -65,7 +65,7 @@ impl Stand {
         let before = self.asked();
         let Err(rejection) = self.guard.authenticate::<NoClaims>(token).await else { panic!("{name}: accepted") };
         assert_eq!((rejection.kind(), rejection.reason()), (kind, reason), "{name}");
-        assert_eq!(self.asked(), before, "{name}: the store was asked");
+        assert_eq!(self.asked(), before, "{name}: the store was queried");
         self.accepts(&format!("the good token after {name:?}"), &self.good).await;
     }
 

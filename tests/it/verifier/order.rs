@@ -57,7 +57,7 @@ async fn r23_nothing_of_the_payload_counts_before_the_signature() {
 async fn r23_the_store_is_not_asked_about_claims_that_the_application_cannot_read() {
     #[derive(Debug, Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: String,
     }
     let stand = Stand::new();

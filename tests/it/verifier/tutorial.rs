@@ -177,7 +177,7 @@ async fn a_logout_takes_one_token_of_the_tutorial_or_a_whole_session_of_ours() {
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
     stand.0.issuer().logout(&stand.ask(TokenKind::Access, ACCESS).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(ACCESS).await[0], "token_revoked");
-    assert_eq!(stand.both(REFRESH).await[1], "admitted", "nothing in it says that it belongs to the other");
+    assert_eq!(stand.both(REFRESH).await[1], "admitted", "nothing links it to the other token");
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
     stand.0.issuer().logout(&stand.ask(TokenKind::Access, pair.access.as_str()).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(pair.refresh.as_str()).await[1], "session_revoked");

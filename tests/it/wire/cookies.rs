@@ -37,7 +37,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
     assert_eq!(server.get(&[&in_cookie]).await.user(), "user-1");
     assert_eq!(server.get(&[&in_header]).await.user(), "user-1");
     let basic = line("Authorization", "Basic eDp5");
-    assert_eq!(server.get(&[&basic, &in_cookie]).await.user(), "user-1", "another scheme is no token");
+    assert_eq!(server.get(&[&basic, &in_cookie]).await.user(), "user-1", "another scheme carries no token");
     let among = line("Cookie", format!("a=b; {NAME}={good}; c=\"d\""));
     assert_eq!(server.get(&[&among]).await.user(), "user-1");
     let twice = line("Cookie", format!("{NAME}={good}; {NAME}={good}"));
@@ -57,7 +57,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
     )
     .await;
     assert_eq!(explicit.get(&[&in_header, &cookie("bad")]).await.user(), "user-1");
-    assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie does not help out");
+    assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie is not used instead");
     assert_eq!(explicit.get(&[&twice]).await.refusal(), malformed);
 }
 
@@ -94,7 +94,7 @@ async fn r44_every_answer_in_cookie_mode_varies_by_the_cookie() {
         (vec![bearer(&good)], vec!["origin", "cookie"]),
     ] {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-        assert_eq!(server.get(&lines).await.values(VARY), varies_by, "beside what the inner service says");
+        assert_eq!(server.get(&lines).await.values(VARY), varies_by, "in addition to the inner service's own");
     }
     assert_eq!(Server::start(layer()).await.get(&[&bearer(&good)]).await.values(VARY), ["origin"]);
 }
@@ -167,5 +167,5 @@ async fn r45_what_another_site_may_have_caused_is_refused_with_a_cookie_and_not_
     assert_eq!(server.send("POST", "/", &[&cookie("bad")]).await.refusal().0, 403);
     assert_eq!(server.send("POST", "/", &[evil]).await.refusal(), (401, "missing_token".into()));
     let optional = Server::start(layer().with_token_sources(sources()).optional()).await;
-    assert_eq!(optional.send("POST", "/", &[&in_cookie, evil]).await.refusal().0, 403, "no guest instead");
+    assert_eq!(optional.send("POST", "/", &[&in_cookie, evil]).await.refusal().0, 403, "not admitted as anonymous");
 }

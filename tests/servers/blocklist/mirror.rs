@@ -62,7 +62,7 @@ impl<T: Send + Sync + 'static> Blocklist for Node<T> {
                 state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= changed.elapsed())
             };
             while !is_proven() {
-                assert!(changed.elapsed() < Duration::from_secs(30), "it is never proven that nothing is missing");
+                assert!(changed.elapsed() < Duration::from_secs(30), "the mirror never became complete");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             mirror.check(&ids, SystemTime::now()).await
@@ -111,7 +111,7 @@ impl Backend for Mirror {
 
     async fn let_pass(&self, duration: Duration) {
         self.redis.let_pass(duration).await;
-        eventually("what is over is forgotten", async || {
+        eventually("expired entries are removed", async || {
             self.mirrors[0].state().entries() == self.redis.revocations().await
         })
         .await;

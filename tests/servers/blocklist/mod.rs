@@ -9,7 +9,7 @@ macro_rules! over_each_version {
     ($backend:ty, $($case:ident,)*) => {
         $(#[tokio::test] async fn $case() {
             for version in testkit::redis_versions() {
-                println!("over {version}");
+                println!("with {version}");
                 tower_jwt_blocklist::conformance::$case(<$backend>::start(&version).await).await;
             }
         })*
