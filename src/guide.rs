@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [Cookbook](cookbook) | about ten lines for each of 26 tasks |
 //! | [Choosing algorithms and lifetimes](algorithms_and_lifetimes) | which key, how long, and what it costs to remember a logout |
-//! | [Verifying somebody else's tokens](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, and your own beside them |
+//! | [Verifying somebody else's tokens](foreign_tokens) | Auth0, Keycloak, Cognito, Entra, alone or with your own |
 //! | [Cookies and CSRF](cookies_and_csrf) | browser applications and WebSockets |
 //! | [Rotating keys](rotating_keys) | without a restart, and when the key was stolen |
 //! | [Requirements of a route](requiring) | scopes, roles, a recent login, conditions of your own |

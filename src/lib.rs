@@ -73,7 +73,7 @@
 //! For a cached access token, step 2 and the time-independent part of step 3 are skipped: see
 //! [Token cache](JwtBlocklistLayer#token-cache). Times and revocation are checked for each request.
 //!
-//! Nothing in the payload is used before the signature is verified. The blocklist is asked about
+//! Nothing in the payload is used before the signature is verified. The blocklist is queried about
 //! genuine tokens only.
 //!
 //! # Refresh tokens

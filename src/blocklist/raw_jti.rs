@@ -20,7 +20,7 @@ pub(crate) struct RawJti {
     form: Form,
 }
 
-/// Never exists.
+/// A type without values: no `jti` is kept without the feature `compat`.
 #[cfg(not(feature = "compat"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RawJti {}

@@ -1,4 +1,4 @@
-//! The backend that the cases are run over.
+//! The store under test, as the cases use it.
 
 use std::{
     future::Future,
@@ -12,8 +12,8 @@ pub trait Backend {
     /// Returns one process's view of the store. Its clones are the same blocklist.
     fn node(&self) -> impl Blocklist + Rotate + Clone;
 
-    /// Returns another process's view of the same store: what one of them has revoked, the other
-    /// has to refuse. A store that lives in one process returns the same as for
+    /// Returns another process's view of the same store: tokens that one has revoked, the other
+    /// must reject. A store that lives in one process returns the same as for
     /// [`node`](Self::node).
     fn other_node(&self) -> impl Blocklist + Rotate + Clone;
 

@@ -19,7 +19,7 @@ use crate::{
 /// It has no accessors, so that nobody takes it for an [`Authenticated`].
 ///
 /// A client may log out with an access token that has expired, or log out twice because it did not
-/// get the first response. So the blocklist is not asked, and an expired token is admitted for a
+/// get the first response. So the blocklist is not queried, and an expired token is admitted for a
 /// while: for the verifier's [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) after its
 /// `exp`. By then the refresh token of the same login has expired too. If the session was refreshed
 /// since, the client has a newer token to log out with.

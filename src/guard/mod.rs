@@ -135,7 +135,7 @@ impl Guard {
         self.admit(verified, answer, &Requirements::none())
     }
 
-    /// Everything that needs no waiting. The blocklist is asked last, and only about genuine tokens
+    /// Everything that needs no waiting. The blocklist is queried last, and only about genuine tokens
     /// of the right kind. A cached token skips what neither time nor a revocation can change.
     pub(crate) fn check<X: DeserializeOwned>(
         &self,
@@ -228,7 +228,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::admit`]
+/// A genuine token of the right kind, about which the blocklist is being queried. [`Guard::admit`]
 /// takes the answer.
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,

@@ -111,7 +111,7 @@ pub mod danger {
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long tokens are admitted unchecked, and the state of the present outage. All clones of a
+/// The time for which tokens are admitted unchecked, and the state of the present outage. All clones of a
 /// guard share it. `None` if the policy is to deny.
 #[derive(Clone, Default)]
 pub(crate) struct Allowance {

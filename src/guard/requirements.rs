@@ -238,7 +238,7 @@ pub(crate) struct Requirements<X> {
     pub(crate) conditions: Vec<Condition<X>>,
 }
 
-/// The first requirement that is not met, and what the client is told about it.
+/// The first unmet requirement, and the hint for the client.
 pub(crate) struct Unmet {
     pub(crate) reason: Reason,
     pub(crate) wanted: Option<Arc<Wanted>>,

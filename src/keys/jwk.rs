@@ -36,7 +36,7 @@ pub enum KeyRule {
     KeyId,
 }
 
-/// Why a JWK is rejected.
+/// The reason that a JWK is rejected.
 #[derive(Debug)]
 pub(crate) struct JwkError {
     pub(crate) rule: KeyRule,

@@ -140,7 +140,7 @@ impl CryptoProvider {
         signer.try_sign(message).ok()
     }
 
-    /// What computes public keys from private ones.
+    /// The functions that compute public keys from private ones.
     pub(crate) fn key_utils(&self) -> &'static KeyUtils {
         &self.implementation.key_utils
     }

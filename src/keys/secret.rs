@@ -57,7 +57,7 @@ fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
     }
 }
 
-/// Without the blanks around it and the byte order marks before it, in any order.
+/// Removes the blanks around the secret and the byte order marks before it, in any order.
 fn trim(secret: &[u8]) -> &[u8] {
     let mut trimmed = secret.trim_ascii();
     while let Some(rest) = trimmed.strip_prefix(b"\xEF\xBB\xBF") {

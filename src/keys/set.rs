@@ -133,10 +133,10 @@ impl KeySet {
     }
 }
 
-/// For keys that are fetched.
+/// The part for keys that are fetched.
 #[cfg(feature = "jwks")]
 impl KeySet {
-    /// A set without keys, until they are fetched.
+    /// Creates a set without keys, until they are fetched.
     pub(crate) fn empty() -> Self {
         Self::unchecked(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! What a layer and its services share, and the part of the decision that needs no waiting.
+//! The state shared by a layer and its services, and the part of the decision that needs no waiting.
 
 use std::{fmt, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(crate) struct Policy<X> {
     pub(crate) verified_tokens: VerifiedTokens<VerifiedToken<X>>,
 }
 
-/// What to do with a request without a token.
+/// The treatment of requests without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingToken {
     Rejected,

@@ -53,7 +53,7 @@ enum Mode {
 }
 
 impl<B> FailingBlocklist<B> {
-    /// Puts one in front of `inner`. It passes everything on until it is told otherwise.
+    /// Wraps `inner`. Passes everything on until one of the other methods is called.
     pub fn new(inner: B) -> Self {
         Self { inner, mode: Arc::new(Mutex::new(Mode::PassOn)) }
     }

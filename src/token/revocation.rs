@@ -89,7 +89,7 @@ impl Verifier {
         Ok(self.retention().issued_up_to_now(RevocationScope::Issuer, id))
     }
 
-    /// What makes the revocations of the tokens that this verifier accepts.
+    /// The retention of revocations for the tokens that this verifier accepts.
     pub(crate) fn retention(&self) -> Retention {
         Retention::new(self.max_lifetime(), Arc::clone(&self.clock))
     }

@@ -26,7 +26,7 @@ const MAX_URL_BYTES: usize = 2048;
 /// The longest head of a response, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Why a fetch has failed. A closed set for the log and the metrics.
+/// The reason that a fetch has failed. A closed set for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchError {
     Connection,

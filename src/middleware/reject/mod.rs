@@ -1,4 +1,4 @@
-//! How a rejection is sent to the client.
+//! The response to a rejected request.
 //!
 //! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`]
 //! makes a response of it:

@@ -22,27 +22,27 @@ use crate::{
     },
 };
 
-/// How far the clock of the process that begins an epoch may differ from ours.
+/// The largest difference between our clock and that of the process that begins an epoch.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
-/// How long known mirrors have to begin a restore.
+/// The time that known mirrors have to begin a restore.
 const WAIT_FOR_KNOWN_MIRRORS: Duration = Duration::from_secs(2);
-/// How long mirrors have if none is known. A process that has just started on an empty store cannot
+/// The time that mirrors have if none is known. A process that has just started on an empty store cannot
 /// know of them.
 pub(crate) const WAIT_FOR_UNKNOWN_MIRRORS: Duration = Duration::from_millis(250);
 
-/// What this process has last seen of the store, over all its connections.
+/// The last state of the store that this process has seen, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LastKnown {
     pub(crate) epoch: Option<Epoch>,
-    /// When the epoch was last seen.
+    /// The time at which the epoch was last seen.
     at: Timestamp,
     /// The id of the last entry of the log.
     pub(crate) last_id: Option<StreamId>,
-    /// When the present loss was noticed.
+    /// The time at which the present loss was noticed.
     loss_noticed: Option<Instant>,
 }
 
-/// What the store holds when a connection begins, and at each heartbeat.
+/// The state of the store when a connection begins, and at each heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observed {
     /// The text of the epoch.
@@ -112,7 +112,7 @@ impl LastKnown {
         *self = Self { epoch: Some(epoch), at: asked_at, last_id: observed.last_id, loss_noticed: None };
     }
 
-    /// When the loss was first noticed.
+    /// The time at which the loss was first noticed.
     pub(crate) fn notice_loss(&mut self) -> Instant {
         *self.loss_noticed.get_or_insert_with(Instant::now)
     }
@@ -146,7 +146,7 @@ impl KnownMirrors {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// How long to wait for a mirror to begin a restore.
+    /// The time to wait for a mirror to begin a restore.
     pub(crate) fn wait(&self, last_known: &LastKnown) -> Duration {
         match last_known.epoch {
             _ if self.0.load(Ordering::Relaxed) => WAIT_FOR_KNOWN_MIRRORS,
@@ -279,7 +279,7 @@ mod tests {
             ("being put back", &seen, closing, Err(Loss::Restoring)),
             ("emptied", &seen, observed(None, None, false), Err(Loss::Gone)),
             ("another epoch, begun since", &seen, observed(Some(younger), Some(NOW), false), Ok(younger)),
-            ("another epoch, of before", &seen, observed(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
+            ("an earlier epoch", &seen, observed(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
             ("the log gone", &seen, observed(Some(ours), None, false), Err(Loss::LogGone)),
             ("the longest life gone", &seen, without_longest, Err(Loss::LogGone)),
             ("an unreadable epoch", &seen, garbage, Err(Loss::Gone)),

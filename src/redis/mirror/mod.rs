@@ -58,8 +58,8 @@ use crate::{
 ///    [`Outage`](crate::blocklist::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides.
 ///
 /// Rule 3 applies while the mirror loads, while it cannot reach Redis, and while it is full:
-/// [`state`](Self::state) tells which. Revoking and redeeming refresh tokens is done by the
-/// `RedisBlocklist`, which tells the mirrors of its own process at once.
+/// see [`state`](Self::state). Revoking and redeeming refresh tokens is done by the
+/// `RedisBlocklist`, which passes them to the mirrors of its own process at once.
 ///
 /// # The bound (guarantee G2)
 ///

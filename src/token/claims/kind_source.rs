@@ -1,4 +1,4 @@
-//! How a token says whether it is access or refresh (RFC 8725 §3.12).
+//! The place where a token says whether it is access or refresh (RFC 8725 §3.12).
 
 use serde_json::Value;
 

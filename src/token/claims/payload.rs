@@ -1,4 +1,4 @@
-//! The claims that only some routes ask for, read when they are asked for.
+//! The claims that only some routes need, parsed on demand.
 
 use crate::{
     clock::Timestamp,

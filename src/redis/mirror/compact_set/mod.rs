@@ -78,7 +78,7 @@ struct Detailed {
     until: Timestamp,
 }
 
-/// Which part is swept next, and when the last one was.
+/// The part to sweep next, and the time of the last sweep.
 struct Sweeps {
     next_part: usize,
     swept_at: Instant,
@@ -226,7 +226,7 @@ impl CompactSet {
     }
 
     /// Returns everything from a position on, in pages of at least so many entries, each with the
-    /// position of the page after it. Each page is read when it is asked for.
+    /// position of the page after it. Each page is read on demand.
     pub(crate) fn pages(
         &self,
         from: Cursor,
