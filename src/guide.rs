@@ -1,4 +1,5 @@
-//! Guides: each answers one question, the answer first, then code that runs, the why, and the limits.
+//! Guides: each answers one question, the answer first, then code that runs, the why, and the
+//! limits.
 //!
 //! | | |
 //! |---|---|
@@ -19,9 +20,10 @@
 ///
 /// ---
 ///
-/// [`Algorithm`](crate::Algorithm), [`SigningKey`](crate::SigningKey), [`VerifierBuilder`](crate::token::VerifierBuilder),
-/// [`IssuerBuilder`](crate::issuer::IssuerBuilder), [`Require`](crate::Require), [`danger`](crate::danger), the
-/// [token cache](crate::JwtBlocklistLayer#token-cache).
+/// [`Algorithm`](crate::Algorithm), [`SigningKey`](crate::SigningKey),
+/// [`VerifierBuilder`](crate::token::VerifierBuilder),
+/// [`IssuerBuilder`](crate::issuer::IssuerBuilder), [`Require`](crate::Require),
+/// [`danger`](crate::danger), the [token cache](crate::JwtBlocklistLayer#token-cache).
 pub mod algorithms_and_lifetimes {}
 
 #[cfg_attr(all(feature = "axum", feature = "jwks"), doc = include_str!("../docs/foreign_tokens.md"))]
@@ -29,9 +31,11 @@ pub mod algorithms_and_lifetimes {}
 ///
 /// ---
 ///
-/// [`KindSource`](crate::token::KindSource), [`TokenIdSource`](crate::token::TokenIdSource), [`OptionalClaim`](crate::token::OptionalClaim),
-/// [`VerifierBuilder::trust`](crate::token::VerifierBuilder::trust), [`Verifier::subject_revocation`](crate::Verifier::subject_revocation), [`Revoke`](crate::blocklist::Revoke),
-/// [`Require`](crate::Require), [`Jwks`](crate::keys::Jwks).
+/// [`KindSource`](crate::token::KindSource), [`TokenIdSource`](crate::token::TokenIdSource),
+/// [`OptionalClaim`](crate::token::OptionalClaim),
+/// [`VerifierBuilder::trust`](crate::token::VerifierBuilder::trust),
+/// [`Verifier::subject_revocation`](crate::Verifier::subject_revocation),
+/// [`Revoke`](crate::blocklist::Revoke), [`Require`](crate::Require), [`Jwks`](crate::keys::Jwks).
 pub mod foreign_tokens {}
 
 #[cfg_attr(feature = "axum", doc = include_str!("../docs/cookies_and_csrf.md"))]
@@ -39,8 +43,9 @@ pub mod foreign_tokens {}
 ///
 /// ---
 ///
-/// [`TokenCookie`](crate::sources::TokenCookie), [`SameSite`](crate::sources::SameSite), [`TokenSources`](crate::sources::TokenSources),
-/// [`LogoutLayer`](crate::LogoutLayer), [`JwtBlocklistLayer::exempt_preflights`](crate::JwtBlocklistLayer::exempt_preflights),
+/// [`TokenCookie`](crate::sources::TokenCookie), [`SameSite`](crate::sources::SameSite),
+/// [`TokenSources`](crate::sources::TokenSources), [`LogoutLayer`](crate::LogoutLayer),
+/// [`JwtBlocklistLayer::exempt_preflights`](crate::JwtBlocklistLayer::exempt_preflights),
 /// [`Guard::watch`](crate::Guard::watch).
 pub mod cookies_and_csrf {}
 
@@ -49,8 +54,9 @@ pub mod cookies_and_csrf {}
 ///
 /// ---
 ///
-/// [`KeySet`](crate::keys::KeySet), [`SigningKey`](crate::SigningKey), [`VerifyingKey`](crate::VerifyingKey),
-/// [`Issuer::sign_with`](crate::Issuer::sign_with), [`Issuer::revoke_all`](crate::Issuer::revoke_all).
+/// [`KeySet`](crate::keys::KeySet), [`SigningKey`](crate::SigningKey),
+/// [`VerifyingKey`](crate::VerifyingKey), [`Issuer::sign_with`](crate::Issuer::sign_with),
+/// [`Issuer::revoke_all`](crate::Issuer::revoke_all).
 pub mod rotating_keys {}
 
 #[cfg_attr(

@@ -2,8 +2,8 @@
 
 use std::{error::Error, fmt};
 
-/// The reason that a check has no answer. It never means "not revoked": by default the request is rejected with
-/// 503.
+/// The reason that a check has no answer. It never means "not revoked": by default the request is
+/// rejected with 503.
 // A new way for a store to fail must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

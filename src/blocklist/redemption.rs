@@ -18,8 +18,8 @@ use crate::{
 // Exhaustive: a store builds it from what it has kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// The number of refresh tokens of the session that were redeemed before this one: 0 for that of the
-    /// login.
+    /// The number of refresh tokens of the session that were redeemed before this one: 0 for that
+    /// of the login.
     pub number: u32,
     /// The 128 random bits of its `jti`.
     pub token_id: u128,
@@ -45,9 +45,11 @@ pub struct Redemption {
     pub now: SystemTime,
     /// The time after a redemption during which the same token gets the same successor again.
     pub grace: Duration,
-    /// The time from which the session's generation may be removed: every superseded token has expired.
+    /// The time from which the session's generation may be removed: every superseded token has
+    /// expired.
     pub kept_until: SystemTime,
-    /// The time from which the revocation of a stolen session may be removed: see [`Revocation::new`].
+    /// The time from which the revocation of a stolen session may be removed: see
+    /// [`Revocation::new`].
     pub revoked_until: SystemTime,
 }
 

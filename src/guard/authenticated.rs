@@ -164,8 +164,8 @@ impl<X> Authenticated<X> {
     /// `sid`.
     ///
     /// [`Issuer::logout`](crate::Issuer::logout) stores it for you. A service that only verifies
-    /// tokens stores it with [`Revoke::revoke`](crate::blocklist::Revoke::revoke). The time of the logout
-    /// comes from the verifier's clock.
+    /// tokens stores it with [`Revoke::revoke`](crate::blocklist::Revoke::revoke). The time of the
+    /// logout comes from the verifier's clock.
     pub fn revocation(&self) -> Revocation {
         self.token.retention.login(&self.token.ids, self.token.claims.expires_at)
     }

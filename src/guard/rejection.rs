@@ -1,5 +1,5 @@
-//! The reasons for rejecting a request. HTTP is elsewhere: [`RenderRejection`](crate::reject::RenderRejection)
-//! renders a response.
+//! The reasons for rejecting a request. HTTP is elsewhere:
+//! [`RenderRejection`](crate::reject::RenderRejection) renders a response.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -18,7 +18,8 @@ pub struct Rejection {
     wanted: Option<Arc<Wanted>>,
 }
 
-/// The requirements named to the client: settings of the program, in characters that a header can hold.
+/// The requirements named to the client: settings of the program, in characters that a header can
+/// hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) scope: Option<Box<str>>,

@@ -1,4 +1,5 @@
-//! The state shared by a layer and its services, and the part of the decision that needs no waiting.
+//! The state shared by a layer and its services, and the part of the decision that needs no
+//! waiting.
 
 use std::{fmt, sync::Arc};
 

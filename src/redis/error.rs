@@ -1,5 +1,5 @@
-//! The reasons that a connection, a command or a store is unusable, in words for the log and for the error at
-//! startup.
+//! The reasons that a connection, a command or a store is unusable, in words for the log and for
+//! the error at startup.
 //!
 //! No text here repeats what a server sent, apart from its error codes (`OOM`, `NOPERM`).
 

@@ -1,5 +1,5 @@
-//! Policies for a Redis that has lost data or may lose some. Each default is the safe choice that keeps a
-//! service running.
+//! Policies for a Redis that has lost data or may lose some. Each default is the safe choice that
+//! keeps a service running.
 
 /// The reaction to a Redis that has lost revocations.
 ///
@@ -19,8 +19,8 @@ pub enum OnLoss {
     /// is accepted only if its login is later than the loss. The default.
     #[default]
     Floor,
-    /// Answers [`Outage::Lost`](crate::blocklist::Outage::Lost) (503) until an operator restores the data or
-    /// calls [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
+    /// Answers [`Outage::Lost`](crate::blocklist::Outage::Lost) (503) until an operator restores
+    /// the data or calls [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
     Deny,
 }
 

@@ -57,7 +57,8 @@ fn verifies(token: &str, document: &Value) -> Result<(), String> {
     decided().map_err(|error: VerifyError| error.as_str().to_owned())
 }
 
-/// Asserts the verdict on each token of a file. Returns the numbers of good and bad ones. `mislabelled` are those whose label is wrong.
+/// Asserts the verdict on each token of a file. Returns the numbers of good and bad ones.
+/// `mislabelled` are those whose label is wrong.
 fn judge(file: &Value, mislabelled: &[(u64, bool)]) -> (usize, usize) {
     let (mut valid, mut invalid) = (0, 0);
     for group in file["testGroups"].as_array().unwrap() {
@@ -79,8 +80,8 @@ fn r26_r30_r32_of_wycheproofs_26_keys_5_verify() {
     assert_eq!(judge(&file, &[]), (5, 21));
 }
 
-/// Upstream, PS384 under a JWK for PS256 and ES512 under one that is misspelt are called valid, two copies of a valid token are called
-/// invalid, and `?` is taken for base64url.
+/// Upstream, PS384 under a JWK for PS256 and ES512 under one that is misspelt are called valid, two
+/// copies of a valid token are called invalid, and `?` is taken for base64url.
 #[test]
 fn r26_of_wycheproofs_401_signatures_42_verify() {
     let Some(file) = vectors("json_web_signature_test.json") else { return };

@@ -340,7 +340,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
             "it must be changed",
             move |(at, bytes, cut)| {
                 let mut line = good();
-                // More blanks after the scheme are allowed, so a blank inserted there does no damage.
+                // More blanks after the scheme are allowed, so a blank inserted there does no
+                // damage.
                 let at = 8 + at.index(line.len() - 8);
                 line.splice(at..(at + cut).min(line.len()), bytes);
                 (line != good()).then_some(line)

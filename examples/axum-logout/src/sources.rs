@@ -25,7 +25,8 @@ pub struct Sources {
     /// HS256 (the default), HS384 or HS512
     #[arg(long, env = "JWT_ALGORITHM")]
     pub jwt_algorithm: Option<String>,
-    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, of which only the host is needed; without it logouts are in memory
+    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, of which only the host is needed; without it
+    /// logouts are in memory
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// Host of Redis, instead of REDIS_URL

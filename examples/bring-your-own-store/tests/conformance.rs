@@ -1,4 +1,5 @@
-//! The library's conformance suite over the store, and the store's own promise: a restart forgets nothing.
+//! The library's conformance suite over the store, and the store's own promise: a restart forgets
+//! nothing.
 
 use std::{
     fs::OpenOptions,

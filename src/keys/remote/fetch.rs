@@ -108,8 +108,8 @@ impl Client {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Opens a new connection each time, because minutes lie between two fetches. Nothing of it outlives
-    /// this future.
+    /// Opens a new connection each time, because minutes lie between two fetches. Nothing of it
+    /// outlives this future.
     pub(crate) async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
         let broken = |_| FetchError::Connection;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| FetchError::Connection)?;

@@ -18,8 +18,8 @@
 //!
 //! # Caveat
 //!
-//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx status. A
-//! 401 makes clients throw good tokens away.
+//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx
+//! status. A 401 makes clients throw good tokens away.
 //!
 //! # Example
 //!

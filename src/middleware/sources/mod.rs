@@ -77,8 +77,8 @@ use crate::{
     middleware::sources::source::{Respond, Source},
 };
 
-/// The places where a request may carry its token: the `Authorization` header, and the sources that are added
-/// to it. See the [module's page](self) for them.
+/// The places where a request may carry its token: the `Authorization` header, and the sources that
+/// are added to it. See the [module's page](self) for them.
 ///
 /// Set it with
 /// [`JwtBlocklistLayer::with_token_sources`](crate::JwtBlocklistLayer::with_token_sources) or

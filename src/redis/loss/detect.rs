@@ -26,8 +26,8 @@ use crate::{
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
 /// The time that known mirrors have to begin a restore.
 const WAIT_FOR_KNOWN_MIRRORS: Duration = Duration::from_secs(2);
-/// The time that mirrors have if none is known. A process that has just started on an empty store cannot
-/// know of them.
+/// The time that mirrors have if none is known. A process that has just started on an empty store
+/// cannot know of them.
 pub(crate) const WAIT_FOR_UNKNOWN_MIRRORS: Duration = Duration::from_millis(250);
 
 /// The last state of the store that this process has seen, over all its connections.

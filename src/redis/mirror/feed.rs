@@ -46,7 +46,8 @@ const SLACK: Duration = Duration::from_secs(1);
 const REDIAL: Duration = Duration::from_millis(100);
 /// The pause between two pages of a comparison, in which Redis can serve others.
 const COMPARING: Duration = Duration::from_millis(10);
-/// The interval at which the mirror announces itself. An announcement counts for three times as long.
+/// The interval at which the mirror announces itself. An announcement counts for three times as
+/// long.
 const ANNOUNCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Feed {
@@ -61,7 +62,8 @@ pub(crate) struct Feed {
     is_up_to_date: bool,
     restorer: Restorer,
     calendar: Calendar,
-    /// The time at which the topology (Sentinel, for example) last confirmed that this host is the master.
+    /// The time at which the topology (Sentinel, for example) last confirmed that this host is the
+    /// master.
     route_confirmed: Option<Moment>,
     announced: Option<Instant>,
     canary: Canary,

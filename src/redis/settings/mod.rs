@@ -23,7 +23,8 @@ use crate::{
     },
 };
 
-/// The settings of a [`RedisBlocklist`](crate::RedisBlocklist): the address of Redis, deadlines and policies.
+/// The settings of a [`RedisBlocklist`](crate::RedisBlocklist): the address of Redis, deadlines and
+/// policies.
 ///
 /// Works with Redis and Valkey, 6.2 or later: one node, the master of some sentinels, or a cluster.
 /// The `maxmemory-policy` should be `noeviction`: see [`Eviction`].
@@ -238,9 +239,9 @@ impl RedisSettings {
     /// failover may then lose revocations that were confirmed in the moments before it.
     ///
     /// Without enough acknowledgements a revocation is
-    /// [`RevokeError::NotReplicated`](crate::blocklist::RevokeError::NotReplicated). Revocations use a
-    /// connection of their own. A failover loses nothing only if **every** replica that can be
-    /// promoted must acknowledge: of two replicas and a count of one, the other may be promoted.
+    /// [`RevokeError::NotReplicated`](crate::blocklist::RevokeError::NotReplicated). Revocations
+    /// use a connection of their own. A failover loses nothing only if **every** replica that can
+    /// be promoted must acknowledge: of two replicas and a count of one, the other may be promoted.
     #[must_use]
     pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
         self.replicas = Some(Replicas { count, within });
@@ -263,18 +264,18 @@ impl RedisSettings {
         self
     }
 
-    /// Sets the number of checks that may be in flight at a time; 4096 by default. The next one is answered
-    /// [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded) (503) at once, so that not all of them
-    /// wait past their deadline.
+    /// Sets the number of checks that may be in flight at a time; 4096 by default. The next one is
+    /// answered [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded) (503) at once, so that
+    /// not all of them wait past their deadline.
     #[must_use]
     pub fn max_checks(mut self, checks: usize) -> Self {
         self.max_checks = checks;
         self
     }
 
-    /// Sets the interval at which the entries are compared with the log; 60 seconds by default. Missing entries are
-    /// restored: a client deleted them, or Redis evicted them. One of all processes does it, in the
-    /// background.
+    /// Sets the interval at which the entries are compared with the log; 60 seconds by default.
+    /// Missing entries are restored: a client deleted them, or Redis evicted them. One of all
+    /// processes does it, in the background.
     #[must_use]
     pub fn audit_every(mut self, interval: Duration) -> Self {
         self.audit_every = interval;

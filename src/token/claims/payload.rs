@@ -6,7 +6,8 @@ use crate::{
     token::claims::values,
 };
 
-/// The payload of a genuine token: one JSON object with each name once, as its verifier has checked.
+/// The payload of a genuine token: one JSON object with each name once, as its verifier has
+/// checked.
 pub(crate) struct Payload {
     text: String,
 }
