@@ -147,7 +147,7 @@ pub async fn r56_an_older_token_ends_the_session_and_its_access_tokens(backend: 
         assert_eq!(rotate(&node, using(&backend, number, 60)).await, DEAD, "generation {number}");
     }
     let elsewhere = by(ids("r", "t"), using(&backend, 0, 70));
-    assert_eq!(rotate(&node, elsewhere).await, Rotation::Rotated, "another session of hers goes on");
+    assert_eq!(rotate(&node, elsewhere).await, Rotation::Rotated, "another session of hers continues");
 }
 
 /// The grace ends after exactly its length: at that millisecond a second use is a theft.

@@ -51,7 +51,7 @@ pub(crate) enum Verdict<X> {
     Wait(Check<X>),
 }
 
-/// Marks a request that was let through anonymously, in its extensions. So a handler that needs an
+/// Marks a request that was admitted anonymously, in its extensions. So a handler that needs an
 /// [`Authenticated`] can send the layer's own rejection.
 pub(crate) struct Anonymous<X> {
     policy: Arc<Policy<X>>,

@@ -1,7 +1,7 @@
 //! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the
 //! rule holds in all of them.
 //!
-//! A request is three steps of its own: the guard lets the token through, the store decides, the
+//! A request has three separate steps: the guard admits the token, the store decides, the
 //! answer arrives. Between any two of them everything else can happen, or the node crashes. Time
 //! passes in steps of a grace.
 
@@ -24,7 +24,7 @@ type Token = (u32, u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Stage {
-    /// The guard has let it through.
+    /// The guard has admitted it.
     Checked,
     /// A store that queries first and stores later has queried. The rule never stops here.
     Asked(Answer),

@@ -6,7 +6,7 @@
 //!
 //! # Structure
 //!
-//! - **Plain entries** refuse every token they name: nearly all revocations of single tokens and of
+//! - **Plain entries** reject every token they name: nearly all revocations of single tokens and of
 //!   sessions. Each takes 20 bytes and some free space in one of 4096 shards ([`table`]), chosen by
 //!   the first bits of its id. A lock protects each shard.
 //! - **Detailed entries** have a cut-off, or revoke a user or an issuer. They are few, but every
