@@ -17,17 +17,17 @@ pub trait Backend {
     /// [`node`](Self::node).
     fn other_node(&self) -> impl Blocklist + Rotate + Clone;
 
-    /// Returns the time by which the store forgets entries. It may stand still between two calls of
+    /// Returns the time by which the store removes entries. It may stand still between two calls of
     /// [`let_pass`](Self::let_pass).
     fn now(&self) -> SystemTime;
 
-    /// Returns when `duration`, less than a second, has passed for the store, and it has forgotten
-    /// what has expired. A fixture with a clock of its own advances that; any other sleeps. Where a
-    /// store forgets only when something is stored, this stores something that has expired.
+    /// Waits until `duration`, less than a second, has passed for the store, and it has removed
+    /// expired entries. A fixture with a clock of its own advances that; any other sleeps. Where a
+    /// store removes entries only when something is stored, this stores something that has expired.
     fn let_pass(&self, duration: Duration) -> impl Future<Output = ()>;
 
-    /// Returns how many entries are stored: ids that are revoked, and sessions whose newest refresh
-    /// token is known. An id that was revoked twice is one entry. Entries that the store keeps
-    /// about itself do not count.
+    /// Returns the number of stored entries: ids that are revoked, and sessions whose newest
+    /// refresh token is known. An id that was revoked twice is one entry. Entries that the store
+    /// keeps about itself do not count.
     fn stored(&self) -> impl Future<Output = usize>;
 }

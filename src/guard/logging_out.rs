@@ -69,7 +69,8 @@ impl LoggingOut {
         Self::verify(verifier, text)
     }
 
-    /// Either kind of token is admitted. The client is told about the kind that it has at hand.
+    /// Rejects the request. Either kind of token is admitted, but the response speaks of the access
+    /// token.
     pub(crate) fn reject(reason: Reason) -> Rejection {
         Rejection::new(TokenKind::Access, reason)
     }

@@ -10,7 +10,7 @@ use crate::blocklist::{
     Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Status, TokenIds,
 };
 
-/// A blocklist in front of another one, which can be told to fail, or to answer that every token is
+/// A blocklist in front of another one, which a test can make fail, or answer that every token is
 /// revoked.
 ///
 /// It passes everything on until a test calls [`fail`](Self::fail) or

@@ -14,7 +14,7 @@ use crate::settings::Problem;
     name = "axum-logout",
     version,
     about = "Sign up, log in, log out, and see the token rejected",
-    long_about = "Sign up, log in, log out, and see the token refused.\n\n\
+    long_about = "Sign up, log in, log out, and see the token rejected.\n\n\
         Each setting is a flag, an environment variable or a line of `.env`. Without any, the server makes a secret of its \
         own (kept in `.env`), a SQLite file, and a blocklist in memory."
 )]

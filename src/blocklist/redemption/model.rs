@@ -1,5 +1,5 @@
-//! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the
-//! rule holds in all of them.
+//! Searches every interleaving of a client, thieves and logouts: the documented guarantees of the
+//! rule hold in all of them.
 //!
 //! A request has three separate steps: the guard admits the token, the store decides, the
 //! answer arrives. Between any two of them everything else can happen, or the node crashes. Time
