@@ -83,7 +83,7 @@ fn problems() {
         (Sources { redis_port: some("6379"), ..Sources::default() }, "REDIS_PORT is set and REDIS_HOST is not"),
         (
             Sources { redis_url: some("redis://h"), redis_host: some("h"), ..Sources::default() },
-            "REDIS_URL is set together with",
+            "REDIS_URL is set with",
         ),
         (Sources { redis_url: some("http://h"), ..Sources::default() }, "REDIS_URL can't be used"),
         (Sources { redis_host: some("h"), redis_port: some("0"), ..Sources::default() }, "REDIS_PORT is \"0\""),
