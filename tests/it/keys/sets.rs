@@ -61,7 +61,7 @@ async fn r33_a_key_proves_only_tokens_of_its_own_issuer() {
     }
     // The id of a key that only the other issuer has does not help either.
     assert_eq!(reason(&guard, &signed(KeyPair::es256(), "theirs", OTHER)).await, Some("algorithm"));
-    assert_eq!(reason(&guard, &signed(KeyPair::es256(), "nobody's", OTHER)).await, Some("unknown_key"));
+    assert_eq!(reason(&guard, &signed(KeyPair::es256(), "unknown", OTHER)).await, Some("unknown_key"));
 }
 
 /// An issuer publishes the other's public key under the same id. Nothing changes for the other, in
