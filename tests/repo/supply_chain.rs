@@ -33,7 +33,7 @@ fn complaints(lock: &str) -> Vec<String> {
     match packages.get("jsonwebtoken").map(Vec::as_slice) {
         Some([(found, _)]) if version(found) >= (10, 3) => {}
         other => {
-            complaints.push(format!("jsonwebtoken is not once there, from 10.3 on (GHSA-h395-gr6q-cpjc): {other:?}"))
+            complaints.push(format!("exactly one jsonwebtoken from 10.3 on is required (GHSA-h395-gr6q-cpjc): {other:?}"))
         }
     }
     for name in ["openssl", "openssl-sys", "native-tls"] {
@@ -67,9 +67,9 @@ fn r78_no_jsonwebtoken_below_10_3_no_second_one_and_no_other_tls() {
     for (name, version, source, words) in [
         ("jsonwebtoken", "9.3.1", crates_io, "GHSA-h395-gr6q-cpjc"),
         ("jsonwebtoken", "10.2.0", crates_io, "GHSA-h395-gr6q-cpjc"),
-        ("jsonwebtoken", "11.0.0", crates_io, "not once there"),
+        ("jsonwebtoken", "11.0.0", crates_io, "exactly one"),
         ("openssl", "0.10.0", crates_io, "rustls"),
-        ("some", "1.0.0", "git+https://example.org/some", "somewhere else"),
+        ("some", "1.0.0", "git+https://example.org/some", "not from crates.io"),
     ] {
         let found = complaints(&format!("{lock}{}", package(name, version, source)));
         assert!(found.len() == 1 && found[0].contains(words), "{name} {version}: {found:?}");
