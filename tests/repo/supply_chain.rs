@@ -33,7 +33,7 @@ fn complaints(lock: &str) -> Vec<String> {
     match packages.get("jsonwebtoken").map(Vec::as_slice) {
         Some([(found, _)]) if version(found) >= (10, 3) => {}
         other => {
-            complaints.push(format!("exactly one jsonwebtoken from 10.3 on is required (GHSA-h395-gr6q-cpjc): {other:?}"))
+            complaints.push(format!("exactly one jsonwebtoken is required, from 10.3 (GHSA-h395-gr6q-cpjc): {other:?}"))
         }
     }
     for name in ["openssl", "openssl-sys", "native-tls"] {
