@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(send(&app, "GET", "/", "cross-site", &cookies).await.1, "hello, user-1\n");
         assert_eq!(send(&app, "POST", "/delete-account", "same-origin", &cookies).await.0, 200);
         let (status, _, cookies) = send(&app, "POST", "/refresh", "same-origin", &cookies).await;
-        assert_eq!((status, cookies.matches("_token=ey").count()), (200, 2), "both anew");
+        assert_eq!((status, cookies.matches("_token=ey").count()), (200, 2), "both cookies are new");
         assert_eq!(send(&app, "POST", "/logout", "cross-site", &cookies).await.0, 403);
         let (status, _, removed) = send(&app, "POST", "/logout", "same-origin", &cookies).await;
         assert_eq!((status, &*removed), (200, "__Host-access_token=; __Host-refresh_token="));

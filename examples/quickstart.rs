@@ -42,7 +42,7 @@ async fn login(State(issuer): State<Issuer>) -> response::Result<impl IntoRespon
     Ok(tokens(&pair))
 }
 
-/// Each refresh token is good for one such answer: the client keeps the newest.
+/// Each refresh token is good for one refresh. The client keeps the newest.
 async fn refresh(State(issuer): State<Issuer>, session: Authenticated) -> response::Result<impl IntoResponse> {
     let refreshed = issuer.refresh(&session, session.claims()).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
     Ok(tokens(&refreshed.into_pair()?))

@@ -158,6 +158,6 @@ mod tests {
         let (_, again) = send(&app, "GET", "/refresh_token", refresh).await;
         assert_eq!(send(&app, "GET", "/me", again["access_token"].as_str().unwrap()).await.0, 200);
         assert_eq!(send(&app, "DELETE", "/refresh_token", refresh).await.0, 200);
-        assert_eq!(send(&app, "GET", "/me", access).await.0, 401, "a session of the new form ends as one");
+        assert_eq!(send(&app, "GET", "/me", access).await.0, 401, "a session of the new form is revoked as a whole");
     }
 }

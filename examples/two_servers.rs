@@ -1,5 +1,5 @@
-//! Two processes with one Redis, each with a mirror: how long a logout at one takes to reach the
-//! other.
+//! Two processes with one Redis, each with a mirror: the time that a logout at one takes to reach
+//! the other.
 //!
 //! Run `JWT_SECRET=… REDIS_URL=redis://127.0.0.1:6379 cargo run --example two_servers`. The program
 //! is one server, and starts itself again as the other. They share the secret and Redis, and
@@ -119,7 +119,7 @@ async fn main() -> Result<(), Error> {
     let one = serve(&secret, &url).await?;
     let (_process, other) = start_second(&[], &secret, &url).await?;
     for _ in 0..5 {
-        println!("the other server knew after {:?}", measure(one, other).await?);
+        println!("the other server rejected the token after {:?}", measure(one, other).await?);
     }
     Ok(())
 }

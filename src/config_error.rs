@@ -1,8 +1,8 @@
 //! Errors of a configuration, found before the first request.
 //!
 //! Everything that is built from settings or keys fails with a [`ConfigError`]: `build` of the
-//! builders, the constructors of keys, and connecting to a store. The message names the setting, the
-//! rule and the way out. The [kind](ConfigError::kind) is for a program that reacts to it.
+//! builders, the constructors of keys, and connecting to a store. The message names the setting,
+//! the rule and the way out. The [kind](ConfigError::kind) is for a program that reacts to it.
 //!
 //! A secret that is too short is rejected, and the message says how to make a better one:
 //!
@@ -14,7 +14,8 @@
 //! assert!(error.to_string().contains("openssl rand -hex 32"));
 //! ```
 //!
-//! Match with a wildcard arm: kinds may be added in any release. The text of a message may change too.
+//! Match with a wildcard arm: kinds may be added in any release. The text of a message may change
+//! too.
 
 #![cfg_attr(not(all(feature = "redis", feature = "jwks")), allow(dead_code, reason = "some kinds are of one feature"))]
 

@@ -37,7 +37,7 @@ impl IntoResponse for MissingLayer {
     }
 }
 
-/// Why a handler that takes an [`Authenticated`] was not called.
+/// The reason that a handler with an [`Authenticated`] argument was not called.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AuthenticatedRejection {
@@ -100,7 +100,7 @@ where
     }
 }
 
-/// What a layer has put into a request.
+/// The identity that a layer has put into a request.
 enum Identity<'p, X> {
     Authenticated(Authenticated<X>),
     Anonymous(&'p Anonymous<X>),

@@ -1,7 +1,7 @@
 //! Reads one JSON object strictly.
 //!
-//! RFC 7519 §4 and RFC 7515 §4 allow a parser to take the last of two members with one name. Two parsers
-//! can then read two different tokens out of one text. This one rejects such an object.
+//! RFC 7519 §4 and RFC 7515 §4 allow a parser to take the last of two members with one name. Two
+//! parsers can then read two different tokens out of one text. This one rejects such an object.
 
 use std::{borrow::Cow, fmt};
 
@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 /// A member's value, as far as this crate distinguishes values.
 ///
-/// Numbers stay as they are written, and objects are never looked into. How serde_json's `Value` reads a
-/// number, or an object with a name of serde_json's own in it, depends on features that any crate in the
-/// program can turn on.
+/// Numbers stay as they are written, and objects are never looked into. How serde_json's `Value`
+/// reads a number, or an object with a name of serde_json's own in it, depends on features that any
+/// crate in the program can turn on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Member<'t> {
     Flag(bool),
@@ -53,7 +53,8 @@ fn texts(json: &str) -> Option<Vec<String>> {
     items.iter().map(text).collect()
 }
 
-/// The values of the `wanted` members of a JSON object, in that order; `None` where a member is absent.
+/// The values of the `wanted` members of a JSON object, in that order; `None` where a member is
+/// absent.
 ///
 /// # Errors
 ///
@@ -70,8 +71,8 @@ pub(crate) fn members<'t, const N: usize>(
 
 /// Reads members of a JSON object into a struct with these fields, each an `Option<Member>`.
 ///
-/// `read_members!(text => { issuer: "iss", key_id: "kid" })` is a `Result` like that of [`members`], with
-/// named fields instead of positions.
+/// `read_members!(text => { issuer: "iss", key_id: "kid" })` is a `Result` like that of
+/// [`members`], with named fields instead of positions.
 macro_rules! read_members {
     ($text:expr => { $($field:ident: $name:expr),+ $(,)? }) => {{
         struct Read<'t> {
@@ -117,8 +118,8 @@ impl<'de, const N: usize> Visitor<'de> for Members<'_, N> {
     }
 }
 
-/// A value that is not wanted. Unlike serde's `IgnoredAny` it is read level by level, so that the parser's
-/// bound on depth holds.
+/// A value that is not wanted. Unlike serde's `IgnoredAny` it is read level by level, so that the
+/// parser's bound on depth holds.
 struct Skipped;
 
 impl<'de> Deserialize<'de> for Skipped {
@@ -165,8 +166,8 @@ impl<'de> Visitor<'de> for Skipped {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
         while let Some(Name(name)) = map.next_key()? {
-            // With its feature `arbitrary_precision`, serde_json presents a large number as an object with
-            // this member.
+            // With its feature `arbitrary_precision`, serde_json presents a large number as an
+            // object with this member.
             if name == "$serde_json::private::Number" {
                 map.next_value::<Finite>()?;
             } else {
@@ -177,7 +178,8 @@ impl<'de> Visitor<'de> for Skipped {
     }
 }
 
-/// The text of a number that a double can hold. Without that feature, serde_json requires it itself.
+/// The text of a number that a double can hold. Without that feature, serde_json requires it
+/// itself.
 struct Finite;
 
 impl<'de> Deserialize<'de> for Finite {

@@ -1,8 +1,8 @@
 //! The metrics of this crate: one function for each.
 //!
-//! With the feature `metrics` they go to the facade of that name, and from there to the recorder that
-//! the program has installed. Without it nothing is counted, and no clock is read. The table of all
-//! metrics is in `docs/observability.md`, and a test compares it with this file.
+//! With the feature `metrics` they go to the facade of that name, and from there to the recorder
+//! that the program has installed. Without it nothing is counted, and no clock is read. The table
+//! of all metrics is in `docs/observability.md`, and a test compares it with this file.
 //!
 //! Every label is one of a closed set of words: none holds text of a token, an id or an address.
 

@@ -13,8 +13,8 @@ use crate::{
 /// whatever the leeway of the verifier that made them: another process may have a larger one.
 pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
-/// How long an entry is kept after the `exp` of its token: the largest leeway, one second for the
-/// rounding of `exp`, and one minute for clocks that differ.
+/// The time that an entry is kept after the `exp` of its token: the largest leeway, one second for
+/// the rounding of `exp`, and one minute for clocks that differ.
 const KEPT_AFTER_EXPIRY: Duration = MAX_LEEWAY.saturating_add(Duration::from_secs(1 + 60));
 
 /// Makes revocations that a store keeps for long enough, by the verifier's clock.
@@ -25,7 +25,7 @@ pub(crate) struct Retention {
 }
 
 impl Retention {
-    /// For verifiers that accept no token for longer than `max_lifetime`.
+    /// Creates the retention for verifiers that accept no token for longer than `max_lifetime`.
     pub(crate) fn new(max_lifetime: Duration, clock: Arc<dyn Clock>) -> Self {
         Self { max_lifetime, clock }
     }
@@ -63,31 +63,31 @@ impl Retention {
         Revocation::expiring_at(RevocationScope::Session, session, until)
     }
 
-    /// Revokes what was issued up to now.
+    /// Revokes the tokens that were issued up to now.
     pub(crate) fn issued_up_to_now(&self, scope: RevocationScope, id: RevocationId) -> Revocation {
         self.issued_up_to(scope, id, self.now())
     }
 
-    /// Revokes what was issued up to `moment`.
+    /// Revokes the tokens that were issued up to `moment`.
     pub(crate) fn issued_up_to(&self, scope: RevocationScope, id: RevocationId, moment: Timestamp) -> Revocation {
         Revocation::expiring_at(scope, id, self.last_use_of_any(moment)).issued_up_to(moment.into())
     }
 
-    /// Revokes what was issued to the token's subject up to `moment`, except the token's session.
-    /// `None` for a token without `sub` or `sid`.
+    /// Revokes all tokens that were issued to the token's subject up to `moment`, except its
+    /// session's. `None` for a token without `sub` or `sid`.
     pub(crate) fn other_sessions(&self, ids: &TokenIds, moment: Timestamp) -> Option<Revocation> {
         let (subject, session) = (ids.subject()?, ids.session()?);
         Some(self.issued_up_to(RevocationScope::Subject, subject, moment).except_session(session))
     }
 
-    /// Until when any token could be accepted that was issued up to `moment`. Its `iat` may lie
-    /// after that moment by the leeway, and `max_lifetime` bounds the rest.
+    /// The last time at which a token that was issued up to `moment` could be accepted. Its `iat`
+    /// may lie after that moment by the leeway, and `max_lifetime` bounds the rest.
     pub(crate) fn last_use_of_any(&self, moment: Timestamp) -> Timestamp {
         moment + (KEPT_AFTER_EXPIRY + KEPT_AFTER_EXPIRY + self.max_lifetime)
     }
 }
 
-/// Until when a token with this `exp` could be accepted.
+/// The last time at which a token with this `exp` could be accepted.
 pub(crate) fn kept_after(expires_at: Timestamp) -> Timestamp {
     expires_at + KEPT_AFTER_EXPIRY
 }

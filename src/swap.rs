@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-/// Readers keep the value that they have loaded. They wait for a writer only while it exchanges a pointer.
+/// Readers keep the value that they have loaded. They wait for a writer only while it exchanges a
+/// pointer.
 pub(crate) struct Swap<T>(RwLock<Arc<T>>);
 
 impl<T> Swap<T> {

@@ -162,7 +162,7 @@ mod tests {
                         ids = ids.with_issue_time(Timestamp::from_millis(second * 1000));
                     }
                     let expected = cut_offs.iter().any(|cut_off| cut_off.rejects(&ids));
-                    // A token that does not tell its time may be refused by more: never by less.
+                    // A merge may only reject more tokens without a time of issue, never fewer.
                     prop_assert!(merged.rejects(&ids) == expected || issued_at.is_none_or(|second| second == 0) && merged.rejects(&ids));
                     prop_assert!(other_way.rejects(&ids) == merged.rejects(&ids));
                 }

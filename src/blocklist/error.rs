@@ -1,9 +1,9 @@
-//! Why a store has no answer, and why a revocation was not stored.
+//! The errors of a store: a check without an answer, and a revocation that was not stored.
 
 use std::{error::Error, fmt};
 
-/// Why a check has no answer. It is never an answer itself: by default the request is rejected with
-/// 503.
+/// The reason that a check has no answer. It never means "not revoked": by default the request is
+/// rejected with 503.
 // A new way for a store to fail must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -62,7 +62,7 @@ impl fmt::Display for Outage {
 
 impl Error for Outage {}
 
-/// Why a revocation was not stored, or not certainly.
+/// The reason that a revocation was not stored, or not certainly.
 // A new way for a store to fail must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

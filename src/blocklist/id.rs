@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{blocklist::raw_jti::RawJti, clock::Timestamp};
 
-/// How much is revoked at once, the smallest unit first.
+/// The breadth of a revocation, the smallest first.
 // A wider or narrower scope, such as a device, must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -27,7 +27,8 @@ pub enum Status {
 
 type Answer = Result<Status, Outage>;
 
-/// The future of [`Blocklist::check`](crate::blocklist::Blocklist::check). The answer may be known already.
+/// The future of [`Blocklist::check`](crate::blocklist::Blocklist::check). The answer may be known
+/// already.
 ///
 /// It is one concrete type, so `dyn Blocklist` is possible. It allocates only if the answer must be
 /// awaited.

@@ -25,7 +25,7 @@ use crate::{
 /// Revocations in the memory of this process: for tests, for a single process, for a start without
 /// Redis.
 ///
-/// They are lost when the process ends, and other processes do not see them. An entry is forgotten
+/// They are lost when the process ends, and other processes do not see them. An entry is removed
 /// when it expires, never earlier: a full list rejects a new revocation ([`RevokeError::Full`]) and
 /// drops none. A check takes no lock, allocates nothing and does not wait. Clones share one list.
 ///
@@ -72,7 +72,7 @@ struct Entry {
 struct Writers {
     /// The newest generation of each session that has redeemed a refresh token.
     sessions: HashMap<RevocationId, Line>,
-    /// All entries by expiry, to find those that can be forgotten.
+    /// All entries by expiry, to find those that can be removed.
     by_expiry: BTreeSet<(Timestamp, Held)>,
 }
 
@@ -105,7 +105,7 @@ impl MemoryBlocklist {
 
     /// Creates an empty list with room for `capacity` entries that expire by this clock.
     ///
-    /// It must be the verifier's clock: a list whose clock is ahead would forget revocations of
+    /// It must be the verifier's clock: a list whose clock is ahead would remove revocations of
     /// valid tokens.
     pub fn with_capacity_and_clock(capacity: usize, clock: impl Clock) -> Self {
         Self(Arc::new(Shared {

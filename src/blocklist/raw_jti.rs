@@ -1,4 +1,4 @@
-//! A `jti` that is a key by itself: how the FastAPI tutorial's application names a blocked token.
+//! A `jti` used as a key in Redis, as the FastAPI tutorial's application does for a blocked token.
 //!
 //! Without the feature `compat` there is none: nothing is parsed, and it takes no room in a token's
 //! ids.
@@ -20,7 +20,7 @@ pub(crate) struct RawJti {
     form: Form,
 }
 
-/// Never exists.
+/// A type without values: no `jti` is kept without the feature `compat`.
 #[cfg(not(feature = "compat"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RawJti {}

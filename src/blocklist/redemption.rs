@@ -18,16 +18,16 @@ use crate::{
 // Exhaustive: a store builds it from what it has kept.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Generation {
-    /// How many refresh tokens of the session were redeemed before this one: 0 for that of the
-    /// login.
+    /// The number of refresh tokens of the session that were redeemed before this one: 0 for that
+    /// of the login.
     pub number: u32,
     /// The 128 random bits of its `jti`.
     pub token_id: u128,
-    /// When it was minted, which is when its predecessor was redeemed. A store keeps milliseconds.
+    /// The time it was minted, when its predecessor was redeemed. A store keeps milliseconds.
     pub minted_at: SystemTime,
 }
 
-/// One use of a refresh token: what a store is asked to redeem.
+/// One use of a refresh token, which a store redeems or rejects.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Redemption {
     /// The ids of the token, and when its session began. A revocation of any of them prevents the
@@ -43,11 +43,13 @@ pub struct Redemption {
     /// The time of the redemption, by the verifier's clock. It is compared with
     /// [`minted_at`](Generation::minted_at) only: entries expire by the store's own clock.
     pub now: SystemTime,
-    /// For how long after a redemption the same token gets the same successor again.
+    /// The time after a redemption during which the same token gets the same successor again.
     pub grace: Duration,
-    /// When the session's generation may be forgotten: after every superseded token has expired.
+    /// The time from which the session's generation may be removed: every superseded token has
+    /// expired.
     pub kept_until: SystemTime,
-    /// When the revocation of a stolen session may be forgotten: see [`Revocation::new`].
+    /// The time from which the revocation of a stolen session may be removed: see
+    /// [`Revocation::new`].
     pub revoked_until: SystemTime,
 }
 
@@ -155,7 +157,7 @@ mod tests {
             ("the last number", u32::MAX, 1, 1000, grace, Some(newest), Rotation::Rotated),
             ("in the grace", 4, 1, 1009, grace, Some(newest), Rotation::Repeated(newest)),
             ("by a clock that is behind", 4, 1, 900, grace, Some(newest), Rotation::Repeated(newest)),
-            ("when the grace is over", 4, 1, 1010, grace, Some(newest), Rotation::Replayed),
+            ("when the grace has ended", 4, 1, 1010, grace, Some(newest), Rotation::Replayed),
             ("without grace", 4, 1, 1000, Duration::ZERO, Some(newest), Rotation::Replayed),
             ("without grace, by a clock behind", 4, 1, 900, Duration::ZERO, Some(newest), Rotation::Replayed),
             ("sent again", 4, 50, 1000, Duration::ZERO, Some(newest), Rotation::Rotated),

@@ -34,7 +34,7 @@ pub struct Revocation {
 impl Revocation {
     /// Revokes every token in the scope with this id, whenever it was issued.
     ///
-    /// A store may forget the entry at `until`. That must lie after the last instant at which such
+    /// A store may remove the entry at `until`. That must lie after the last instant at which such
     /// a token could be accepted, including leeway and clock differences. The constructors named
     /// above compute it.
     pub fn new(scope: RevocationScope, id: RevocationId, until: SystemTime) -> Self {
@@ -105,7 +105,7 @@ impl Revocation {
         self.reason
     }
 
-    /// Returns when a store may forget the entry.
+    /// Returns the time from which a store may remove the entry.
     pub fn until(&self) -> SystemTime {
         self.until.into()
     }

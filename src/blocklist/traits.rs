@@ -33,8 +33,8 @@ pub trait Blocklist: Send + Sync + 'static {
 ///
 /// **The contract.** `Ok` means *stored*: every check that starts later sees the revocation, in
 /// every process. No call shortens, weakens or removes an earlier revocation:
-/// [merge](crate::blocklist::CutOff::merge) the cut-offs of one id, and keep the later expiry. Storing a
-/// revocation that has already expired is `Ok` and need not do anything.
+/// [merge](crate::blocklist::CutOff::merge) the cut-offs of one id, and keep the later expiry.
+/// Storing a revocation that has already expired is `Ok` and need not do anything.
 pub trait Revoke: Send + Sync + 'static {
     /// Stores a revocation. Implement this, and call [`revoke`](Self::revoke).
     ///
@@ -47,8 +47,8 @@ pub trait Revoke: Send + Sync + 'static {
     /// the issuer.
     ///
     /// It combines the issuer's entry and the subject's: the later
-    /// [`CutOff::latest`](crate::blocklist::CutOff::latest) counts. An expired entry may count or not. The
-    /// [`Issuer`](crate::Issuer) dates new tokens after it.
+    /// [`CutOff::latest`](crate::blocklist::CutOff::latest) counts. An expired entry may count or
+    /// not. The [`Issuer`](crate::Issuer) dates new tokens after it.
     fn cut_off(&self, issuer: RevocationId, subject: Option<RevocationId>) -> CutOffFuture<'_>;
 
     /// Stores a revocation, counts it, and logs it if it has a reason.
@@ -90,10 +90,10 @@ pub type RevokeFuture<'a> = Pin<Box<dyn Future<Output = Result<(), RevokeError>>
 /// Redeems refresh tokens, each of them once.
 ///
 /// **The contract.** A redemption is one atomic step: it reads the revocations of all the token's
-/// [ids](TokenIds::each) and the session's newest [`Generation`](crate::blocklist::Generation), calls
-/// [`Redemption::decide`], and stores what follows. Every revocation stored before the step counts,
-/// and none can be stored during it. [`Rotation`] says what to store for each decision. An error
-/// means that nothing was redeemed, or that the store cannot tell.
+/// [ids](TokenIds::each) and the session's newest [`Generation`](crate::blocklist::Generation),
+/// calls [`Redemption::decide`], and stores what follows. Every revocation stored before the step
+/// counts, and none can be stored during it. [`Rotation`] says what to store for each decision. An
+/// error means that nothing was redeemed, or that the store cannot tell.
 ///
 /// A session's generation and its revocation have the same [`RevocationId`]: keep generations in a
 /// map, or under keys, of their own.

@@ -10,19 +10,20 @@ use crate::{
 const FLAG: &str = "refresh";
 
 impl VerifierBuilder {
-    /// Accepts tokens as the FastAPI tutorial makes them, and no others. The claim `refresh` names the kind, and
-    /// `iss`, `aud`, `sub` and `iat` may be missing.
+    /// Accepts tokens as the FastAPI tutorial makes them, and no others. The claim `refresh` names
+    /// the kind, and `iss`, `aud`, `sub` and `iat` may be missing.
     ///
-    /// An [`Issuer`](crate::Issuer) of such a verifier mints tokens of this form. The Python application accepts
-    /// them too, if the application claims of the login have its `user`.
+    /// An [`Issuer`](crate::Issuer) of such a verifier mints tokens of this form. The Python
+    /// application accepts them too, if the application claims of the login have its `user`.
     ///
     /// Short for [`any_issuer`](Self::any_issuer), [`any_audience`](Self::any_audience),
-    /// [`optional`](Self::optional) for `sub` and `iat`, and [`KindSource::flag`]`("refresh")`. All other limits
-    /// hold as for any token.
+    /// [`optional`](Self::optional) for `sub` and `iat`, and [`KindSource::flag`]`("refresh")`. All
+    /// other limits hold as for any token.
     ///
-    /// The tutorial passes the local time to PyJWT as UTC. If the time zone of its server is some hours east of
-    /// UTC, its tokens live that much longer than intended. Raise [`max_lifetime`](Self::max_lifetime) by as
-    /// much, or its newest refresh tokens are rejected (`lifetime`).
+    /// The tutorial passes the local time to PyJWT as UTC. If the time zone of its server is some
+    /// hours east of UTC, its tokens live that much longer than intended. Raise
+    /// [`max_lifetime`](Self::max_lifetime) by as much, or its newest refresh tokens are rejected
+    /// (`lifetime`).
     ///
     /// ```
     /// # use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey};
@@ -41,27 +42,29 @@ impl VerifierBuilder {
             .kind_source(KindSource::flag(FLAG))
     }
 
-    /// Accepts tokens as the FastAPI tutorial makes them, in addition to those that the other settings
-    /// describe. For a migration during which both applications have the same secret.
+    /// Accepts tokens as the FastAPI tutorial makes them, in addition to those that the other
+    /// settings describe. For a migration during which both applications have the same secret.
     ///
-    /// The header says which rules hold. A token with the `typ` `at+jwt` or `rt+jwt` is ours, and all settings
-    /// hold for it. A token with the `typ` `JWT`, or without one, is the tutorial's: its `refresh` names the
-    /// kind, it must not have `iss`, an `aud` must be ours, and `sub`, `iat` and `sid` may be missing.
+    /// The header says which rules hold. A token with the `typ` `at+jwt` or `rt+jwt` is ours, and
+    /// all settings hold for it. A token with the `typ` `JWT`, or without one, is the tutorial's:
+    /// its `refresh` names the kind, it must not have `iss`, an `aud` must be ours, and `sub`,
+    /// `iat` and `sid` may be missing.
     ///
     /// A token of ours whose `refresh` contradicts its `typ` is rejected. For the tutorial's tokens
     /// [`Authenticated::issuer`](crate::Authenticated::issuer) is `None`.
     ///
     /// The kind source must be [`KindSource::typ_header`], the default, and no issuer may be
     /// [trusted](Self::trust); otherwise [`build`](Self::build) fails. For time zones see
-    /// [`fastapi_tokens`](Self::fastapi_tokens). Remove this setting when the last of those tokens has expired.
+    /// [`fastapi_tokens`](Self::fastapi_tokens). Remove this setting when the last of those tokens
+    /// has expired.
     pub fn also_fastapi_tokens(mut self) -> Self {
         self.rules_without_typ = Some(tutorial_rules);
         self
     }
 }
 
-/// Derives the tutorial's rules. It also makes `refresh` count in our own tokens, so that a contradiction is
-/// found.
+/// Derives the tutorial's rules. It also makes `refresh` count in our own tokens, so that a
+/// contradiction is found.
 fn tutorial_rules(ours: &mut Rules) -> Result<Rules, ConfigError> {
     if ours.kind != KindSource::typ_header() {
         return Err(ConfigError::conflict(

@@ -1,4 +1,4 @@
-//! The backend that the cases are run over.
+//! The store under test, as the cases use it.
 
 use std::{
     future::Future,
@@ -12,22 +12,22 @@ pub trait Backend {
     /// Returns one process's view of the store. Its clones are the same blocklist.
     fn node(&self) -> impl Blocklist + Rotate + Clone;
 
-    /// Returns another process's view of the same store: what one of them has revoked, the other
-    /// has to refuse. A store that lives in one process returns the same as for
+    /// Returns another process's view of the same store: tokens that one has revoked, the other
+    /// must reject. A store that lives in one process returns the same as for
     /// [`node`](Self::node).
     fn other_node(&self) -> impl Blocklist + Rotate + Clone;
 
-    /// Returns the time by which the store forgets entries. It may stand still between two calls of
+    /// Returns the time by which the store removes entries. It may stand still between two calls of
     /// [`let_pass`](Self::let_pass).
     fn now(&self) -> SystemTime;
 
-    /// Returns when `duration`, less than a second, has passed for the store, and it has forgotten
-    /// what has expired. A fixture with a clock of its own advances that; any other sleeps. Where a
-    /// store forgets only when something is stored, this stores something that has expired.
+    /// Waits until `duration`, less than a second, has passed for the store, and it has removed
+    /// expired entries. A fixture with a clock of its own advances that; any other sleeps. Where a
+    /// store removes entries only when something is stored, this stores something that has expired.
     fn let_pass(&self, duration: Duration) -> impl Future<Output = ()>;
 
-    /// Returns how many entries are stored: ids that are revoked, and sessions whose newest refresh
-    /// token is known. An id that was revoked twice is one entry. Entries that the store keeps
-    /// about itself do not count.
+    /// Returns the number of stored entries: ids that are revoked, and sessions whose newest
+    /// refresh token is known. An id that was revoked twice is one entry. Entries that the store
+    /// keeps about itself do not count.
     fn stored(&self) -> impl Future<Output = usize>;
 }

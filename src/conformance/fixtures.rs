@@ -49,12 +49,12 @@ pub(crate) fn of_subject(name: &str, until: SystemTime) -> Revocation {
     Revocation::new(RevocationScope::Subject, subject_id(name), until)
 }
 
-/// The answer of this node, which must be one.
+/// Returns this node's answer; panics on an outage.
 pub(crate) async fn check(backend: &impl Backend, node: &impl Blocklist, ids: &TokenIds) -> Status {
     node.check(ids, backend.now()).await.unwrap()
 }
 
-/// Up to when tokens without `iss` are refused, of this subject or of any.
+/// Returns the cut-off for tokens without `iss`, of this subject or of any.
 pub(crate) async fn cut_off(node: &impl Revoke, subject: Option<&str>) -> Option<SystemTime> {
     node.cut_off(RevocationId::issuer(None), subject.map(subject_id)).await.unwrap()
 }

@@ -55,7 +55,7 @@
 //!
 //!     async fn let_pass(&self, duration: Duration) {
 //!         tokio::time::sleep(duration).await;
-//!         // This store forgets what has expired when something is stored, even if that has expired.
+//!         // This store removes expired entries whenever something is stored, even if that has expired.
 //!         let id = RevocationId::new(None, RevocationScope::Token, "expired");
 //!         let expired = Revocation::new(RevocationScope::Token, id, SystemTime::UNIX_EPOCH);
 //!         self.0.revoke(&expired).await.unwrap();

@@ -1,4 +1,4 @@
-//! What is revoked is refused, in every scope and on every node, for as long as was asked for.
+//! Revoked tokens are rejected in every scope and on every node, until the revocation expires.
 
 use std::{
     sync::Arc,
@@ -17,13 +17,13 @@ use crate::{
 
 const REVOKED: Status = Status::Revoked(RevocationScope::Token);
 
-/// Nothing is refused, and nothing is stored, before something is revoked.
+/// A new store rejects nothing and has no entries.
 pub async fn nothing_is_revoked_at_first(backend: impl Backend) {
     assert_eq!(check(&backend, &backend.node(), &in_session("a", "s")).await, Status::NotRevoked);
     assert_eq!(backend.stored().await, 0);
 }
 
-/// Once `revoke` has returned `Ok`, every check that starts later refuses the token, in this
+/// Once `revoke` has returned `Ok`, every check that starts later rejects the token, in this
 /// process and in every other.
 pub async fn g1_once_revoke_is_ok_every_later_check_refuses_on_every_node(backend: impl Backend) {
     let (node, other) = (backend.node(), backend.other_node());
@@ -36,7 +36,7 @@ pub async fn g1_once_revoke_is_ok_every_later_check_refuses_on_every_node(backen
     }
 }
 
-/// A revoked token is refused with or without its session. A session of the same name, and a token
+/// A revoked token is rejected with or without its session. A session of the same name, and a token
 /// of the same name from another issuer, are not.
 pub async fn r51_a_revoked_token_leaves_all_others_alone(backend: impl Backend) {
     let node = backend.node();
@@ -84,8 +84,8 @@ fn issued(seconds: u64, session: &str) -> TokenIds {
     in_session("t", session).with_subject("ann").with_issued_at(second(seconds))
 }
 
-/// A revocation with a cut-off refuses tokens that were issued up to then, and those that do not
-/// tell their time. `cut_off` reports the latest one that applies to a subject: its own, or its
+/// A revocation with a cut-off rejects tokens that were issued up to then, and those without a
+/// time of issue. `cut_off` reports the latest one that applies to a subject: its own, or its
 /// issuer's.
 pub async fn r52_a_cut_off_refuses_what_was_issued_up_to_its_second(backend: impl Backend) {
     let node = backend.node();
@@ -98,7 +98,7 @@ pub async fn r52_a_cut_off_refuses_what_was_issued_up_to_its_second(backend: imp
         ("after", issued(11, "s"), Status::NotRevoked),
         ("at an unknown time", token("t").with_subject("ann"), refused),
         ("by another issuer", TokenIds::new(Some("i"), "t", None).with_subject("ann"), Status::NotRevoked),
-        ("to somebody else", token("t").with_subject("bob"), Status::NotRevoked),
+        ("to another subject", token("t").with_subject("bob"), Status::NotRevoked),
     ];
     let other = backend.other_node();
     for (name, ids, expected) in rows {
@@ -114,7 +114,7 @@ pub async fn r52_a_cut_off_refuses_what_was_issued_up_to_its_second(backend: imp
     assert_eq!(cut_off(&node, None).await, Some(second(20)));
 }
 
-/// Every sequence of a few cut-offs refuses what any of them refuses, and nothing else.
+/// Every sequence of a few cut-offs rejects the tokens that any of them rejects, and no others.
 pub async fn g4_cut_offs_add_up_in_every_order(backend: impl Backend) {
     let node = backend.node();
     let until = after(&backend, MINUTE);

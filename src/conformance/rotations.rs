@@ -18,12 +18,12 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 const DEAD: Rotation = Rotation::Revoked(RevocationScope::Session);
 
-/// When every session of these cases began.
+/// The beginning of every session in these cases.
 fn began() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(10)
 }
 
-/// When the first refresh token of a session is redeemed.
+/// The time when the first refresh token of a session is redeemed.
 fn first() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(60)
 }
@@ -147,7 +147,7 @@ pub async fn r56_an_older_token_ends_the_session_and_its_access_tokens(backend: 
         assert_eq!(rotate(&node, using(&backend, number, 60)).await, DEAD, "generation {number}");
     }
     let elsewhere = by(ids("r", "t"), using(&backend, 0, 70));
-    assert_eq!(rotate(&node, elsewhere).await, Rotation::Rotated, "another session of hers goes on");
+    assert_eq!(rotate(&node, elsewhere).await, Rotation::Rotated, "another session of hers continues");
 }
 
 /// The grace ends after exactly its length: at that millisecond a second use is a theft.
@@ -215,7 +215,7 @@ pub async fn r58_a_logout_of_any_breadth_ends_the_line_and_has_no_grace(backend:
     }
 }
 
-/// A logout of all sessions but one leaves that one alone. A token that does not tell its time is
+/// A logout of all sessions but one leaves that one alone. A token without a time of issue is
 /// older than any cut-off.
 pub async fn r58_the_session_that_is_spared_goes_on(backend: impl Backend) {
     let node = backend.node();

@@ -13,7 +13,7 @@ use crate::{
 /// [`Guard`](crate::Guard) makes one.
 ///
 /// If the blocklist did not answer, a policy in [`danger`](crate::danger) may have admitted the
-/// token: [`revocation_check`](Self::revocation_check) tells.
+/// token: see [`revocation_check`](Self::revocation_check).
 ///
 /// `X` is the application's own claims: a type of yours that implements
 /// [`Deserialize`](serde::Deserialize). It is read from the same JSON object as the registered
@@ -113,12 +113,12 @@ impl<X> Authenticated<X> {
         self.token.claims.issued_at.map(SystemTime::from)
     }
 
-    /// When the token's session began, as exactly as the token tells.
+    /// The beginning of the token's session, as exactly as the token says.
     pub(crate) fn session_began(&self) -> Option<Timestamp> {
         self.token.ids.issue_time()
     }
 
-    /// When the user last logged in: `auth_time` (OpenID Connect), or the session's beginning in a
+    /// The user's last login: `auth_time` (OpenID Connect), or the session's beginning in a
     /// token of the [`Issuer`](crate::Issuer).
     pub(crate) fn logged_in_at(&self) -> Option<Timestamp> {
         self.token.payload.date("auth_time").ok()?.or(self.token.claims.session_began)
@@ -129,7 +129,7 @@ impl<X> Authenticated<X> {
         &self.token.payload
     }
 
-    /// How many refresh tokens of the session were redeemed before this one.
+    /// The number of refresh tokens of the session that were redeemed before this one.
     pub(crate) fn generation(&self) -> u32 {
         self.token.claims.generation
     }
@@ -164,8 +164,8 @@ impl<X> Authenticated<X> {
     /// `sid`.
     ///
     /// [`Issuer::logout`](crate::Issuer::logout) stores it for you. A service that only verifies
-    /// tokens stores it with [`Revoke::revoke`](crate::blocklist::Revoke::revoke). The time of the logout
-    /// comes from the verifier's clock.
+    /// tokens stores it with [`Revoke::revoke`](crate::blocklist::Revoke::revoke). The time of the
+    /// logout comes from the verifier's clock.
     pub fn revocation(&self) -> Revocation {
         self.token.retention.login(&self.token.ids, self.token.claims.expires_at)
     }

@@ -19,10 +19,10 @@ use crate::{
 /// It has no accessors, so that nobody takes it for an [`Authenticated`].
 ///
 /// A client may log out with an access token that has expired, or log out twice because it did not
-/// get the first response. So the blocklist is not asked, and an expired token is admitted for a
-/// while: for the verifier's [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) after its
-/// `exp`. By then the refresh token of the same login has expired too. If the session was refreshed
-/// since, the client has a newer token to log out with.
+/// get the first response. So the blocklist is not queried, and an expired token is admitted for a
+/// while: for the verifier's [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) after
+/// its `exp`. By then the refresh token of the same login has expired too. If the session was
+/// refreshed since, the client has a newer token to log out with.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -69,7 +69,8 @@ impl LoggingOut {
         Self::verify(verifier, text)
     }
 
-    /// Either kind of token is admitted. The client is told about the kind that it has at hand.
+    /// Rejects the request. Either kind of token is admitted, but the response speaks of the access
+    /// token.
     pub(crate) fn reject(reason: Reason) -> Rejection {
         Rejection::new(TokenKind::Access, reason)
     }
@@ -84,7 +85,8 @@ impl fmt::Debug for LoggingOut {
 
 /// A login that can be revoked: an [`Authenticated`] or a [`LoggingOut`].
 pub trait Revocable: Send + Sync + sealed::Sealed {
-    /// Returns what to store to revoke this login: its session, or the token alone if it has no `sid`.
+    /// Returns what to store to revoke this login: its session, or the token alone if it has no
+    /// `sid`.
     fn revocation(&self) -> Revocation;
 }
 

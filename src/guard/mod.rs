@@ -135,8 +135,9 @@ impl Guard {
         self.admit(verified, answer, &Requirements::none())
     }
 
-    /// Everything that needs no waiting. The blocklist is asked last, and only about genuine tokens
-    /// of the right kind. A cached token skips what neither time nor a revocation can change.
+    /// Everything that needs no waiting. The blocklist is queried last, and only about genuine
+    /// tokens of the right kind. A cached token skips what neither time nor a revocation can
+    /// change.
     pub(crate) fn check<X: DeserializeOwned>(
         &self,
         token: &[u8],
@@ -172,9 +173,9 @@ impl Guard {
         Ok(VerifiedToken::new(verified, self.retention.clone()))
     }
 
-    /// Decides about a genuine token of the right kind, once the blocklist has answered or has failed
-    /// to. Revocation comes before the requirements, so a logged-out user gets 401, not 403. Counts
-    /// the outcome.
+    /// Decides about a genuine token of the right kind, once the blocklist has answered or has
+    /// failed to. Revocation comes before the requirements, so a logged-out user gets 401, not 403.
+    /// Counts the outcome.
     pub(crate) fn admit<X>(
         &self,
         verified: Arc<VerifiedToken<X>>,
@@ -228,7 +229,7 @@ impl fmt::Debug for Guard {
     }
 }
 
-/// A genuine token of the right kind, about which the blocklist is being asked. [`Guard::admit`]
+/// A genuine token of the right kind, about which the blocklist is being queried. [`Guard::admit`]
 /// takes the answer.
 pub(crate) struct Check<X> {
     pub(crate) candidate: Arc<VerifiedToken<X>>,

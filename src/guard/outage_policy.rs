@@ -78,9 +78,9 @@ pub mod danger {
     /// WARN, and the end at INFO. A handler sees it in
     /// [`Authenticated::revocation_check`](crate::Authenticated::revocation_check).
     ///
-    /// Nothing is admitted during [`Outage::Lost`](crate::blocklist::Outage::Lost), which an operator must
-    /// resolve, and during [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded), which clients can
-    /// cause.
+    /// Nothing is admitted during [`Outage::Lost`](crate::blocklist::Outage::Lost), which an
+    /// operator must resolve, and during
+    /// [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded), which clients can cause.
     ///
     /// ```
     /// # use std::{sync::Arc, time::Duration};
@@ -111,8 +111,8 @@ pub mod danger {
 
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// How long tokens are admitted unchecked, and the state of the present outage. All clones of a
-/// guard share it. `None` if the policy is to deny.
+/// The time for which tokens are admitted unchecked, and the state of the present outage. All
+/// clones of a guard share it. `None` if the policy is to deny.
 #[derive(Clone, Default)]
 pub(crate) struct Allowance {
     window: Option<Arc<Window>>,

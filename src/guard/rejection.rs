@@ -1,5 +1,5 @@
-//! Why a request is rejected. HTTP is elsewhere: [`RenderRejection`](crate::reject::RenderRejection)
-//! renders a response.
+//! The reasons for rejecting a request. HTTP is elsewhere:
+//! [`RenderRejection`](crate::reject::RenderRejection) renders a response.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     token::{TokenKind, VerifyError},
 };
 
-/// Why a request is rejected.
+/// A rejected request: the reason, and what the route requires.
 ///
 /// It holds no text of the request, so neither its message nor its `Debug` can leak a token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +18,8 @@ pub struct Rejection {
     wanted: Option<Arc<Wanted>>,
 }
 
-/// What the client is told to get: settings of the program, in characters that a header can hold.
+/// The requirements named to the client: settings of the program, in characters that a header can
+/// hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) scope: Option<Box<str>>,

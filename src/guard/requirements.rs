@@ -114,7 +114,7 @@ impl RequireBuilder {
     }
 
     /// Requires at least one of these roles, groups or entitlements (RFC 9068 §2.2.3.1). The client
-    /// is not told which. A second call requires one of its roles too.
+    /// does not learn which. A second call requires one of its roles too.
     pub fn any_role(self, claim: ClaimList, names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.list(claim, names, Needed::One)
     }
@@ -238,7 +238,7 @@ pub(crate) struct Requirements<X> {
     pub(crate) conditions: Vec<Condition<X>>,
 }
 
-/// The first requirement that is not met, and what the client is told about it.
+/// The first unmet requirement, and the hint for the client.
 pub(crate) struct Unmet {
     pub(crate) reason: Reason,
     pub(crate) wanted: Option<Arc<Wanted>>,

@@ -40,8 +40,9 @@ impl Issuer {
 
     /// Signs with this key from now on, in all clones, without a restart.
     ///
-    /// The verifier must know the key already: add it to the verifier's [`KeySet`](crate::keys::KeySet)
-    /// first, next to the old one. Remove the old one when the last of its tokens has expired.
+    /// The verifier must know the key already: add it to the verifier's
+    /// [`KeySet`](crate::keys::KeySet) first, next to the old one. Remove the old one when the last
+    /// of its tokens has expired.
     ///
     /// # Errors
     ///

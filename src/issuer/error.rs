@@ -1,10 +1,10 @@
-//! Why no token was minted.
+//! The errors of minting.
 
 use std::fmt;
 
 use crate::blocklist::Outage;
 
-/// Why no token was minted.
+/// The reason that no token was minted.
 // A new reason must not be a breaking change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -12,7 +12,7 @@ pub enum IssueError {
     /// The application's claims are not a JSON object.
     ClaimsNotAnObject,
     /// One of the application's claims has the name of a registered claim, or of the claim that
-    /// tells the kind.
+    /// names the kind.
     ReservedClaim,
     /// The application's claims are nested more than 100 levels deep.
     TooDeep,

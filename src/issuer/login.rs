@@ -39,8 +39,8 @@ impl Issuer {
 
 #[cfg(feature = "testing")]
 impl Issuer {
-    /// Mints the tokens of a login at this time, in this session or in a new one. It reads no store,
-    /// so the time may be long past.
+    /// Mints the tokens of a login at this time, in this session or in a new one. It reads no
+    /// store, so the time may be long past.
     pub(crate) fn pair_of_session<X: Serialize>(
         &self,
         subject: &str,

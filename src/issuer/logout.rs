@@ -70,8 +70,8 @@ impl Issuer {
     /// (If the signing key has leaked, change the key: its finder can mint new tokens.)
     ///
     /// It covers the issuers that the verifier names. With
-    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) it names none, so only tokens without
-    /// `iss` are covered. The same is true of `logout_everywhere`, `revoke_session` and
+    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) it names none, so only tokens
+    /// without `iss` are covered. The same is true of `logout_everywhere`, `revoke_session` and
     /// `revoke_token`, but not of methods that take a proof.
     ///
     /// # Errors
@@ -101,8 +101,8 @@ impl Issuer {
     /// Revokes one token by its `jti`.
     ///
     /// `expires_at` is the token's `exp`. A time later than
-    /// [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) from now is reduced to that, because
-    /// no token is accepted for longer.
+    /// [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime) from now is reduced to that,
+    /// because no token is accepted for longer.
     ///
     /// # Errors
     ///

@@ -19,7 +19,7 @@ use crate::{
     token::{GENERATION, RESERVED_CLAIMS, SESSION_BEGAN, Signer, TokenKind, Verifier},
 };
 
-/// How deep the application's claims may be nested: well under the 128 levels that the JSON parser
+/// The deepest nesting of the application's claims: well under the 128 levels that the JSON parser
 /// reads.
 const MAX_DEPTH: usize = 100;
 
@@ -39,7 +39,7 @@ pub struct TokenPair {
     pub refresh: MintedToken,
 }
 
-/// What all tokens of a session have in common.
+/// The values that all tokens of a session have in common.
 pub(crate) struct Session<'a> {
     pub(crate) issuer: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
@@ -113,7 +113,7 @@ impl Mint {
         self.token(TokenKind::Refresh, session, minted_at.into(), token_id, Some(number), claims)
     }
 
-    /// When a session ends that began then: none of its tokens expires later.
+    /// Returns the end of a session that began then: none of its tokens expires later.
     pub(crate) fn end_of_session(&self, began_at: Timestamp) -> Timestamp {
         (began_at + self.session_lifetime).whole_seconds()
     }
@@ -138,7 +138,7 @@ impl Mint {
         let (typ, kind_claim) = self.verifier.kind_source().write(kind);
 
         let mut payload = application_claims(claims)?;
-        // Even if this token tells its kind in its header: a verifier would read the claim.
+        // Also if this token names its kind in its header, because a verifier would read the claim.
         if self.verifier.kind_source().claim().is_some_and(|name| payload.contains_key(name)) {
             return Err(IssueError::ReservedClaim);
         }

@@ -99,7 +99,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Issuer {
     shared: Arc<Shared>,
-    /// Why this clone revokes.
+    /// The reason to record with this clone's revocations.
     reason: Option<&'static str>,
 }
 

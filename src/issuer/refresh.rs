@@ -26,8 +26,8 @@ pub enum Refreshed {
     /// The refresh token is redeemed. Its successor is in the pair.
     Rotated(TokenPair),
     /// The refresh token was redeemed a moment ago, within the
-    /// [grace](crate::issuer::IssuerBuilder::rotation_grace). The pair has a new access token, and the same
-    /// refresh token as then.
+    /// [grace](crate::issuer::IssuerBuilder::rotation_grace). The pair has a new access token, and
+    /// the same refresh token as then.
     Repeated(TokenPair),
     /// The refresh token was redeemed earlier, so it has been copied. Which copy is the thief's is
     /// unknown, so the whole session is revoked.
@@ -63,9 +63,9 @@ impl Issuer {
     /// because a session belongs to one issuer.
     ///
     /// A refresh token can be redeemed once. Within the
-    /// [grace](crate::issuer::IssuerBuilder::rotation_grace) it gets the same successor again. A later use
-    /// is treated as theft, and the session is revoked. The grace never applies after a logout,
-    /// even one between the layer's check and this call.
+    /// [grace](crate::issuer::IssuerBuilder::rotation_grace) it gets the same successor again. A
+    /// later use is treated as theft, and the session is revoked. The grace never applies after a
+    /// logout, even one between the layer's check and this call.
     ///
     /// `claims` are the claims of the new tokens: `session.claims()` for the same as before, if the
     /// refresh layer reads all of them, or the application's current data.

@@ -31,12 +31,12 @@ pub enum KeyRule {
     Secret,
     /// The key is strong enough: its size, its exponent, its point on the curve.
     Strength,
-    /// `kid` is a string of 1 to 256 bytes, and no other key of the document has the same. Each of several
-    /// keys has one.
+    /// `kid` is a string of 1 to 256 bytes, and no other key of the document has the same. Each of
+    /// several keys has one.
     KeyId,
 }
 
-/// Why a JWK is rejected.
+/// The reason that a JWK is rejected.
 #[derive(Debug)]
 pub(crate) struct JwkError {
     pub(crate) rule: KeyRule,
@@ -237,15 +237,15 @@ impl<'t> Jwk<'t> {
 impl VerifyingKey {
     /// Loads a public JWK (RFC 7517) from its text. Its `kid` becomes the key's id.
     ///
-    /// `alg` names the algorithm. Without it, a key on a curve is for the one algorithm of that curve, and
-    /// an RSA key is rejected: see [`from_jwk_as`](Self::from_jwk_as).
+    /// `alg` names the algorithm. Without it, a key on a curve is for the one algorithm of that
+    /// curve, and an RSA key is rejected: see [`from_jwk_as`](Self::from_jwk_as).
     ///
     /// # Errors
     ///
-    /// If a [`KeyRule`] is broken: the text is not one JSON object without duplicate members; `use` is not
-    /// `sig`, or `key_ops` lacks `verify`; `alg` is unknown, missing where it is needed, or does not fit
-    /// `kty` and `crv`; there are private members; `kid` is not a string of 1 to 256 bytes. Also if the key
-    /// is a secret (see [`from_secret_jwk`](Self::from_secret_jwk)), or if
+    /// If a [`KeyRule`] is broken: the text is not one JSON object without duplicate members; `use`
+    /// is not `sig`, or `key_ops` lacks `verify`; `alg` is unknown, missing where it is needed, or
+    /// does not fit `kty` and `crv`; there are private members; `kid` is not a string of 1 to 256
+    /// bytes. Also if the key is a secret (see [`from_secret_jwk`](Self::from_secret_jwk)), or if
     /// [`from_pem`](Self::from_pem) would reject it.
     pub fn from_jwk(jwk: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Jwk::parse(jwk.as_ref()).and_then(|jwk| jwk.public_key(None)).map_err(|error| error.error)

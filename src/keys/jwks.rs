@@ -67,19 +67,19 @@ struct Document<'a> {
 impl Jwks {
     /// Parses the public keys of a document.
     ///
-    /// [Rejected](Self::rejected) are keys that [`VerifyingKey::from_jwk`] rejects, secrets, all keys that
-    /// share a `kid`, and keys without `kid` if there are several.
+    /// [Rejected](Self::rejected) are keys that [`VerifyingKey::from_jwk`] rejects, secrets, all
+    /// keys that share a `kid`, and keys without `kid` if there are several.
     ///
     /// # Errors
     ///
-    /// If the text is not a JSON object with a list `keys`, is longer than 256 KiB or has more than 100 keys.
-    /// A document without usable keys is not an error.
+    /// If the text is not a JSON object with a list `keys`, is longer than 256 KiB or has more than
+    /// 100 keys. A document without usable keys is not an error.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::read(text.as_ref(), |jwk| jwk.public_key(None))
     }
 
-    /// Parses a document in which RSA keys may lack `alg`, as those of some login services do. `rsa` is
-    /// the algorithm of these keys.
+    /// Parses a document in which RSA keys may lack `alg`, as those of some login services do.
+    /// `rsa` is the algorithm of these keys.
     ///
     /// # Errors
     ///
@@ -212,8 +212,8 @@ impl RejectedKey {
         self.index
     }
 
-    /// Returns the key's `kid`, if it has one: at most 64 characters of it, and all but printable ASCII
-    /// escaped.
+    /// Returns the key's `kid`, if it has one: at most 64 characters of it, and all but printable
+    /// ASCII escaped.
     pub fn key_id(&self) -> Option<&str> {
         self.id.as_deref()
     }

@@ -1,9 +1,9 @@
 //! The cryptography that signs and verifies.
 //!
-//! jsonwebtoken's process-wide default provider is not used. It panics at the first token when its two
-//! features are both on or both off, and any other crate in the program may turn one on. A provider
-//! that is called directly cannot panic that way, and leaves the program's own use of jsonwebtoken
-//! alone.
+//! jsonwebtoken's process-wide default provider is not used. It panics at the first token when its
+//! two features are both on or both off, and any other crate in the program may turn one on. A
+//! provider that is called directly cannot panic that way, and leaves the program's own use of
+//! jsonwebtoken alone.
 
 use std::fmt;
 
@@ -133,14 +133,14 @@ impl CryptoProvider {
         (self.implementation.verifier_factory)(&algorithm.to_jsonwebtoken(), key).ok()
     }
 
-    /// The signature of this message, if the key can sign. Its error may show key material, so it is
-    /// dropped.
+    /// The signature of this message, if the key can sign. Its error may show key material, so it
+    /// is dropped.
     pub(crate) fn sign(&self, algorithm: Algorithm, key: &EncodingKey, message: &[u8]) -> Option<Vec<u8>> {
         let signer = (self.implementation.signer_factory)(&algorithm.to_jsonwebtoken(), key).ok()?;
         signer.try_sign(message).ok()
     }
 
-    /// What computes public keys from private ones.
+    /// The functions that compute public keys from private ones.
     pub(crate) fn key_utils(&self) -> &'static KeyUtils {
         &self.implementation.key_utils
     }

@@ -31,8 +31,9 @@ pub(crate) fn checked(algorithm: Algorithm, secret: &[u8]) -> Result<&[u8], Conf
     Ok(secret)
 }
 
-/// Rejects a secret that is short, published, one repeated byte, or in truth a public key. The last is the
-/// classic confusion attack: a token signed with HMAC under the *public* key, which anyone may have.
+/// Rejects a secret that is short, published, one repeated byte, or in truth a public key. The last
+/// is the classic confusion attack: a token signed with HMAC under the *public* key, which anyone
+/// may have.
 fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
     let trimmed = trim(secret);
     // Blanks around a text come from its file. In raw bytes they are as random as the rest.
@@ -57,7 +58,7 @@ fn check(secret: &[u8], min_bytes: usize) -> Result<(), ConfigError> {
     }
 }
 
-/// Without the blanks around it and the byte order marks before it, in any order.
+/// Removes the blanks around the secret and the byte order marks before it, in any order.
 fn trim(secret: &[u8]) -> &[u8] {
     let mut trimmed = secret.trim_ascii();
     while let Some(rest) = trimmed.strip_prefix(b"\xEF\xBB\xBF") {
@@ -84,8 +85,8 @@ fn is_der_in_base64(secret: &[u8]) -> bool {
     STANDARD.decode(text).is_ok_and(|der| looks_like_der(&der))
 }
 
-/// One ASN.1 SEQUENCE that spans the whole input and, like those of keys, begins with a number or another
-/// SEQUENCE.
+/// One ASN.1 SEQUENCE that spans the whole input and, like those of keys, begins with a number or
+/// another SEQUENCE.
 fn looks_like_der(bytes: &[u8]) -> bool {
     let Ok(mut reader) = SliceReader::new(bytes) else { return false };
     Header::decode(&mut reader).is_ok_and(|header| {

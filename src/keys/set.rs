@@ -19,8 +19,8 @@ use crate::{
     swap::Swap,
 };
 
-/// The keys of one issuer: given to a [`Verifier`](crate::Verifier), and [replaced](Self::replace) when
-/// they change. A clone is the same set.
+/// The keys of one issuer: given to a [`Verifier`](crate::Verifier), and [replaced](Self::replace)
+/// when they change. A clone is the same set.
 ///
 /// ```
 /// use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey, keys::KeySet};
@@ -56,18 +56,19 @@ pub(crate) struct Shared {
 
 /// The owner of the task that keeps published keys fresh. Dropping it ends the task.
 pub(crate) trait Refresher: Send + Sync {
-    /// Asks for a fetch, because a token has named a key that is not there. Any number of calls before the
-    /// next fetch are one.
+    /// Asks for a fetch, because a token has named a key that is not there. Any number of calls
+    /// before the next fetch are one.
     fn key_missed(&self);
 }
 
 impl KeySet {
-    /// Makes a set of these keys: one, or several with an id each. All are secrets, or all are public.
+    /// Makes a set of these keys: one, or several with an id each. All are secrets, or all are
+    /// public.
     ///
     /// # Errors
     ///
-    /// If there is no key. If two keys have the same id, one of several has none, or an id is empty or over
-    /// 256 bytes. If there are both secrets and public keys (RFC 8725 §3.1).
+    /// If there is no key. If two keys have the same id, one of several has none, or an id is empty
+    /// or over 256 bytes. If there are both secrets and public keys (RFC 8725 §3.1).
     pub fn new(keys: impl IntoIterator<Item = VerifyingKey>) -> Result<Self, ConfigError> {
         Ok(Self::unchecked(checked(keys)?))
     }
@@ -79,12 +80,13 @@ impl KeySet {
 
     /// Replaces all keys at once.
     ///
-    /// Requests that begin after the return are checked with these keys only. Tokens of a removed key are
-    /// rejected, even if they were accepted before.
+    /// Requests that begin after the return are checked with these keys only. Tokens of a removed
+    /// key are rejected, even if they were accepted before.
     ///
     /// # Errors
     ///
-    /// As for [`new`](Self::new), and if the keys are fetched from a URL. The keys then stay as they were.
+    /// As for [`new`](Self::new), and if the keys are fetched from a URL. The keys then stay as
+    /// they were.
     pub fn replace(&self, keys: impl IntoIterator<Item = VerifyingKey>) -> Result<(), ConfigError> {
         if self.is_remote() {
             return Err(ConfigError::conflict("these keys are fetched from a URL: the next fetch would undo it"));
@@ -100,8 +102,8 @@ impl KeySet {
         Ok(())
     }
 
-    /// Returns the public keys as a JWKS document (RFC 7517 §5): the body of `/.well-known/jwks.json`.
-    /// Secrets are not in it.
+    /// Returns the public keys as a JWKS document (RFC 7517 §5): the body of
+    /// `/.well-known/jwks.json`. Secrets are not in it.
     pub fn to_jwks(&self) -> String {
         let keys: Vec<_> = self.load().iter().filter_map(jwk::public_jwk).collect();
         json!({ "keys": keys }).to_string()
@@ -133,10 +135,10 @@ impl KeySet {
     }
 }
 
-/// For keys that are fetched.
+/// The part for keys that are fetched.
 #[cfg(feature = "jwks")]
 impl KeySet {
-    /// A set without keys, until they are fetched.
+    /// Creates a set without keys, until they are fetched.
     pub(crate) fn empty() -> Self {
         Self::unchecked(Vec::new())
     }

@@ -18,7 +18,8 @@ use crate::{
 /// A key that signs, bound to one algorithm.
 ///
 /// Give it to [`Issuer::builder`](crate::Issuer::builder), and its
-/// [`verifying_key`](Self::verifying_key) to the verifier. Its `Debug` shows the algorithm and the id.
+/// [`verifying_key`](Self::verifying_key) to the verifier. Its `Debug` shows the algorithm and the
+/// id.
 #[derive(Clone)]
 pub struct SigningKey {
     algorithm: Algorithm,
@@ -27,7 +28,8 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Loads a shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any way.
+    /// Loads a shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any
+    /// way.
     ///
     /// # Errors
     ///
@@ -42,9 +44,9 @@ impl SigningKey {
     ///
     /// # Errors
     ///
-    /// If the text is not such a PEM, if the key does not fit the algorithm, or if it is an RSA key that
-    /// [`VerifyingKey::from_pem`] rejects. Convert an `EC PRIVATE KEY` (SEC 1) with
-    /// `openssl pkcs8 -topk8 -nocrypt`.
+    /// If the text is not such a PEM, if the key does not fit the algorithm, or if it is an RSA key
+    /// that [`VerifyingKey::from_pem`] rejects. Convert an `EC PRIVATE KEY` (SEC 1) with `openssl
+    /// pkcs8 -topk8 -nocrypt`.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let key = format::private_from_pem(algorithm.family(), pem.as_ref())?;
         Ok(Self { algorithm, id: None, key })
@@ -73,12 +75,13 @@ impl SigningKey {
         self.algorithm
     }
 
-    /// Returns the key that checks what this one signs: the same secret, or the public half. It has the
-    /// same id.
+    /// Returns the key that checks what this one signs: the same secret, or the public half. It has
+    /// the same id.
     ///
     /// # Errors
     ///
-    /// If no cryptography is compiled in (for an asymmetric key only), or if the private key is damaged.
+    /// If no cryptography is compiled in (for an asymmetric key only), or if the private key is
+    /// damaged.
     pub fn verifying_key(&self) -> Result<VerifyingKey, ConfigError> {
         let key = match self.public_half()? {
             Some(public) => VerifyingKey::from_public(self.algorithm, public)?,

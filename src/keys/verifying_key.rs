@@ -1,5 +1,5 @@
-//! Keys that check signatures. A key is checked when it is loaded, so a bad key is an error at start
-//! and never a failure of a request.
+//! Keys that check signatures. A key is checked when it is loaded, so a bad key is an error at
+//! start and never a failure of a request.
 
 use std::{fmt, sync::Arc};
 
@@ -18,8 +18,8 @@ use crate::{
 /// The longest key id, in bytes; a longer `kid` in a token is rejected unread.
 pub(crate) const MAX_KEY_ID_BYTES: usize = 256;
 
-/// The smallest RSA key that is accepted. 4096 bits is always the largest, so that a signature check
-/// stays cheap.
+/// The smallest RSA key that is accepted. 4096 bits is always the largest, so that a signature
+/// check stays cheap.
 ///
 /// Set it with [`VerifierBuilder::rsa_minimum`](crate::token::VerifierBuilder::rsa_minimum).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,8 +46,8 @@ impl RsaMinimum {
 
 /// A key that checks signatures, bound to one algorithm (RFC 8725 §3.1).
 ///
-/// A token whose header names another algorithm is rejected, whatever its signature. The `Debug` of a
-/// key shows its algorithm and its id.
+/// A token whose header names another algorithm is rejected, whatever its signature. The `Debug` of
+/// a key shows its algorithm and its id.
 #[derive(Clone)]
 pub struct VerifyingKey {
     algorithm: Algorithm,
@@ -58,24 +58,26 @@ pub struct VerifyingKey {
 }
 
 impl VerifyingKey {
-    /// Loads a shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any way.
+    /// Loads a shared secret for `HS256`, `HS384` or `HS512`: the raw bytes, not decoded in any
+    /// way.
     ///
     /// # Errors
     ///
-    /// If the algorithm is not HMAC. If the secret is shorter than the hash (32, 48 or 64 bytes, RFC 7518
-    /// §3.2), publicly known, or in truth the key of a key pair in text form.
+    /// If the algorithm is not HMAC. If the secret is shorter than the hash (32, 48 or 64 bytes,
+    /// RFC 7518 §3.2), publicly known, or in truth the key of a key pair in text form.
     pub fn from_secret(algorithm: Algorithm, secret: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         let secret = secret::checked(algorithm, secret.as_ref())?;
         Ok(Self::of_secret(algorithm, DecodingKey::from_secret(secret)))
     }
 
-    /// Loads a public key in PEM form: `PUBLIC KEY` (X.509 SubjectPublicKeyInfo) for every asymmetric
-    /// algorithm, or `RSA PUBLIC KEY` (PKCS #1).
+    /// Loads a public key in PEM form: `PUBLIC KEY` (X.509 SubjectPublicKeyInfo) for every
+    /// asymmetric algorithm, or `RSA PUBLIC KEY` (PKCS #1).
     ///
     /// # Errors
     ///
-    /// If the text is not such a PEM, or the key does not fit the algorithm. If an RSA modulus does not
-    /// have 2048 to 4096 bits, or its exponent is even or below 65537. If a point is not on its curve.
+    /// If the text is not such a PEM, or the key does not fit the algorithm. If an RSA modulus does
+    /// not have 2048 to 4096 bits, or its exponent is even or below 65537. If a point is not on its
+    /// curve.
     pub fn from_pem(algorithm: Algorithm, pem: impl AsRef<[u8]>) -> Result<Self, ConfigError> {
         Self::from_public(algorithm, PublicKey::from_pem(algorithm.family(), pem.as_ref())?)
     }
@@ -89,8 +91,8 @@ impl VerifyingKey {
         Self::from_public(algorithm, PublicKey::from_der(algorithm.family(), der.as_ref())?)
     }
 
-    /// A key that the cryptography cannot load is rejected here, because a verifier could only reject
-    /// all of its keys.
+    /// A key that the cryptography cannot load is rejected here, because a verifier could only
+    /// reject all of its keys.
     pub(crate) fn from_public(algorithm: Algorithm, public: PublicKey) -> Result<Self, ConfigError> {
         let key = match &public {
             PublicKey::Rsa { modulus, exponent } => DecodingKey::from_rsa_raw_components(modulus, exponent),
@@ -111,11 +113,11 @@ impl VerifyingKey {
         Self { algorithm, id: None, key, public: None }
     }
 
-    /// Replaces the key's id. The key then checks only tokens whose `kid` is this, byte for byte. At most
-    /// 256 bytes; none by default.
+    /// Replaces the key's id. The key then checks only tokens whose `kid` is this, byte for byte.
+    /// At most 256 bytes; none by default.
     ///
-    /// A verifier with several keys needs an id for each. A single key also checks tokens without `kid`;
-    /// without an id it checks every token.
+    /// A verifier with several keys needs an id for each. A single key also checks tokens without
+    /// `kid`; without an id it checks every token.
     #[must_use]
     pub fn with_id(self, id: impl Into<Box<str>>) -> Self {
         self.with_optional_id(Some(id.into()))

@@ -24,7 +24,8 @@ use crate::{
 };
 
 pin_project! {
-    /// The future of [`JwtBlocklist`](crate::middleware::JwtBlocklist) and [`Logout`](crate::middleware::Logout).
+    /// The future of [`JwtBlocklist`](crate::middleware::JwtBlocklist) and
+    /// [`Logout`](crate::middleware::Logout).
     pub struct ResponseFuture<S, X, B>
     where
         S: Service<Request<B>>,

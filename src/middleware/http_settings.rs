@@ -24,7 +24,7 @@ pub(crate) struct HttpSettings {
     pub(crate) headers: RequestHeaders,
 }
 
-/// Which headers are removed from requests.
+/// The headers that are removed from requests.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestHeaders {
     pub(crate) identity: IdentityHeaders,
@@ -51,7 +51,7 @@ impl HttpSettings {
         self.sources.find(request, max_bytes)
     }
 
-    /// Removes from a request what the inner service must neither see nor believe.
+    /// Removes the token and the headers that the inner service must not trust.
     pub(crate) fn conceal<B>(&self, request: &mut Request<B>, found_in: FoundIn<'_>) {
         if self.headers.identity == IdentityHeaders::Removed {
             identity_headers::remove(request.headers_mut());

@@ -31,7 +31,7 @@ use crate::{
 /// [`Issuer::logout`](crate::Issuer::logout) takes. It finds no
 /// [`Authenticated`](crate::Authenticated).
 ///
-/// The blocklist is not asked. So a second logout gets the same response as the first one, and so
+/// The blocklist is not queried. So a second logout gets the same response as the first one, and so
 /// does a logout with an access token that has just expired.
 ///
 /// Settings for sources, responses and headers are those of

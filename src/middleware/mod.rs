@@ -9,7 +9,7 @@
 //!   [`Authenticated`](crate::Authenticated) or [`LoggingOut`](crate::LoggingOut). Only an
 //!   [optional](JwtBlocklistLayer::optional) layer, or one that
 //!   [exempts preflights](JwtBlocklistLayer::exempt_preflights), calls it without.
-//! - The blocklist is asked about genuine tokens only.
+//! - The blocklist is queried about genuine tokens only.
 //! - A rejected request never reaches the inner service. The [`reject`] module renders the
 //!   response.
 //! - The token is hidden from the inner service's `Debug` output. The [`sources`] module says where

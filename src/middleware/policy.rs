@@ -1,4 +1,5 @@
-//! What a layer and its services share, and the part of the decision that needs no waiting.
+//! The state shared by a layer and its services, and the part of the decision that needs no
+//! waiting.
 
 use std::{fmt, sync::Arc};
 
@@ -27,7 +28,7 @@ pub(crate) struct Policy<X> {
     pub(crate) verified_tokens: VerifiedTokens<VerifiedToken<X>>,
 }
 
-/// What to do with a request without a token.
+/// The treatment of requests without a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MissingToken {
     Rejected,
@@ -50,7 +51,7 @@ pub(crate) enum Verdict<X> {
     Wait(Check<X>),
 }
 
-/// Marks a request that was let through anonymously, in its extensions. So a handler that needs an
+/// Marks a request that was admitted anonymously, in its extensions. So a handler that needs an
 /// [`Authenticated`] can send the layer's own rejection.
 pub(crate) struct Anonymous<X> {
     policy: Arc<Policy<X>>,

@@ -1,5 +1,5 @@
-//! Why a connection, a command or a store is of no use, in words for the log and for the error at
-//! startup.
+//! The reasons that a connection, a command or a store is unusable, in words for the log and for
+//! the error at startup.
 //!
 //! No text here repeats what a server sent, apart from its error codes (`OOM`, `NOPERM`).
 
@@ -7,10 +7,10 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::blocklist::Outage;
 
-/// The error code of our scripts when the store is not the one that was written to.
+/// The error code of our scripts if the store is not the one we wrote to.
 pub(crate) const LOST: &str = "LOST";
 
-/// Why there is no connection.
+/// The reason that there is no connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DialError {
     Refused,
@@ -36,7 +36,7 @@ pub(crate) enum DialError {
     Other,
 }
 
-/// Why a command has no usable answer.
+/// The reason that a command has no usable answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
     /// The store has lost revocations. Dialing again decides what to do about it.
@@ -48,7 +48,7 @@ pub(crate) enum Failure {
     Outage(Outage),
 }
 
-/// Why a store may be missing revocations.
+/// The reason that a store may be missing revocations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Loss {
     /// The store is empty and this process has seen no other state: perhaps the first start.

@@ -16,7 +16,7 @@ pub(crate) trait LocalMirror: Send + Sync {
 #[derive(Default)]
 pub(crate) struct LocalMirrors {
     all: RwLock<Vec<Weak<dyn LocalMirror>>>,
-    /// How many restores have begun.
+    /// The number of restores that have begun.
     restorations: AtomicUsize,
 }
 

@@ -6,8 +6,9 @@
 //! # Rules
 //!
 //! - After `revoke` has returned `Ok`, every check that starts later is rejected, in every process.
-//! - A check that Redis does not answer in time and in full is an [`Outage`](crate::blocklist::Outage), never
-//!   "not revoked". The [`OutagePolicy`](crate::OutagePolicy) decides about the request.
+//! - A check that Redis does not answer in time and in full is an
+//!   [`Outage`](crate::blocklist::Outage), never "not revoked". The
+//!   [`OutagePolicy`](crate::OutagePolicy) decides about the request.
 //! - A revocation only adds to what an entry rejects, and only makes the entry live longer.
 //! - A Redis that has lost revocations is noticed: see [`OnLoss`].
 //!
@@ -83,8 +84,8 @@ use crate::{
 ///
 /// All clones share one connection. A background task watches it, and dials again after it is lost,
 /// after repeated timeouts, or when the server is no longer a master. Without a connection, checks
-/// are answered [`Outage::NotConnected`](crate::blocklist::Outage::NotConnected) at once. The task ends when
-/// the last clone is dropped.
+/// are answered [`Outage::NotConnected`](crate::blocklist::Outage::NotConnected) at once. The task
+/// ends when the last clone is dropped.
 ///
 /// A Redis that has lost revocations is noticed: it was emptied, restarted without its data, is
 /// another database, or is a replica that was behind. It is never read as "nothing is revoked": see

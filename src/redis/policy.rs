@@ -1,7 +1,7 @@
-//! What to do when Redis is not as it should be. Each default is the safe choice that keeps a
-//! service running.
+//! Policies for a Redis that has lost data or may lose some. Each default is the safe choice that
+//! keeps a service running.
 
-/// What to do about a Redis that has lost revocations.
+/// The reaction to a Redis that has lost revocations.
 ///
 /// Redis has lost revocations when it was emptied (`FLUSHALL`), restarted without its data, is
 /// another database, or is a replica that was promoted before it had received everything. The first
@@ -19,12 +19,12 @@ pub enum OnLoss {
     /// is accepted only if its login is later than the loss. The default.
     #[default]
     Floor,
-    /// Answers [`Outage::Lost`](crate::blocklist::Outage::Lost) (503) until an operator restores the data or
-    /// calls [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
+    /// Answers [`Outage::Lost`](crate::blocklist::Outage::Lost) (503) until an operator restores
+    /// the data or calls [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize).
     Deny,
 }
 
-/// What to do about a Redis whose `maxmemory-policy` is not `noeviction`.
+/// The reaction to a Redis whose `maxmemory-policy` is not `noeviction`.
 ///
 /// When such a Redis runs short of memory, it may forget a logout that it has confirmed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,4 +1,4 @@
-//! What all commands and the mirrors of one `RedisBlocklist` share.
+//! The state shared by all commands and mirrors of one `RedisBlocklist`.
 
 use tokio::runtime::Handle;
 

@@ -10,7 +10,7 @@ use crate::blocklist::{
     Revoke, RevokeError, RevokeFuture, Rotate, RotateFuture, Rotation, Status, TokenIds,
 };
 
-/// A blocklist in front of another one, which can be told to fail, or to answer that every token is
+/// A blocklist in front of another one, which a test can make fail, or answer that every token is
 /// revoked.
 ///
 /// It passes everything on until a test calls [`fail`](Self::fail) or
@@ -53,7 +53,7 @@ enum Mode {
 }
 
 impl<B> FailingBlocklist<B> {
-    /// Puts one in front of `inner`. It passes everything on until it is told otherwise.
+    /// Wraps `inner`. Passes everything on until one of the other methods is called.
     pub fn new(inner: B) -> Self {
         Self { inner, mode: Arc::new(Mutex::new(Mode::PassOn)) }
     }

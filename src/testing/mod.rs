@@ -65,7 +65,7 @@ use std::time::SystemTime;
 
 use crate::clock::Clock;
 
-/// A `ManualClock` can be given wherever a [`Clock`] is asked for. Pass a clone and keep one to
+/// A `ManualClock` can be passed wherever a [`Clock`] is expected. Pass a clone and keep one to
 /// move it.
 impl Clock for ManualClock {
     fn now(&self) -> SystemTime {

@@ -302,7 +302,7 @@ impl Default for TestTokens {
     }
 }
 
-/// Without the secrets.
+/// Does not show the secrets.
 impl fmt::Debug for TestTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestTokens")

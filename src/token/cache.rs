@@ -10,26 +10,28 @@ use quick_cache::{
 
 use crate::metrics;
 
-/// Whether a layer keeps the tokens that it has verified, so that it need not check their signature again.
+/// Whether a layer keeps the tokens that it has verified, so that it need not check their signature
+/// again.
 ///
-/// Set it with [`JwtBlocklistLayer::with_token_cache`](crate::JwtBlocklistLayer::with_token_cache), which
-/// describes what is kept.
+/// Set it with [`JwtBlocklistLayer::with_token_cache`](crate::JwtBlocklistLayer::with_token_cache),
+/// which describes what is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TokenCache {
     /// Keeps verified tokens in at most this many bytes. The default for access tokens, with
     /// [`DEFAULT_BYTES`](Self::DEFAULT_BYTES).
     ///
-    /// An entry counts as three times the length of its token and about 500 bytes. Application claims that grow
-    /// when they are read, such as a tree of `serde_json::Value`, take more than that.
+    /// An entry counts as three times the length of its token and about 500 bytes. Application
+    /// claims that grow when they are read, such as a tree of `serde_json::Value`, take more than
+    /// that.
     UpTo(usize),
     /// Verifies every token each time, and keeps none. The default for refresh tokens.
     Off,
 }
 
 impl TokenCache {
-    /// 8 MiB for each layer: about 4,500 tokens of 430 bytes. A safe default; raise it if more users are active
-    /// at once.
+    /// 8 MiB for each layer: about 4,500 tokens of 430 bytes. A safe default; raise it if more
+    /// users are active at once.
     pub const DEFAULT_BYTES: usize = 8 << 20;
 }
 
@@ -75,7 +77,8 @@ impl<T> VerifiedTokens<T> {
         None
     }
 
-    /// Keeps a token that was verified with the keys of this version. It may evict others, or not be kept at all.
+    /// Keeps a token that was verified with the keys of this version. It may evict others, or not
+    /// be kept at all.
     pub(crate) fn keep(&self, token: &[u8], key_version: u64, verified: &Arc<T>) {
         if let Some(cache) = &self.0 {
             metrics::token_cache("miss");
@@ -113,12 +116,13 @@ impl<T> fmt::Debug for VerifiedTokens<T> {
     }
 }
 
-/// Weighs an entry: the token, about twice as much for its payload and its claims, the `T`, and the overhead.
+/// Weighs an entry: the token, about twice as much for its payload and its claims, the `T`, and the
+/// overhead.
 #[derive(Clone)]
 struct ByBytes;
 
-/// The overhead of an entry: its slot, the slot that remembers it after an eviction, the spare capacity of both
-/// collections, and what the allocator rounds up.
+/// The overhead of an entry: its slot, the slot that remembers it after an eviction, the spare
+/// capacity of both collections, and what the allocator rounds up.
 const OVERHEAD: usize = 256;
 
 /// An estimate of an entry: it sizes the memory of evicted entries, and the number of locks.
@@ -146,7 +150,8 @@ mod tests {
         assert_eq!(seen.get(&token(1), 8), None);
         assert_eq!(seen.get(&token(1), 7), None, "it was dropped");
 
-        // A request that began before the keys changed may end after one that began with the new ones.
+        // A request that began before the keys changed may end after one that began with the new
+        // ones.
         seen.keep(&token(2), 8, &Arc::new("of 8"));
         seen.keep(&token(2), 7, &Arc::new("of 7"));
         assert_eq!(seen.get(&token(2), 8), None);

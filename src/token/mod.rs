@@ -4,14 +4,16 @@
 //!
 //! 1. The token is not too long, and has three parts in strict base64url (RFC 7515).
 //! 2. Its header names a known `alg`, `kid` and `typ`, and no extension (RFC 8725 §3).
-//! 3. The signature is right for the one algorithm of the key. Nothing of the payload is read before.
+//! 3. The signature is right for the one algorithm of the key. Nothing of the payload is read
+//!    before.
 //! 4. The payload is one JSON object with each claim once (RFC 7519 §4).
-//! 5. `iss`, `aud`, `sub`, `sid`, `jti` and the times are as the [`VerifierBuilder`] requires, and the
-//!    token is of a known [kind](KindSource).
+//! 5. `iss`, `aud`, `sub`, `sid`, `jti` and the times are as the [`VerifierBuilder`] requires, and
+//!    the token is of a known [kind](KindSource).
 //! 6. The claims of the application can be deserialized.
 //!
-//! Mind that a genuine token may have been revoked. Whether it was is the blocklist's answer, so put a
-//! [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) or a [`Guard`](crate::Guard) in front of your code.
+//! Mind that a genuine token may have been revoked. Whether it was is the blocklist's answer, so
+//! put a [`JwtBlocklistLayer`](crate::JwtBlocklistLayer) or a [`Guard`](crate::Guard) in front of
+//! your code.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

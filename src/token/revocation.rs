@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl Verifier {
-    /// Returns what to store with [`Revoke::revoke`](crate::blocklist::Revoke::revoke) to revoke all sessions
-    /// of a subject (`sub`).
+    /// Returns what to store with [`Revoke::revoke`](crate::blocklist::Revoke::revoke) to revoke
+    /// all sessions of a subject (`sub`).
     ///
     /// Every token of the subject with an `iat` up to now is rejected, and every token without
     /// `iat`. The subject can log in again. So end its sessions at the issuer first: otherwise the
@@ -21,9 +21,9 @@ impl Verifier {
     /// [`Issuer::logout_everywhere`](crate::Issuer::logout_everywhere). `issuer` is the `iss` of
     /// the tokens, or `None` for tokens without `iss`: two issuers may use the same `sub`.
     ///
-    /// "Now" is read from the verifier's [clock](crate::token::VerifierBuilder::clock). `iat` has whole
-    /// seconds, so a token of this very second is rejected too. A token dated after now, by an
-    /// issuer whose clock is ahead, is not rejected.
+    /// "Now" is read from the verifier's [clock](crate::token::VerifierBuilder::clock). `iat` has
+    /// whole seconds, so a token of this very second is rejected too. A token dated after now, by
+    /// an issuer whose clock is ahead, is not rejected.
     ///
     /// The entry is kept for as long as any of these tokens could be accepted: the
     /// [`max_lifetime`](crate::token::VerifierBuilder::max_lifetime), twice the largest leeway (300
@@ -55,8 +55,8 @@ impl Verifier {
     ///
     /// [`RevokeError::UnknownIssuer`] if the verifier accepts no token of this issuer: under a
     /// wrong name, the entry would be stored and reject nothing. (With
-    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) every name is accepted.) Whether the
-    /// subject exists is not checked.
+    /// [`any_issuer`](crate::token::VerifierBuilder::any_issuer) every name is accepted.) Whether
+    /// the subject exists is not checked.
     pub fn subject_revocation(&self, issuer: Option<&str>, subject: &str) -> Result<Revocation, RevokeError> {
         let id = RevocationId::new(self.known(issuer)?, RevocationScope::Subject, subject);
         Ok(self.retention().issued_up_to_now(RevocationScope::Subject, id))
@@ -89,7 +89,7 @@ impl Verifier {
         Ok(self.retention().issued_up_to_now(RevocationScope::Issuer, id))
     }
 
-    /// What makes the revocations of the tokens that this verifier accepts.
+    /// The retention of revocations for the tokens that this verifier accepts.
     pub(crate) fn retention(&self) -> Retention {
         Retention::new(self.max_lifetime(), Arc::clone(&self.clock))
     }

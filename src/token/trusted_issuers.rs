@@ -9,15 +9,16 @@ use crate::{
     },
 };
 
-/// The most trusted issuers of one verifier. A token can cost as many signature checks, if all of them have a
-/// key of its `kid` and `alg`.
+/// The most trusted issuers of one verifier. A token can cost as many signature checks, if all of
+/// them have a key of its `kid` and `alg`.
 const MAX_TRUSTED_ISSUERS: usize = 16;
 
 /// One issuer, perhaps with several names, and its keys.
 #[derive(Debug)]
 pub(crate) struct TrustedIssuer {
     pub(crate) keys: KeySet,
-    /// The issuers that these keys speak for. `None` for the verifier's own keys: the rules name those.
+    /// The issuers that these keys speak for. `None` for the verifier's own keys: the rules name
+    /// those.
     pub(crate) issuers: Option<Issuers>,
 }
 
@@ -44,8 +45,8 @@ impl TrustedIssuers {
             if others[..index].iter().any(|(earlier, _)| earlier == name) {
                 return Err(ConfigError::conflict("one issuer is trusted with two sets of keys: use one set"));
             }
-            // Names with the same set, such as the tenants of one login service, are one issuer. So a
-            // signature is checked once.
+            // Names with the same set, such as the tenants of one login service, are one issuer. So
+            // a signature is checked once.
             let same = all.iter_mut().find_map(|trusted| match &mut trusted.issuers {
                 Some(Issuers::OneOf(names)) if trusted.keys.is_same(keys) => Some(names),
                 _ => None,
@@ -78,8 +79,8 @@ impl TrustedIssuers {
                 "each of several keys needs an id: call `with_id(…)` with the `kid` of its tokens",
             ));
         }
-        // A key that another issuer publishes is not a mistake of this program. It is skipped, and the others
-        // are used.
+        // A key that another issuer publishes is not a mistake of this program. It is skipped, and
+        // the others are used.
         for trusted in self.all.iter().filter(|trusted| !trusted.keys.is_remote()) {
             if let Some(small) = trusted.keys.load().iter().find(|key| !self.rsa_minimum.allows(key)) {
                 let id = small.id().unwrap_or_default();
@@ -94,8 +95,8 @@ impl TrustedIssuers {
 
     /// Verifies a token with the first key that has signed it for its issuer.
     ///
-    /// Of each issuer only the key that the header names is tried, with its own algorithm. `verify` checks the
-    /// token with one key.
+    /// Of each issuer only the key that the header names is tried, with its own algorithm. `verify`
+    /// checks the token with one key.
     pub(crate) fn verify_with_key_of<T>(
         &self,
         header: &Header,
@@ -119,8 +120,9 @@ impl TrustedIssuers {
 
     /// Asks for a fetch of all published keys among which the named one is missing.
     ///
-    /// Nothing waits for it: this token is rejected, and the next one of that key may find it. Another issuer
-    /// may have a key of the same id, and the token may still be meant for the newest key of this one.
+    /// Nothing waits for it: this token is rejected, and the next one of that key may find it.
+    /// Another issuer may have a key of the same id, and the token may still be meant for the
+    /// newest key of this one.
     fn ask_for_missing_keys(&self, header: &Header) {
         for trusted in &self.all {
             if self.find_key(&trusted.keys.load(), header).is_none() {
@@ -129,8 +131,8 @@ impl TrustedIssuers {
         }
     }
 
-    /// The key that the header names. `kid` only selects among configured keys, and may be absent if there is
-    /// just one.
+    /// The key that the header names. `kid` only selects among configured keys, and may be absent
+    /// if there is just one.
     fn find_key<'k>(&self, keys: &'k [VerifyingKey], header: &Header) -> Option<&'k VerifyingKey> {
         let is_only_issuer = self.all.len() == 1;
         match (keys, header.key_id.as_deref()) {
@@ -157,8 +159,8 @@ impl TrustedIssuers {
     }
 }
 
-/// Whether the key of another issuer, with the same id, may still prove the token. Any other error is about a
-/// token that is proven to come from this issuer.
+/// Whether the key of another issuer, with the same id, may still prove the token. Any other error
+/// is about a token that is proven to come from this issuer.
 fn may_be_of_another_issuer(error: VerifyError) -> bool {
     matches!(error, VerifyError::Algorithm | VerifyError::Signature | VerifyError::Issuer)
 }

@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// Decides whether a token is genuine, and what it says. Built once, and shared by every layer and by the
-/// [`Issuer`](crate::Issuer).
+/// Decides whether a token is genuine, and what it says. Built once, and shared by every layer and
+/// by the [`Issuer`](crate::Issuer).
 ///
 /// ```
 /// use tower_jwt_blocklist::{Algorithm, Verifier, VerifyingKey};
@@ -78,7 +78,8 @@ impl Verifier {
         self.verify_within(Duration::ZERO, token, now)
     }
 
-    /// Verifies a token that may have expired, but no longer ago than the longest lifetime of any token.
+    /// Verifies a token that may have expired, but no longer ago than the longest lifetime of any
+    /// token.
     pub(crate) fn verify_ended<X: DeserializeOwned>(
         &self,
         token: &str,
@@ -87,8 +88,8 @@ impl Verifier {
         self.verify_within(self.rules.max_lifetime, token, now)
     }
 
-    /// The cheap checks come first (RFC 8725 §3). Nothing of the payload is read before the signature is
-    /// proven.
+    /// The cheap checks come first (RFC 8725 §3). Nothing of the payload is read before the
+    /// signature is proven.
     fn verify_within<X: DeserializeOwned>(
         &self,
         accepted_after_expiry: Duration,
@@ -120,8 +121,8 @@ impl Verifier {
         })
     }
 
-    /// Repeats the checks of [`verify`](Self::verify) whose result changes with time, for a token that it has
-    /// accepted before.
+    /// Repeats the checks of [`verify`](Self::verify) whose result changes with time, for a token
+    /// that it has accepted before.
     pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
         // All rules of a verifier have the same leeway and the same longest lifetime.
         self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, Duration::ZERO, now)
@@ -158,16 +159,17 @@ impl Verifier {
     }
 
     /// Returns the verifier's own public keys as a JWKS document: see
-    /// [`KeySet::to_jwks`](crate::keys::KeySet::to_jwks). The keys of trusted issuers are not in it, because
-    /// they do not sign for this one.
+    /// [`KeySet::to_jwks`](crate::keys::KeySet::to_jwks). The keys of trusted issuers are not in
+    /// it, because they do not sign for this one.
     pub fn to_jwks(&self) -> String {
         self.trusted.own().map_or_else(|| r#"{"keys":[]}"#.to_owned(), KeySet::to_jwks)
     }
 
-    /// Returns a number that changes with every change of a key, and never returns to an earlier one.
+    /// Returns a number that changes with every change of a key, and never returns to an earlier
+    /// one.
     ///
-    /// To cache what was made of a token, read this number before the token is verified, and compare it before
-    /// the result is used.
+    /// To cache what was made of a token, read this number before the token is verified, and
+    /// compare it before the result is used.
     pub fn key_version(&self) -> u64 {
         self.trusted.key_version()
     }
@@ -185,13 +187,14 @@ impl Verifier {
         now >= expires_at + self.rules.leeway
     }
 
-    /// The latest `iat` that is accepted now, but at least a second from now, because `iat` has whole seconds.
+    /// The latest `iat` that is accepted now, but at least a second from now, because `iat` has
+    /// whole seconds.
     pub(crate) fn latest_issue(&self) -> Timestamp {
         self.now() + self.rules.leeway.max(Duration::from_secs(1))
     }
 
-    /// Every name of the verifier's own issuer, and `None` if its tokens without `iss` are accepted. Trusted
-    /// issuers are not among them.
+    /// Every name of the verifier's own issuer, and `None` if its tokens without `iss` are
+    /// accepted. Trusted issuers are not among them.
     pub(crate) fn issuers(&self) -> impl Iterator<Item = Option<&str>> {
         let accepts_nameless = self.own_rules().any(|rules| rules.issuers.accept(None));
         let names = self.rules.issuers.names().map(Some);
@@ -228,8 +231,8 @@ impl Verifier {
     }
 }
 
-/// Strict base64url without padding (RFC 7515 §2). Other alphabets, padding, blanks and stray trailing bits
-/// are rejected.
+/// Strict base64url without padding (RFC 7515 §2). Other alphabets, padding, blanks and stray
+/// trailing bits are rejected.
 pub(crate) fn decode(part: &str) -> Result<Vec<u8>, VerifyError> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| VerifyError::Shape)
 }

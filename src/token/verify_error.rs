@@ -1,7 +1,7 @@
 //! The reasons why a token is not accepted.
 
-/// The reason why a token is not accepted. A closed set for events and metrics: it holds no text of the
-/// token.
+/// The reason why a token is not accepted. A closed set for events and metrics: it holds no text of
+/// the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VerifyError {
     TooLong,

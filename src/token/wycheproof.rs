@@ -15,14 +15,14 @@ use crate::{
     },
 };
 
-/// The vectors are not part of this repository. `None`, and a line that says so, where they are not beside it.
+/// The vectors are not part of this repository. If they are missing, prints so and returns `None`.
 fn vectors(file: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors/wycheproof").join(file);
     let text = fs::read_to_string(&path).map_err(|_| eprintln!("not run: {file} is not there")).ok()?;
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// A secret that cannot be loaded, for it is trivial: its signatures are judged all the same.
+/// A secret too trivial to be loaded. Its signatures are verified nevertheless.
 const ZEROS: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 fn zeros(id: &str) -> VerifyingKey {
@@ -57,7 +57,8 @@ fn verifies(token: &str, document: &Value) -> Result<(), String> {
     decided().map_err(|error: VerifyError| error.as_str().to_owned())
 }
 
-/// How many of a file's tokens are good and bad, all of them judged rightly. `mislabelled` are those whose label is wrong.
+/// Asserts the verdict on each token of a file. Returns the numbers of good and bad ones.
+/// `mislabelled` are those whose label is wrong.
 fn judge(file: &Value, mislabelled: &[(u64, bool)]) -> (usize, usize) {
     let (mut valid, mut invalid) = (0, 0);
     for group in file["testGroups"].as_array().unwrap() {
@@ -79,8 +80,8 @@ fn r26_r30_r32_of_wycheproofs_26_keys_5_verify() {
     assert_eq!(judge(&file, &[]), (5, 21));
 }
 
-/// Upstream, PS384 under a JWK for PS256 and ES512 under one that is misspelt are called valid, two copies of a valid token are called
-/// invalid, and `?` is taken for base64url.
+/// Upstream, PS384 under a JWK for PS256 and ES512 under one that is misspelt are called valid, two
+/// copies of a valid token are called invalid, and `?` is taken for base64url.
 #[test]
 fn r26_of_wycheproofs_401_signatures_42_verify() {
     let Some(file) = vectors("json_web_signature_test.json") else { return };

@@ -1,8 +1,9 @@
-//! The tests that need no server: verification, the layer, token sources, attacks, the cache, the issuer, the memory list.
-//! Three tests in `layer` (`leaks`, `metrics`, `outage`) put the same layer in front of a Redis and start one.
+//! The tests that need no server: verification, the layer, token sources, attacks, the cache, the
+//! issuer and the in-memory blocklist. Three tests in `layer` (`leaks`, `metrics`, `outage`) start
+//! a Redis behind the same layer.
 //!
-//! None of them needs a process of its own. Signature checks and allocations are counted per thread. Metrics and logs are
-//! recorded per thread too; `support::log` installs one global subscriber, which keeps nothing. No test sets an environment
+//! They share one process. Signature checks, allocations, metrics and logs are recorded per thread;
+//! `support::log` installs one global subscriber, which keeps nothing. No test sets an environment
 //! variable, and each listener takes a free port.
 
 #[path = "../support/mod.rs"]

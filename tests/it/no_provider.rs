@@ -1,4 +1,4 @@
-//! Without any cryptography compiled in: an error that says so, and no panic.
+//! Without a cryptography provider, `build` returns an error that says so, and does not panic.
 #![cfg(not(any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 
 use crate::support::settings;

@@ -1,4 +1,5 @@
-//! What holds for any token, any time and any bytes: nothing panics, and what is accepted is what arithmetic says.
+//! Properties of all tokens, times and bytes: nothing panics, and the decisions are those of exact
+//! arithmetic.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 use std::{
@@ -22,7 +23,7 @@ use tower_jwt_blocklist::{
 
 const LAST_SECOND: i128 = 253_402_300_799;
 
-/// A number as it stands in a token, and the milliseconds it means: `None` where it is no date.
+/// A number as written in a token, and its milliseconds; `None` if it is not a date.
 #[derive(Debug, Clone)]
 struct Date {
     text: String,
@@ -35,7 +36,7 @@ impl Date {
         Self { text: seconds.to_string(), millis: (0..=LAST_SECOND).contains(&seconds).then(|| seconds * 1000) }
     }
 
-    /// Eighths of a second: in binary as in decimal they have no rounding, and they are whole thousandths.
+    /// Eighths of a second are exact both in binary and in decimal, and are whole milliseconds.
     fn eighths(eighths: i64) -> Self {
         let in_range = (0..=LAST_SECOND * 8).contains(&i128::from(eighths));
         let seconds = eighths as f64 / 8.0;
@@ -58,7 +59,7 @@ fn date() -> impl Strategy<Value = Date> {
     ]
 }
 
-/// Any time that a clock can show, before 1970 and after 9999 too, in milliseconds.
+/// Any time that a clock can show, in milliseconds, also before 1970 and after 9999.
 fn now() -> impl Strategy<Value = i128> {
     prop_oneof![
         6 => (-700_000..=700_000_i128).prop_map(|offset| i128::from(NOW) * 1000 + offset),
@@ -79,7 +80,7 @@ fn seconds_or_millis(most: u64) -> impl Strategy<Value = Duration> {
     prop_oneof![(0..=most).prop_map(Duration::from_secs), (0..=most * 1000).prop_map(Duration::from_millis)]
 }
 
-/// The decision in milliseconds without bounds. Before 1970 it is 1970.
+/// The decision in unbounded milliseconds. Times before 1970 count as 1970.
 fn is_acceptable(exp: i128, nbf: Option<i128>, iat: Option<i128>, now: i128, leeway: i128, max_lifetime: i128) -> bool {
     let now = now.max(0);
     let lifetime = exp - iat.unwrap_or(now + leeway);
@@ -98,7 +99,7 @@ fn ask(guard: &Guard, token: &str) -> Result<Authenticated, Rejection> {
     RUNTIME.with(|runtime| runtime.block_on(guard.authenticate(token)))
 }
 
-/// A token with these texts as the values of these claims.
+/// A token whose claims have these texts as values.
 fn dated(claims: &[(&str, Option<String>)]) -> String {
     let mut text = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u","jti":"j""#);
     for (name, value) in claims.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))) {
@@ -131,10 +132,11 @@ proptest! {
         let sid = has_session.then(|| "\"s\"".into());
         let token = dated(&[&dates[..], &[("sid", sid)]].concat());
 
-        // Absent is `Some(None)`; present and no date is `None`.
+        // `Some(None)` if absent, and `None` if present but not a date.
         let optional = |date: Option<Date>| date.map_or(Some(None), |date| date.millis.map(Some));
         let expected = match (exp.millis, optional(nbf), optional(iat)) {
-            // A session's logout is remembered for the longest lifetime from `iat`: there it is never optional.
+            // With a session, `iat` is never optional: the logout is remembered for the longest
+            // lifetime from `iat`.
             (_, _, Some(None)) if has_session => false,
             (Some(exp), Some(nbf), Some(iat)) => {
                 let (leeway, max_lifetime) = (leeway.as_millis() as i128, max_lifetime.as_millis() as i128);
@@ -149,14 +151,14 @@ proptest! {
         }
     }
 
-    /// A float that has no exact milliseconds may be read a millisecond early or late, and no more.
+    /// A float without exact milliseconds may be read as up to one millisecond early or late.
     #[test]
     fn r18_any_float_is_read_to_the_millisecond(
         exp in prop_oneof![any::<f64>(), (-700.0..700.0).prop_map(|offset| NOW as f64 + offset)],
         leeway in 0_u64..=300,
         offset in -2_000_000..2_000_000_i128,
     ) {
-        // What JSON has no number for is no number in a token either.
+        // JSON cannot express NaN and infinity.
         let Some(text) = serde_json::Number::from_f64(exp).map(|number| number.to_string()) else { return Ok(()) };
         let (leeway_millis, exp_millis) = (i128::from(leeway) * 1000, (exp * 1000.0).clamp(-1e30, 1e30) as i128);
         let is_date = (0.0..=LAST_SECOND as f64).contains(&exp);
@@ -174,7 +176,7 @@ proptest! {
     }
 }
 
-/// Any JSON, with a liking for what the library looks at.
+/// Any JSON, biased towards values that the library inspects.
 fn json_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -194,7 +196,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Changes to an object: some members replaced by anything, or taken out.
+/// Changes to an object: some members replaced by anything, or removed.
 fn changes(names: &'static [&'static str]) -> impl Strategy<Value = Map<String, Value>> {
     vec((prop_oneof![8 => select(names).prop_map(String::from), 1 => ".{0,6}"], json_value()), 0..4)
         .prop_map(|members| members.into_iter().collect())
@@ -227,7 +229,7 @@ const CLAIM_NAMES: &[&str] =
 proptest! {
     #![proptest_config(cases(1200))]
 
-    /// Whatever is in a genuine token, an answer comes; and what is accepted says what it must say.
+    /// Every genuine token gets an answer, and every accepted one has the required contents.
     #[test]
     fn r9_r80_any_signed_object_is_answered(header_changes in changes(HEADER_NAMES), claim_changes in changes(CLAIM_NAMES)) {
         let header = changed(header(json!({})), &header_changes);
@@ -289,7 +291,8 @@ proptest! {
     }
 }
 
-/// Base64url is strict and the signature covers the text, so not even one character can be written otherwise.
+/// Base64url is strict and the signature covers the text, so no single character can be written
+/// differently.
 #[test]
 fn r7_no_single_character_of_a_good_token_can_be_changed() {
     let guard = guard(settings().clock(clock().as_fn()));
@@ -301,7 +304,8 @@ fn r7_no_single_character_of_a_good_token_can_be_changed() {
         let mut mutants: Vec<_> = (0..7).map(|bit| char::from(this.as_bytes()[0] ^ (1 << bit)).to_string()).collect();
         mutants.extend(alphabet.map(String::from).into_iter().filter(|other| other != this));
         let replaced = mutants.iter().map(|other| format!("{before}{other}{after}"));
-        // To put a character beside its like is the same wherever of the two it goes.
+        // Inserting an equal character before or after this one gives the same text, so one is
+        // enough.
         let inserted = alphabet.iter().map(|other| format!("{before}{other}{rest}"));
         for mutant in replaced.chain(inserted).chain([format!("{before}{after}"), before.to_owned()]) {
             assert!(ask(&guard, &mutant).is_err(), "at {at}: {mutant:?}");
@@ -310,7 +314,8 @@ fn r7_no_single_character_of_a_good_token_can_be_changed() {
     ask(&guard, &good).unwrap();
 }
 
-/// Sends these `Authorization` lines through the layer: the status, and how often the inner service was called.
+/// Sends these `Authorization` lines through the layer. Returns the status and the number of calls
+/// to the inner service.
 fn send(lines: &[Vec<u8>]) -> Option<(StatusCode, usize)> {
     let inner = inner();
     let verifier = Arc::new(settings().clock(clock().as_fn()).build().unwrap());
@@ -324,7 +329,7 @@ fn send(lines: &[Vec<u8>]) -> Option<(StatusCode, usize)> {
     Some((response.status(), inner.calls()))
 }
 
-/// A good token's line with something done to it, and lines that are nothing of the kind.
+/// A damaged line of a good token, or an unrelated line.
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let good = || format!("Bearer {}", good_token()).into_bytes();
     let any_bytes = |most| vec(prop_oneof![Just(b'\t'), 0x20..=0x7E_u8, 0x80..=0xFF_u8], 0..most);
@@ -335,7 +340,8 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
             "it must be changed",
             move |(at, bytes, cut)| {
                 let mut line = good();
-                // Blanks after the scheme may be more than one: that is no change.
+                // More blanks after the scheme are allowed, so a blank inserted there does no
+                // damage.
                 let at = 8 + at.index(line.len() - 8);
                 line.splice(at..(at + cut).min(line.len()), bytes);
                 (line != good()).then_some(line)

@@ -1,4 +1,4 @@
-//! The tools for the tests of applications: each bad token is rejected for its one reason.
+//! The `testing` module: each bad token is rejected for its one reason.
 
 use std::time::Duration;
 
@@ -65,7 +65,7 @@ async fn a_test_token_has_the_chosen_subject_session_and_claims() {
         assert_eq!(user.claims()["roles"], json!(["admin"]));
     }
     let user = guard(TokenKind::Access, &tokens).authenticate::<Value>(&tokens.access()).await.unwrap();
-    assert_eq!(user.subject(), Some("user-1"), "the first one is as it was");
+    assert_eq!(user.subject(), Some("user-1"), "the first one is unchanged");
     assert_ne!(user.session_id(), Some("phone"));
 }
 
@@ -88,7 +88,7 @@ async fn a_test_token_expires_when_the_clock_is_moved() {
     assert_eq!(refusal(&guard, &token).await, None);
     tokens.clock().advance(Duration::from_secs(60));
     assert_eq!(refusal(&guard, &token).await.unwrap().0, RejectionKind::Expired);
-    assert_eq!(refusal(&guard, &tokens.access()).await, None, "new tokens are of the new time");
+    assert_eq!(refusal(&guard, &tokens.access()).await, None, "new tokens have the new time");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Checks that the arrows between the files of this crate go one way, that rooms stay small, and that some things have one home.
-//! See DESIGN.md.
+//! Checks that dependencies between the files of this crate go one way, that rooms stay small, and
+//! that some things have one home. See DESIGN.md.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,8 @@ use syn::{
     visit::{self, Visit},
 };
 
-/// The rooms with their floors, the lowest first. A file uses lower floors, and its own entry. There are no exceptions.
+/// The rooms with their floors, the lowest first. A file uses lower floors and its own entry. There
+/// are no exceptions.
 const ROOMS: &[Room] = &[
     Room {
         folder: "",
@@ -43,7 +44,7 @@ const ROOMS: &[Room] = &[
         folder: "redis",
         floors: &[
             // `loss` and `connection` need the policy, so it is not in `settings`. The registry of
-            // mirrors lies below both who revoke and who mirror.
+            // mirrors is used by revoking and by mirroring code, so it is below both.
             &["error", "local_mirrors", "policy"],
             &["schema"],
             &["loss"],
@@ -51,7 +52,7 @@ const ROOMS: &[Room] = &[
             &["settings"],
             &["shared"],
             &["commands"],
-            // The blocklist itself, which the mirror stands in front of.
+            // The blocklist itself. The mirror is built on it.
             &["mod"],
             &["mirror"],
         ],
@@ -62,7 +63,7 @@ const ROOMS: &[Room] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("aws_lc_rs", &["keys/provider.rs"]),
     ("axum_core", &["extract.rs"]),
-    // The decision knows no HTTP.
+    // The decision does not depend on HTTP.
     ("http", &["extract.rs", "keys/remote/", "middleware/"]),
     ("http_body", &["middleware/"]),
     ("hyper", &["keys/remote/"]),
@@ -87,7 +88,7 @@ fn src() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
 
-/// The arrows within `src`, and its files.
+/// The dependencies within `src`, and its files.
 static ARROWS: LazyLock<(Uses, BTreeSet<String>)> = LazyLock::new(|| {
     let tree = Tree::read(&src());
     (tree.uses(), tree.files())
@@ -138,7 +139,7 @@ fn no_file_has_more_than_350_lines() {
 #[test]
 fn foreign_crates_stay_in_their_rooms() {
     let (mut wrong, mut at_home) = (BTreeMap::<_, Vec<_>>::new(), BTreeSet::new());
-    // A single name is a local variable, a type parameter or of the prelude.
+    // A single name is a local variable, a type parameter or from the prelude.
     for (file, path) in ARROWS.0.foreign.iter().filter(|(_, path)| path.len() > 1) {
         let Some((name, homes)) = CONFINED.iter().find(|(name, _)| *name == path[0]) else { continue };
         if homes.iter().any(|home| file.starts_with(home)) {
@@ -158,12 +159,13 @@ fn foreign_crates_stay_in_their_rooms() {
 #[test]
 fn only_the_guard_makes_an_authenticated() {
     let places = places_that_make("Authenticated", &Tree::read(&src()));
-    assert_eq!(places.len(), 1, "an `Authenticated` has one place to come from: {places:?}");
+    assert_eq!(places.len(), 1, "only one place makes an `Authenticated`: {places:?}");
     assert!(places[0].starts_with(HOME_OF_AUTHENTICATED), "{places:?}");
 }
 
-/// A map whose keys strangers choose has a hash that is keyed at random (the standard library's, papaya's, foldhash's
-/// `RandomState`), or its keys are pieces of SHA-256. Only the cryptography compares signatures, in constant time.
+/// A map whose keys a stranger can choose needs a randomly keyed hash (the standard library's,
+/// papaya's, foldhash's `RandomState`), or keys that are parts of a SHA-256. Only the cryptography
+/// compares signatures, in constant time.
 #[test]
 fn r74_no_map_has_a_hash_that_can_be_foretold_and_no_signature_is_compared_here() {
     const FORETOLD: [&str; 7] =
@@ -178,13 +180,13 @@ fn r74_no_map_has_a_hash_that_can_be_foretold_and_no_signature_is_compared_here(
         let mut comparisons = Comparisons(Vec::new());
         module.items.iter().for_each(|item| comparisons.visit_item(item));
         let wrong = comparisons.0.iter().find(|text| text.contains("signature"));
-        assert_eq!(wrong, None, "{} compares what only the cryptography should", module.file);
+        assert_eq!(wrong, None, "{} compares signatures, which only the cryptography may", module.file);
         random += code.matches("foldhash::quality::RandomState").count();
     }
-    assert_eq!(random, 2, "the list in memory, and the tokens that were seen");
+    assert_eq!(random, 2, "the in-memory blocklist and the token cache");
 }
 
-/// The texts of all `==` and `!=`.
+/// The text of every `==` and `!=`.
 struct Comparisons(Vec<String>);
 
 impl<'a> Visit<'a> for Comparisons {
@@ -196,7 +198,7 @@ impl<'a> Visit<'a> for Comparisons {
     }
 }
 
-/// Someone who reads `r13_…` in the name of a test finds r13 in `docs/requirements.md`.
+/// A number in a test's name (`r13_…`) must exist in `docs/requirements.md`.
 #[test]
 fn every_requirement_that_a_test_names_is_in_the_list() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -219,7 +221,7 @@ fn every_requirement_that_a_test_names_is_in_the_list() {
     fail_if_any(&missing, "docs/requirements.md does not list");
 }
 
-/// The numbers that a name begins with: r59 and g7 of `r59_g7_too_few_acknowledgements`.
+/// The numbers at the beginning of a name: r59 and g7 in `r59_g7_too_few_acknowledgements`.
 fn numbers(name: &str) -> Vec<&str> {
     let is_number = |word: &&str| {
         word.strip_prefix(['r', 'g'])
@@ -228,7 +230,7 @@ fn numbers(name: &str) -> Vec<&str> {
     if name.contains('_') { name.split('_').take_while(is_number).collect() } else { Vec::new() }
 }
 
-/// The checks find what they look for, in crates that exist only here.
+/// The checks find violations, in example crates that exist only here.
 mod finds {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! What the documents name exists: a table of tests is worth something only as long as the tests are there.
+//! Tests, paths and figures that the documents name exist.
 
 use std::{
     collections::BTreeSet,
@@ -37,7 +37,7 @@ fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').filter(|word| !word.is_empty())
 }
 
-/// The line before the list of all cases, in `src/conformance`: `suite!` makes a test of each.
+/// The line before the list of all cases in `src/conformance`. `suite!` makes a test of each.
 const CASES: &str = "$($argument)?";
 
 /// The functions with a test attribute, and the cases of the conformance suite.
@@ -56,13 +56,13 @@ fn tests_of(code: &str) -> BTreeSet<&str> {
     tests
 }
 
-/// What stands between backticks; fenced code is left out.
+/// The texts between backticks, without fenced code.
 fn quoted(text: &str) -> Vec<&str> {
     let prose = text.split("```").step_by(2);
     prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
 }
 
-/// A test is named by its number, or by a sentence: no setting and no claim has so many words.
+/// A test's name has a number or is a sentence. No setting and no claim has so many words.
 fn is_test_name(name: &str) -> bool {
     let numbered = name.strip_prefix(['r', 'g']).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
     is_identifier(name) && name.contains('_') && (numbered || name.matches('_').count() > 2)
@@ -95,7 +95,7 @@ fn every_test_that_security_md_names_exists() {
     let text = read("SECURITY.md");
     let named: BTreeSet<&str> = quoted(&text).into_iter().filter(|name| is_test_name(name)).collect();
     let gone: Vec<_> = named.difference(&tests).collect();
-    assert!(gone.is_empty(), "SECURITY.md names tests that are not there: {gone:#?}");
+    assert!(gone.is_empty(), "SECURITY.md names tests that do not exist: {gone:#?}");
     assert!(named.len() > 120, "only {} tests are named: the reader is broken", named.len());
 }
 
@@ -128,7 +128,7 @@ fn every_threat_and_every_claim_of_security_md_names_a_test() {
     assert!(threats.len() > 40 && claims.len() > 70, "{} and {}: the reader is broken", threats.len(), claims.len());
 }
 
-/// `Type::name` in prose: nobody compiles it.
+/// `Type::name` in prose, which no compiler checks.
 #[test]
 fn every_item_that_the_documents_name_exists() {
     let code = code(&["src"]).join("\n");
@@ -137,7 +137,7 @@ fn every_item_that_the_documents_name_exists() {
     for document in documents().into_iter().chain(["SECURITY.md".to_owned()]) {
         for item in quoted(&read(&document)).into_iter().filter(|item| item.contains("::")) {
             for part in words_of(item) {
-                assert!(words.contains(part), "{document} names `{item}`, and there is no `{part}` in src");
+                assert!(words.contains(part), "{document} names `{item}`, but `{part}` is not in src");
             }
             found += 1;
         }
@@ -163,13 +163,13 @@ fn is_figure(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// Only a measurement has this form; "250 ms" and "401" are settings and statuses.
+/// Only measurements have this form: "250 ms" and "401" are settings and statuses.
 fn is_measurement(cell: &str) -> bool {
     is_figure(cell)
         && (cell.ends_with(" ns") || cell.bytes().filter(u8::is_ascii_digit).count() == cell.len() && cell.len() > 4)
 }
 
-/// Figures are copied from one run of all benches, and not kept from another.
+/// All figures are copied from one run of all benches.
 #[test]
 fn every_figure_in_the_tables_of_the_documents_is_one_of_the_last_run() {
     let measured = cells(&read("benches/RESULTS.md"));
@@ -220,7 +220,7 @@ fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
     assert!(found > 30, "only {found} links are found: the reader is broken");
 }
 
-/// A reader who does not know this crate gets through the README in five minutes.
+/// The README can be read in five minutes.
 #[test]
 fn the_readme_is_short() {
     let readme = read("README.md");

@@ -1,4 +1,4 @@
-//! The tests of the repository itself: its architecture, its public API, its documents, its dependencies.
+//! The tests of the repository itself: its architecture, public API, documents and dependencies.
 
 mod architecture;
 mod documents;

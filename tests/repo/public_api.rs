@@ -1,4 +1,4 @@
-//! Compares the public API with `docs/public_api.txt`, so that each change of it shows in a diff.
+//! Compares the public API with `docs/public_api.txt`, so each change shows in a diff.
 
 use std::{collections::BTreeSet, env, fs, path::Path, sync::LazyLock};
 
@@ -6,10 +6,11 @@ use crate::source_tree::{Tree, api::Api};
 
 const LIST: &str = "docs/public_api.txt";
 
-/// The names at the root that are no modules: those of the usual path.
+/// The names at the root except modules: those of the usual path.
 const MAX_NAMES_AT_THE_ROOT: usize = 20;
 
-/// The crates whose types are part of this API, and why. A new major version of one is a new major version of this crate.
+/// The crates whose types are part of this API, and the reasons. A new major version of one is a
+/// new major version of this crate.
 const PUBLIC_CRATES: [(&str, &str); 10] = [
     ("std", "the standard library"),
     ("core", "the standard library"),

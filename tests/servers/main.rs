@@ -1,6 +1,8 @@
-//! The tests against real servers: Redis alone, behind sentinels, in a cluster, and behind a proxy that breaks connections.
+//! The tests with real servers: Redis alone, behind sentinels, in a cluster, and behind a proxy
+//! that breaks connections.
 //!
-//! Each test starts its own servers on free ports, so they run in threads of one process. Logs are recorded per thread.
+//! Each test starts its own servers on free ports, so all run as threads of one process. Logs are
+//! recorded per thread.
 #![cfg(feature = "redis")]
 
 #[path = "../support/mod.rs"]

@@ -27,7 +27,8 @@ pub fn bearer(token: &str) -> Request<Empty<Bytes>> {
     request([&*format!("Bearer {token}")])
 }
 
-/// The service behind a layer: answers "inner", counts its calls, and keeps the last request. All clones share both.
+/// The service behind a layer: answers "inner", counts its calls, and keeps the last request.
+/// Clones share the state.
 #[derive(Debug, Clone, Default)]
 pub struct Inner {
     calls: Arc<AtomicUsize>,
@@ -43,7 +44,7 @@ impl Inner {
         self.calls.load(Ordering::Relaxed)
     }
 
-    /// The last request, once; nothing if there was none since.
+    /// Takes the last request; `None` if there was none since the last call.
     pub fn take(&self) -> Option<Parts> {
         self.last.lock().unwrap().take()
     }

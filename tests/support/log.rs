@@ -1,11 +1,11 @@
-//! What is logged, to be searched.
+//! Captured log output.
 
 use std::{
     io,
     sync::{Arc, Mutex, Once},
 };
 
-/// Everything that is logged, as text.
+/// All log output, as text.
 #[derive(Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -30,8 +30,8 @@ impl io::Write for Log {
     }
 }
 
-/// Has somebody listen to everything in every thread. An event that is met first where nobody does can be taken for one that never
-/// interests anybody, while another thread begins to record.
+/// Installs a subscriber that every thread listens with. If an event is first reached without any,
+/// tracing may cache that it interests nobody, while another thread begins to record.
 pub fn listen() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| tracing::subscriber::set_global_default(tracing_subscriber::registry()).unwrap());

@@ -1,11 +1,11 @@
-//! What is counted, as `name{label=value,…}` with its value.
+//! Captured metrics, as `name{label=value,…}` and a value.
 
 use std::collections::BTreeMap;
 
 use metrics::LocalRecorderGuard;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 
-/// Counts what this thread does from here on, until the guard is dropped.
+/// Captures the metrics of this thread until the guard is dropped.
 pub fn count() -> (Counted, LocalRecorderGuard<'static>) {
     let recorder: &'static DebuggingRecorder = Box::leak(Box::default());
     (Counted(recorder.snapshotter()), metrics::set_default_local_recorder(recorder))
@@ -14,7 +14,8 @@ pub fn count() -> (Counted, LocalRecorderGuard<'static>) {
 pub struct Counted(Snapshotter);
 
 impl Counted {
-    /// What was counted since the last call; of a histogram, how many values; of a gauge, that it was set.
+    /// Takes the counts since the last call: for a histogram the number of values, for a gauge that
+    /// it was set.
     pub fn take(&self) -> BTreeMap<String, u64> {
         let mut counted = BTreeMap::new();
         for (key, _, _, value) in self.0.snapshot().into_vec() {

@@ -1,4 +1,5 @@
-//! What the integration tests share: one set of settings, and short ways to mint and to ask.
+//! Shared code of the integration tests: one set of settings, and short ways to mint and check
+//! tokens.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 pub mod http;
@@ -23,7 +24,7 @@ use tower_jwt_blocklist::{Algorithm, SigningKey, Verifier, VerifyingKey, token::
 pub const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";
 pub const ISSUER: &str = "https://login.example.org";
 pub const AUDIENCE: &str = "https://api.example.org";
-/// What every manual clock starts at: 2026-01-01T00:00:00Z.
+/// The time at which every manual clock starts: 2026-01-01T00:00:00Z.
 pub const NOW: u64 = 1_767_225_600;
 
 pub fn clock() -> ManualClock {
@@ -65,7 +66,7 @@ pub fn header(changes: Value) -> Value {
 }
 
 fn apply(members: &mut Map<String, Value>, changes: Value) {
-    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    let Value::Object(changes) = changes else { panic!("the changes must be an object") };
     for (name, value) in changes {
         if value.is_null() {
             members.remove(&name);

@@ -23,7 +23,7 @@ pub fn repeated(refreshed: Refreshed) -> TokenPair {
     }
 }
 
-/// A piece of a token, read without any check: 0 is the header, 1 the payload.
+/// A part of a token, without verification: 0 is the header, 1 the payload.
 pub fn piece(token: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
 }

@@ -1,4 +1,4 @@
-//! A blocklist that a test steers.
+//! A blocklist whose answers a test controls.
 
 use std::{
     future,
@@ -23,22 +23,23 @@ pub const CLEAR: Answer = Ok(Status::NotRevoked);
 pub const REVOKED: Answer = Ok(Status::Revoked(RevocationScope::Session));
 pub const TIMED_OUT: Answer = Err(Outage::TimedOut);
 
-/// When the answer to a check comes.
+/// The moment at which the answer to a check is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// With the call.
+    /// At the call.
     AtOnce,
     /// From a future, at its second poll.
     Later,
     /// From a future, at its first poll.
     Soon,
-    /// As `Soon`, and with the call: in turn.
+    /// Alternates between `Soon` and `AtOnce`.
     InTurn,
     /// When the test calls `release`.
     OnDemand,
 }
 
-/// A blocklist with one answer, which a test can replace. All clones share it. It counts the checks, and as a store it fails.
+/// A blocklist with one answer, which a test can replace. Clones share it. It counts the checks,
+/// and every write fails.
 #[derive(Debug, Clone)]
 pub struct StubBlocklist {
     answer: Arc<Mutex<Answer>>,
@@ -57,7 +58,7 @@ impl StubBlocklist {
         }
     }
 
-    /// One that has revoked nothing.
+    /// A blocklist that has revoked nothing.
     pub fn clear() -> Self {
         Self::new(CLEAR)
     }
@@ -66,17 +67,17 @@ impl StubBlocklist {
         Self { pace, ..self }
     }
 
-    /// The answer from here on.
+    /// Sets the answer from here on.
     pub fn tell(&self, answer: Answer) {
         *self.answer.lock().unwrap() = answer;
     }
 
-    /// How often it was asked.
+    /// The number of checks.
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    /// Lets one check go on that waits for it.
+    /// Lets one waiting check continue.
     pub fn release(&self) {
         self.released.notify_one();
     }

@@ -1,16 +1,16 @@
-//! Waiting for an event, with an end.
+//! Waiting with a deadline.
 
 use std::{future::Future, time::Duration};
 
-/// So long until a test that hangs fails. Nothing is measured by it.
+/// The time after which a hanging test fails. No test measures it.
 const GIVE_UP: Duration = Duration::from_secs(30);
 
-/// The future's output; a panic when it never comes.
+/// Returns the future's output; panics if it does not come in time.
 pub async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(GIVE_UP, future).await.expect("this never ends")
+    tokio::time::timeout(GIVE_UP, future).await.expect("this did not end in time")
 }
 
-/// Asks again and again until the answer is yes.
+/// Polls until the condition holds.
 pub async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let asking = async {
         while !condition().await {

@@ -27,26 +27,26 @@ impl World {
         Self::with(settings())
     }
 
-    /// One whose verifier has these settings.
+    /// Creates a world whose verifier has these settings.
     pub fn with(settings: VerifierBuilder) -> Self {
         let clock = clock();
         let store = MemoryBlocklist::with_capacity_and_clock(1000, clock.as_fn());
         Self { verifier: built(settings, &clock), clock, store, issuer: OnceLock::new() }
     }
 
-    /// One whose issuer is adapted so.
+    /// Creates a world whose issuer has these settings.
     pub fn issuing(adapt: impl FnOnce(IssuerBuilder) -> IssuerBuilder) -> Self {
         let world = Self::new();
         let issuer = adapt(world.issuer_settings()).build().unwrap();
         Self { issuer: issuer.into(), ..world }
     }
 
-    /// One where a refresh token that is used a second time ends its session at once.
+    /// Creates a world where reusing a refresh token revokes its session at once.
     pub fn without_grace() -> Self {
         Self::issuing(|issuer| issuer.rotation_grace(Duration::ZERO))
     }
 
-    /// Another one with the same clock and list.
+    /// Creates another world with the same clock and list.
     pub fn beside(&self, settings: VerifierBuilder) -> Self {
         let (clock, store) = (self.clock.clone(), self.store.clone());
         Self { verifier: built(settings, &clock), clock, store, issuer: OnceLock::new() }
@@ -56,7 +56,7 @@ impl World {
         Issuer::builder(self.verifier.clone(), signing_key(), self.store.clone())
     }
 
-    /// The one issuer of this world. A panic where the verifier's settings do not allow any.
+    /// The issuer of this world. Panics if the verifier's settings allow none.
     pub fn issuer(&self) -> &Issuer {
         self.issuer.get_or_init(|| self.issuer_settings().build().unwrap())
     }
@@ -69,7 +69,7 @@ impl World {
         self.ask_with(kind, token).await
     }
 
-    /// The same, with claims of the application.
+    /// Checks the token and reads the application's claims.
     pub async fn ask_with<X>(&self, kind: TokenKind, token: &str) -> Result<Authenticated<X>, Rejection>
     where
         X: DeserializeOwned,
@@ -85,11 +85,11 @@ impl World {
         self.ask(TokenKind::Refresh, token).await
     }
 
-    /// `None` if both tokens are let through; otherwise the reason, which is the same for both.
+    /// `None` if both tokens are admitted. Otherwise the reason, which is the same for both.
     pub async fn refused(&self, pair: &TokenPair) -> Option<&'static str> {
         let access = self.access(pair.access.as_str()).await.err().map(|error| error.reason());
         let refresh = self.refresh(pair.refresh.as_str()).await.err().map(|error| error.reason());
-        assert_eq!(access, refresh, "both tokens of a session have one fate");
+        assert_eq!(access, refresh, "both tokens of a session get the same answer");
         access
     }
 

@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::settings::Problem;
 
-/// How long to wait for the database at startup.
+/// The time to wait for the database at startup.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 static MIGRATIONS: Migrator = sqlx::migrate!();

@@ -122,7 +122,7 @@ impl IntoResponse for ApiError {
                 (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], body).into_response()
             }
             Self::Internal => {
-                let body = body("internal_error", "The server made a mistake", "Tell whoever runs it");
+                let body = body("internal_error", "The server made a mistake", "Report this to the operator");
                 (StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
             }
         }

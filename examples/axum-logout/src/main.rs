@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 const ENV_FILE: &str = ".env";
 
-/// How long requests in flight may take after the signal to stop.
+/// The time that requests in flight may take after the signal to stop.
 const LONGEST_FAREWELL: Duration = Duration::from_secs(20);
 
 #[tokio::main]
@@ -81,7 +81,7 @@ async fn serve(mut settings: Settings) -> anyhow::Result<()> {
     let (stopping, stopped) = oneshot::channel();
     let server = axum::serve(listener, app(state)).with_graceful_shutdown(async move {
         signal.await;
-        info!("stopping: no new requests, those in flight are finished");
+        info!("stopping: no new requests are accepted, and those in flight are finished");
         // Fails only if the server has already stopped.
         let _ = stopping.send(());
     });

@@ -91,7 +91,7 @@ fn store(sources: &Sources, problems: &mut Problems) -> Option<Store> {
         (None, Some(host), _) => Some(Store::Redis(Box::new(RedisSettings::new(host.trim(), number.unwrap_or(6379))))),
         (None, None, Some(_)) => problems.add("REDIS_PORT is set and REDIS_HOST is not: set both, or neither"),
         (Some(_), _, _) => {
-            problems.add("REDIS_URL is set beside REDIS_HOST or REDIS_PORT: keep the URL, or the host and the port")
+            problems.add("REDIS_URL is set with REDIS_HOST or REDIS_PORT: keep the URL, or the host and the port")
         }
     }
 }

@@ -13,8 +13,8 @@ use crate::settings::Problem;
 #[command(
     name = "axum-logout",
     version,
-    about = "Sign up, log in, log out, and see the token refused",
-    long_about = "Sign up, log in, log out, and see the token refused.\n\n\
+    about = "Sign up, log in, log out, and see the token rejected",
+    long_about = "Sign up, log in, log out, and see the token rejected.\n\n\
         Each setting is a flag, an environment variable or a line of `.env`. Without any, the server makes a secret of its \
         own (kept in `.env`), a SQLite file, and a blocklist in memory."
 )]
@@ -25,7 +25,8 @@ pub struct Sources {
     /// HS256 (the default), HS384 or HS512
     #[arg(long, env = "JWT_ALGORITHM")]
     pub jwt_algorithm: Option<String>,
-    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, of which only the host is needed; without it logouts are in memory
+    /// redis://USER:PASSWORD@HOST:PORT/DATABASE, of which only the host is needed; without it
+    /// logouts are in memory
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// Host of Redis, instead of REDIS_URL

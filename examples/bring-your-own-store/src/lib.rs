@@ -1,4 +1,4 @@
-//! A blocklist of one's own: everything in memory, and a journal on disk, so that a restart forgets
+//! A blocklist of one's own: everything in memory, and a journal on disk, so that a restart loses
 //! nothing.
 //!
 //! It is for one process. `tests/conformance.rs` runs the library's conformance suite over it.
@@ -40,7 +40,7 @@ struct State {
     sweep_above: usize,
 }
 
-/// Which tokens of an id are rejected.
+/// The tokens of an id that are rejected.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
     cut_off: CutOff,
@@ -66,7 +66,7 @@ impl FileBlocklist {
         Ok(Self { state: Arc::new(Mutex::new(state)) })
     }
 
-    /// How many revocations and sessions are stored, without what has expired.
+    /// The number of stored revocations and sessions, without expired ones.
     pub fn len(&self) -> usize {
         let mut state = self.state();
         state.sweep();

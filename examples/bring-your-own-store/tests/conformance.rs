@@ -1,4 +1,5 @@
-//! The library's conformance suite over the store, and the store's own promise: a restart forgets nothing.
+//! The library's conformance suite over the store, and the store's own promise: a restart loses
+//! nothing.
 
 use std::{
     fs::OpenOptions,
@@ -95,7 +96,7 @@ async fn a_restart_forgets_no_redemption() {
     assert_eq!(fixture.blocklist.rotate(&using(7)).await, Ok(Rotation::Rotated));
     let Ok(Rotation::Repeated(Generation { number, token_id, .. })) = fixture.restarted().rotate(&using(8)).await
     else {
-        panic!("the redemption is forgotten");
+        panic!("the redemption is lost");
     };
     assert_eq!((number, token_id), (1, 7));
 }
@@ -106,7 +107,7 @@ async fn a_line_that_was_cut_off_spoils_no_other() {
     fixture.blocklist.revoke(&of_subject("ann")).await.unwrap();
     let mut file = OpenOptions::new().append(true).open(fixture.folder.path().join("journal")).unwrap();
     file.write_all(b"\nentry 0123456789abcdef0123456789abcdef 1 0 - 9").unwrap();
-    // The first process does not notice, and goes on writing.
+    // The first process does not notice, and continues to write.
     fixture.blocklist.revoke(&of_subject("bob")).await.unwrap();
     assert_eq!(fixture.restarted().len(), 2);
 }

@@ -1,7 +1,7 @@
-//! Every interleaving of a client, thieves and logouts, searched to the end: what is said of the
-//! rule holds in all of them.
+//! Searches every interleaving of a client, thieves and logouts: the documented guarantees of the
+//! rule hold in all of them.
 //!
-//! A request is three steps of its own: the guard lets the token through, the store decides, the
+//! A request has three separate steps: the guard admits the token, the store decides, the
 //! answer arrives. Between any two of them everything else can happen, or the node crashes. Time
 //! passes in steps of a grace.
 
@@ -24,9 +24,9 @@ type Token = (u32, u128);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Stage {
-    /// The guard has let it through.
+    /// The guard has admitted it.
     Checked,
-    /// A store that asks first and acts later has asked. The rule never stops here.
+    /// A store that queries first and stores later has queried. The rule never stops here.
     Asked(Answer),
     /// The store has decided, and the answer is on its way.
     Answered(Answer),
@@ -48,15 +48,15 @@ struct World {
     // Outside of it.
     requests: BTreeSet<(u8, Token, Stage)>,
     begun: u8,
-    /// What anybody has in hand: no store can tell a thief from the client.
+    /// The tokens that the client or a thief holds. No store can tell the two apart.
     held: BTreeSet<Token>,
-    /// A logout has been confirmed, or a theft found out.
+    /// A logout has been confirmed, or a theft detected.
     is_over: bool,
-    /// Each token that a store has decided to hand out, and whether the session was over by then.
+    /// Each token that a store has decided to issue, and whether the session had ended by then.
     minted: BTreeSet<(Token, bool)>,
 }
 
-/// How the store under test goes about a redemption.
+/// The behavior of the store under test.
 #[derive(Clone, Copy)]
 struct Store {
     decide: fn(&Redemption, Option<RevocationScope>, Option<Generation>) -> Rotation,
@@ -103,7 +103,7 @@ impl World {
         entries.into_iter().find(|(_, entry)| rejects(*entry)).map(|(scope, _)| scope)
     }
 
-    /// What the store decides; with the successor that this request proposes.
+    /// Returns the store's decision, with the successor that this request proposes.
     fn decide(&self, store: Store, request: u8, presented: u32) -> Rotation {
         let newest = self.newest.map(|((number, token_id), graces)| Generation {
             number,
@@ -123,7 +123,7 @@ impl World {
         (store.decide)(&redemption, self.revoked(), newest)
     }
 
-    /// Stores what was decided, and says what is answered.
+    /// Stores the decision, and returns the answer.
     fn carry_out(&mut self, rotation: Rotation, request: u8, presented: u32) -> Answer {
         let token = match rotation {
             Rotation::Rotated => {
@@ -180,7 +180,7 @@ impl World {
                 world.requests.remove(request);
                 let stage = match stage {
                     Stage::Checked if store.steps == Steps::Two => {
-                        // What was found is all it takes along.
+                        // Only the state found now counts for its later write.
                         let mut later = world.clone();
                         Stage::Asked(later.carry_out(world.decide(store, number, token.0), number, token.0))
                     }
@@ -207,10 +207,10 @@ impl World {
         worlds
     }
 
-    /// What must never be, in words.
+    /// The broken guarantee, in words.
     fn broken(&self) -> Option<&'static str> {
         if self.minted.iter().any(|(_, session_was_over)| *session_was_over) {
-            return Some("a token was minted after the session was over");
+            return Some("a token was minted after the session had ended");
         }
         if (0..=MOST_GENERATIONS)
             .any(|number| self.minted.iter().filter(|((other, _), _)| *other == number).count() > 1)
@@ -218,7 +218,7 @@ impl World {
             return Some("a token has two successors");
         }
         if (self.is_over || self.session_revoked) && self.revoked().is_none() {
-            return Some("a token of a dead session lives");
+            return Some("a token of a revoked session is still accepted");
         }
         None
     }
@@ -250,7 +250,7 @@ fn r58_g6_in_every_interleaving_a_dead_session_stays_dead_and_a_token_has_one_su
     assert!(worlds > 10_000, "only {worlds} worlds: the search is broken");
 }
 
-/// The search finds what is broken: else it would prove nothing.
+/// The search finds broken rules. Otherwise the test above would prove nothing.
 #[test]
 fn what_others_got_wrong_is_found() {
     let grace_after_logout =
@@ -265,14 +265,14 @@ fn what_others_got_wrong_is_found() {
         other => other,
     };
     let never_looks_back = |redemption: &Redemption, revoked, _| redemption.decide(revoked, None);
-    let over = "a token was minted after the session was over";
+    let over = "a token was minted after the session had ended";
     let two = "a token has two successors";
     for (name, decide, steps, expected) in [
         ("a grace that also applies after a logout", grace_after_logout as fn(&_, _, _) -> _, Steps::One, over),
-        ("a rotation that does not ask for revocations", forgets_the_logout, Steps::One, over),
+        ("a rotation that ignores revocations", forgets_the_logout, Steps::One, over),
         ("a grace that rotates", rotates_in_the_grace, Steps::One, two),
         ("a token that is not redeemed", never_looks_back, Steps::One, two),
-        ("asking first and acting later", Redemption::decide, Steps::Two, over),
+        ("a query first and a write later", Redemption::decide, Steps::Two, over),
     ] {
         let (what, _) = *search(Store { decide, steps }).expect_err(name);
         assert_eq!(what, expected, "{name}");

@@ -1,5 +1,5 @@
-//! Key files: reads PEM and DER into the bytes that jsonwebtoken needs, with the checks that it leaves to
-//! its caller.
+//! Key files: reads PEM and DER into the bytes that jsonwebtoken needs, with the checks that it
+//! leaves to its caller.
 
 mod roca;
 
@@ -21,8 +21,8 @@ const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
 const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
 
-/// A public key that passed its checks. Numbers are big-endian, without leading zeros; an EC point is
-/// uncompressed.
+/// A public key that passed its checks. Numbers are big-endian, without leading zeros; an EC point
+/// is uncompressed.
 #[derive(Debug)]
 pub(crate) enum PublicKey {
     Rsa { modulus: Vec<u8>, exponent: Vec<u8> },
@@ -178,8 +178,8 @@ pub(crate) fn bit_length(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }
 
-/// Checks that the modulus has 2048 to 4096 bits, that the exponent is odd and at least 65537, and that no
-/// faulty chip made the key. Both numbers are big-endian.
+/// Checks that the modulus has 2048 to 4096 bits, that the exponent is odd and at least 65537, and
+/// that no faulty chip made the key. Both numbers are big-endian.
 ///
 /// RFC 7518 §3.3 sets the lower bound. The upper one keeps a signature check cheap.
 fn check_rsa(modulus: &[u8], exponent: &[u8]) -> Result<(), ConfigError> {
@@ -212,11 +212,11 @@ fn strip_zeros(number: &[u8]) -> &[u8] {
     &number[zeros..]
 }
 
-/// Whether a point of Curve25519 has order 1, 2, 4 or 8. Signatures for such a point can be made without a
-/// private key, and RFC 8032 §5.1.7 leaves the check to the application.
+/// Whether a point of Curve25519 has order 1, 2, 4 or 8. Signatures for such a point can be made
+/// without a private key, and RFC 8032 §5.1.7 leaves the check to the application.
 ///
-/// Compared are the y-coordinates of these points, little-endian, reduced or not. The sign bit of x does
-/// not matter.
+/// Compared are the y-coordinates of these points, little-endian, reduced or not. The sign bit of x
+/// does not matter.
 fn is_small_order(mut point: [u8; 32]) -> bool {
     point[31] &= 0x7F;
     let mut y_is_one = [0; 32];

@@ -1,6 +1,7 @@
 //! RSA keys with primes that can be guessed, made by a faulty chip (CVE-2017-15361, "ROCA").
 
-/// Such a modulus is a power of 65537 modulo each of these primes. Of other moduli, about one in 2^27 is.
+/// Such a modulus is a power of 65537 modulo each of these primes. Of other moduli, about one in
+/// 2^27 is.
 const PRIMES: [u32; 38] = [
     3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67, 71, 73, 79, 83, 89, 97, 101, 103, 107, 109,
     113, 127, 131, 137, 139, 149, 151, 157, 163, 167,

@@ -26,7 +26,7 @@ const MAX_URL_BYTES: usize = 2048;
 /// The longest head of a response, in bytes.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 
-/// Why a fetch has failed. A closed set for the log and the metrics.
+/// The reason that a fetch has failed. A closed set for the log and the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FetchError {
     Connection,
@@ -108,8 +108,8 @@ impl Client {
         Ok(Self(TlsConnector::from(Arc::new(config))))
     }
 
-    /// Opens a new connection each time, because minutes lie between two fetches. Nothing of it outlives
-    /// this future.
+    /// Opens a new connection each time, because minutes lie between two fetches. Nothing of it
+    /// outlives this future.
     pub(crate) async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
         let broken = |_| FetchError::Connection;
         let name = ServerName::try_from(url.host().to_owned()).map_err(|_| FetchError::Connection)?;

@@ -1,7 +1,7 @@
 //! Keys that another issuer publishes: fetched over HTTPS, and refreshed in the background.
 //!
-//! No request waits for the network. A token of a known key is verified with the keys at hand. A token of
-//! an unknown key is rejected at once, and the keys are fetched for the next one.
+//! No request waits for the network. A token of a known key is verified with the keys at hand. A
+//! token of an unknown key is rejected at once, and the keys are fetched for the next one.
 
 mod fetch;
 mod refresh;
@@ -36,9 +36,10 @@ use crate::{
 /// # }
 /// ```
 ///
-/// The client uses HTTPS only: HTTP/1.1 over TLS 1.2 or 1.3, without a proxy. It follows no redirect. A
-/// document has at most 256 KiB and 100 keys. A key that [`Jwks::parse`](crate::keys::Jwks::parse) rejects
-/// is logged as a warning, and the others are used.
+/// The client uses HTTPS only: HTTP/1.1 over TLS 1.2 or 1.3, without a proxy. It follows no
+/// redirect. A document has at most 256 KiB and 100 keys. A key that
+/// [`Jwks::parse`](crate::keys::Jwks::parse) rejects is logged as a warning, and the others are
+/// used.
 ///
 /// If a fetch fails, the keys stay as they are, and the next attempt follows after the
 /// [cooldown](Self::cooldown).
@@ -62,8 +63,8 @@ impl RemoteKeys {
     /// Names the document that an OpenID provider lists in its configuration, which is at
     /// `/.well-known/openid-configuration` below the issuer's URL.
     ///
-    /// The `issuer` of that configuration must be this one, byte for byte (OpenID Connect Discovery 1.0
-    /// §4.3).
+    /// The `issuer` of that configuration must be this one, byte for byte (OpenID Connect Discovery
+    /// 1.0 §4.3).
     ///
     /// # Errors
     ///
@@ -72,8 +73,8 @@ impl RemoteKeys {
         Ok(Self { source: Source::discover(issuer)?, mistake: None })
     }
 
-    /// Sets the longest time between two fetches; 1 hour by default. `Cache-Control: max-age` shortens it,
-    /// but not below the cooldown.
+    /// Sets the longest time between two fetches; 1 hour by default. `Cache-Control: max-age`
+    /// shortens it, but not below the cooldown.
     ///
     /// A key that its owner withdraws is accepted until the next successful fetch.
     #[must_use]
@@ -82,7 +83,8 @@ impl RemoteKeys {
         self
     }
 
-    /// Sets the shortest time between two fetches; 30 seconds by default, at least 100 milliseconds.
+    /// Sets the shortest time between two fetches; 30 seconds by default, at least 100
+    /// milliseconds.
     ///
     /// It bounds the traffic, no matter how many tokens name unknown keys.
     #[must_use]
@@ -121,8 +123,8 @@ impl RemoteKeys {
         self
     }
 
-    /// Fetches the keys, and keeps them fresh from then on, in a task that ends with the last clone of the
-    /// set.
+    /// Fetches the keys, and keeps them fresh from then on, in a task that ends with the last clone
+    /// of the set.
     ///
     /// # Errors
     ///
@@ -142,8 +144,8 @@ impl RemoteKeys {
         Ok(keys)
     }
 
-    /// Returns at once, and fetches the keys in the background. Until the first fetch has succeeded, every
-    /// token of this issuer is rejected.
+    /// Returns at once, and fetches the keys in the background. Until the first fetch has
+    /// succeeded, every token of this issuer is rejected.
     ///
     /// # Errors
     ///

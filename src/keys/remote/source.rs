@@ -82,8 +82,8 @@ fn https(url: &str) -> Result<Url, ConfigError> {
         .ok_or_else(|| ConfigError::setting("keys are fetched from an `https://` URL without user and password"))
 }
 
-/// The `jwks_uri` of an OpenID configuration. One that names another issuer is rejected (OpenID Connect
-/// Discovery 1.0 §4.3).
+/// The `jwks_uri` of an OpenID configuration. One that names another issuer is rejected (OpenID
+/// Connect Discovery 1.0 §4.3).
 fn jwks_uri(configuration: &[u8], issuer: &str) -> Result<Url, FetchError> {
     let text = std::str::from_utf8(configuration).map_err(|_| FetchError::Content)?;
     let [named, uri] = json::members(text, ["issuer", "jwks_uri"]).map_err(|_| FetchError::Content)?;

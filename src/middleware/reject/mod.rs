@@ -1,4 +1,4 @@
-//! How a rejection is sent to the client.
+//! The response to a rejected request.
 //!
 //! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`]
 //! makes a response of it:
@@ -18,8 +18,8 @@
 //!
 //! # Caveat
 //!
-//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx status. A
-//! 401 makes clients throw good tokens away.
+//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx
+//! status. A 401 makes clients throw good tokens away.
 //!
 //! # Example
 //!

@@ -42,7 +42,7 @@ pub struct Rfc6750Builder {
     settings: Rfc6750,
 }
 
-/// How much clients are told about an unacceptable token.
+/// The detail that clients get about an unacceptable token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Detail {
     Verbose,

@@ -1,4 +1,4 @@
-//! Where a request may carry its token.
+//! The places where a request may carry its token.
 //!
 //! A layer reads the `Authorization` header, and nothing else, unless you add a source:
 //!
@@ -77,15 +77,15 @@ use crate::{
     middleware::sources::source::{Respond, Source},
 };
 
-/// Where a request may carry its token: the `Authorization` header, and the sources that are added
-/// to it. See the [module's page](self) for them.
+/// The places where a request may carry its token: the `Authorization` header, and the sources that
+/// are added to it. See the [module's page](self) for them.
 ///
 /// Set it with
 /// [`JwtBlocklistLayer::with_token_sources`](crate::JwtBlocklistLayer::with_token_sources) or
 /// [`LogoutLayer::with_token_sources`](crate::LogoutLayer::with_token_sources).
 #[derive(Debug, Clone, Default)]
 pub struct TokenSources {
-    /// In addition to the header. A source that browsers send by themselves comes last.
+    /// The sources in addition to the header. One that browsers send by themselves comes last.
     others: Vec<Arc<dyn Source>>,
     allowed_origins: Vec<Box<str>>,
     cookie_and_other: CookieAndOther,
@@ -98,7 +98,7 @@ pub struct TokenSourcesBuilder {
     sources: TokenSources,
 }
 
-/// What to do with a request that has a token in the cookie and another one elsewhere.
+/// The treatment of requests with a token in the cookie and another one elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum CookieAndOther {
     #[default]

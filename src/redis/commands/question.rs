@@ -1,4 +1,4 @@
-//! The question of a check: one `MGET`, for one token or for many, and what its reply says.
+//! The query of a check: one `MGET` for one token or for many, and its reply.
 
 use redis::{Cmd, Value};
 
@@ -71,7 +71,7 @@ impl<'a> Question<'a> {
         Ok(Reply { epoch, issuers, others })
     }
 
-    /// What the reply says about each token, in their order.
+    /// Returns the status of each token, in order.
     pub(crate) fn statuses(&self, reply: &Reply<'_>) -> Vec<Result<Status, Outage>> {
         let mut others = reply.others;
         let mut next = |token| {

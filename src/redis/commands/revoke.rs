@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// How often a revocation is stored again because a restore began meanwhile.
+/// The attempts to store a revocation if restores keep beginning meanwhile.
 const ATTEMPTS: usize = 3;
 
 /// Stores revocations.
@@ -34,7 +34,7 @@ impl Revoker {
         Self { shared, acks }
     }
 
-    /// Stores a revocation, and tells the mirrors of this process at once.
+    /// Stores a revocation, and passes it to the mirrors of this process at once.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
         for _ in 0..ATTEMPTS {
             let restorations = self.shared.mirrors.restorations();

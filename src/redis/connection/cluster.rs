@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// How long one node may take to name the owner of the slot. A slower node is left out.
+/// The time limit for one node to name the owner of the slot. A slower node is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Some nodes of a cluster.
@@ -94,7 +94,7 @@ fn master_of(range: &Value, slot: u16, asked: &Host) -> Option<Host> {
         (Value::BulkString(name), _) if !name.is_empty() && name != b"?" => {
             Some(Host::tcp(String::from_utf8(name.clone()).ok()?, port))
         }
-        // Only the node that was asked leaves its name out.
+        // Only the queried node leaves its own name out.
         (_, Host::Tcp { name, .. }) => Some(Host::tcp(name.clone(), port)),
         (_, Host::Unix(_)) => None,
     }

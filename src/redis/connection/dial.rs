@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// How long dialing, logging in and the checks at the beginning may take together.
+/// The time limit for dialing, logging in and the checks at the beginning together.
 pub(crate) const DIAL_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
@@ -71,7 +71,7 @@ impl Dialer {
         timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
     }
 
-    /// Connects to the master, and logs in. Does not look at what it holds.
+    /// Connects to the master, and logs in. Does not check the state of the store.
     pub(crate) async fn connect(&self) -> Result<(Host, MultiplexedConnection), DialError> {
         let host = self.topology.find_master(&self.connector, &self.keys.epoch()).await?;
         let connecting = self.connector.connect(&host);
@@ -80,7 +80,7 @@ impl Dialer {
         Ok((host, connection))
     }
 
-    /// Asks the server for its role and for what the store holds.
+    /// Asks the server for its role and for the state of the store.
     pub(crate) async fn heartbeat(
         &self,
         connected: &mut Connected,

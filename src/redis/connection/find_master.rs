@@ -1,4 +1,4 @@
-//! What a topology has to answer: where the master is, and whether it still is the master.
+//! The interface of a topology: it finds the master, and tells whether it still is the master.
 
 use std::{fmt, pin::Pin};
 
@@ -14,11 +14,11 @@ pub(crate) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// One way to find the master. `Display` shows the addresses, and no secret.
 pub(crate) trait FindMaster: fmt::Display + Send + Sync {
-    /// Where the master of this key is now. Asked at each dial.
+    /// Finds the present master of this key. Called at each dial.
     fn find<'a>(&'a self, connector: &'a Connector, key: &'a str) -> Answer<'a, Result<Host, DialError>>;
 
-    /// Whether `host` is still the master, asked at each heartbeat. A demoted master does not know
-    /// it for seconds, and goes on to confirm writes that will be lost.
+    /// Whether `host` is still the master. Called at each heartbeat. A demoted master does not know
+    /// it for seconds, and continues to confirm writes that will be lost.
     fn is_master<'a>(&'a self, host: &'a Host, connector: &'a Connector) -> Answer<'a, bool> {
         let _ = (host, connector);
         Box::pin(std::future::ready(true))

@@ -9,7 +9,7 @@ use redis::{
 
 use crate::{config_error::ConfigError, redis::connection::tls::Tls};
 
-/// Where one server listens.
+/// The address of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
     Tcp { name: String, port: u16 },
@@ -43,7 +43,7 @@ pub(crate) fn require_one(hosts: &[Host]) -> Result<(), ConfigError> {
     if hosts.is_empty() { Err(ConfigError::missing("no Redis address is given: name at least one")) } else { Ok(()) }
 }
 
-/// How to log in to a server, and whether over TLS.
+/// The login for a server, and the TLS settings if it uses TLS.
 #[derive(Clone)]
 pub(crate) struct Connector {
     pub(crate) login: RedisConnectionInfo,

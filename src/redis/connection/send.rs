@@ -119,7 +119,7 @@ impl Channel for Supervised<'_> {
     }
 }
 
-/// How often and how long a request may be retried within its deadline.
+/// The retries that a request has left within its deadline.
 pub(crate) struct RetryBudget {
     deadline: Instant,
     may_dial: bool,

@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// How long one sentinel may take to answer. A slower one is left out.
+/// The time limit for the answer of one sentinel. A slower one is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The sentinels of one master.
@@ -44,7 +44,7 @@ impl Sentinels {
 
     /// The master that most sentinels name.
     ///
-    /// All are asked at once. So a sentinel that is down delays nothing, and one that was cut off
+    /// All are queried at once. So a sentinel that is down delays nothing, and one that was cut off
     /// together with the old master does not decide.
     async fn elect(&self, connector: &Connector) -> Result<Host, DialError> {
         let mut asked = JoinSet::new();

@@ -32,7 +32,7 @@ use crate::{
     },
 };
 
-/// How often the server is asked for its role and for what it holds.
+/// The interval at which the server's role and content are checked.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The connection is replaced after this many timeouts in a row.
 const TIMEOUTS_TOLERATED: u32 = 3;
@@ -59,7 +59,7 @@ impl Live {
     }
 }
 
-/// The live connection, or why there is none.
+/// The live connection, or the reason that there is none.
 type State = Result<Live, NoConnection>;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Supervisor {
         self.state.borrow().clone().map_err(Outage::from)
     }
 
-    /// Why there is no connection now; `None` if there is one.
+    /// The reason that there is no connection now; `None` if there is one.
     pub(crate) fn outage(&self) -> Option<Outage> {
         self.state.borrow().as_ref().err().copied().map(Outage::from)
     }

@@ -12,7 +12,7 @@ use rustls::{
 
 use crate::config_error::ConfigError;
 
-/// Has no value without the feature `tls`.
+/// A type without values: without the feature `tls` no connection uses TLS.
 #[cfg(not(feature = "tls"))]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tls {}

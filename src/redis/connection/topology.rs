@@ -1,4 +1,4 @@
-//! How the master is found: its address is known, or other servers name it.
+//! The ways to find the master: its address is known, or other servers name it.
 //!
 //! A new topology is a file with a [`FindMaster`], a variant, and one arm in [`Topology::finder`].
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// How Redis is set up.
+/// The setup of Redis.
 #[derive(Clone)]
 pub(crate) enum Topology {
     Node(Host),

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-/// How many entries of the log are read at a time.
+/// The number of log entries read at a time.
 const PAGE: usize = 500;
 /// An entry with less than this to live may have expired in Redis already, because clocks differ.
 const EXPIRES_SOON: Duration = Duration::from_secs(60);

@@ -22,27 +22,27 @@ use crate::{
     },
 };
 
-/// How far the clock of the process that begins an epoch may differ from ours.
+/// The largest difference between our clock and that of the process that begins an epoch.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
-/// How long known mirrors have to begin a restore.
+/// The time that known mirrors have to begin a restore.
 const WAIT_FOR_KNOWN_MIRRORS: Duration = Duration::from_secs(2);
-/// How long mirrors have if none is known. A process that has just started on an empty store cannot
-/// know of them.
+/// The time that mirrors have if none is known. A process that has just started on an empty store
+/// cannot know of them.
 pub(crate) const WAIT_FOR_UNKNOWN_MIRRORS: Duration = Duration::from_millis(250);
 
-/// What this process has last seen of the store, over all its connections.
+/// The last state of the store that this process has seen, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LastKnown {
     pub(crate) epoch: Option<Epoch>,
-    /// When the epoch was last seen.
+    /// The time at which the epoch was last seen.
     at: Timestamp,
     /// The id of the last entry of the log.
     pub(crate) last_id: Option<StreamId>,
-    /// When the present loss was noticed.
+    /// The time at which the present loss was noticed.
     loss_noticed: Option<Instant>,
 }
 
-/// What the store holds when a connection begins, and at each heartbeat.
+/// The state of the store when a connection begins, and at each heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Observed {
     /// The text of the epoch.
@@ -112,7 +112,7 @@ impl LastKnown {
         *self = Self { epoch: Some(epoch), at: asked_at, last_id: observed.last_id, loss_noticed: None };
     }
 
-    /// When the loss was first noticed.
+    /// The time at which the loss was first noticed.
     pub(crate) fn notice_loss(&mut self) -> Instant {
         *self.loss_noticed.get_or_insert_with(Instant::now)
     }
@@ -146,7 +146,7 @@ impl KnownMirrors {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// How long to wait for a mirror to begin a restore.
+    /// The time to wait for a mirror to begin a restore.
     pub(crate) fn wait(&self, last_known: &LastKnown) -> Duration {
         match last_known.epoch {
             _ if self.0.load(Ordering::Relaxed) => WAIT_FOR_KNOWN_MIRRORS,
@@ -271,26 +271,26 @@ mod tests {
         let without_longest = Observed { has_longest: false, ..observed(Some(ours), Some(NOW), true) };
         let garbage = Observed { epoch: Some(b"garbage".to_vec()), ..observed(None, Some(NOW), true) };
         let rows = [
-            ("nothing is known, nothing is there", &nothing, observed(None, None, true), Err(Loss::Empty)),
-            ("nothing is known, a log without an epoch", &nothing, observed(None, Some(NOW), true), Err(Loss::Gone)),
-            ("nothing is known, all is there", &nothing, observed(Some(older), Some(9), true), Ok(older)),
+            ("first look, an empty store", &nothing, observed(None, None, true), Err(Loss::Empty)),
+            ("first look, a log without an epoch", &nothing, observed(None, Some(NOW), true), Err(Loss::Gone)),
+            ("first look, a complete store", &nothing, observed(Some(older), Some(9), true), Ok(older)),
             ("all as before", &seen, observed(Some(ours), Some(NOW), true), Ok(ours)),
             ("more than before", &seen, observed(Some(ours), Some(NOW + 500), true), Ok(ours)),
-            ("being put back", &seen, closing, Err(Loss::Restoring)),
+            ("being restored", &seen, closing, Err(Loss::Restoring)),
             ("emptied", &seen, observed(None, None, false), Err(Loss::Gone)),
             ("another epoch, begun since", &seen, observed(Some(younger), Some(NOW), false), Ok(younger)),
-            ("another epoch, of before", &seen, observed(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
-            ("the log gone", &seen, observed(Some(ours), None, false), Err(Loss::LogGone)),
-            ("the longest life gone", &seen, without_longest, Err(Loss::LogGone)),
+            ("an earlier epoch", &seen, observed(Some(older), Some(NOW), false), Err(Loss::AnotherEpoch)),
+            ("the log is missing", &seen, observed(Some(ours), None, false), Err(Loss::LogGone)),
+            ("the longest life is missing", &seen, without_longest, Err(Loss::LogGone)),
             ("an unreadable epoch", &seen, garbage, Err(Loss::Gone)),
             (
-                "the last entry gone, an older one last",
+                "the last entry is missing, and an older one is last",
                 &seen,
                 observed(Some(ours), Some(NOW - 9), false),
                 Err(Loss::TailGone),
             ),
             (
-                "the last entry gone, newer ones there",
+                "the last entry is missing, and newer ones exist",
                 &seen,
                 observed(Some(ours), Some(NOW + 1000), false),
                 Err(Loss::TailGone),

@@ -1,4 +1,4 @@
-//! Whether Redis has lost revocations, and how they are restored.
+//! Detects lost revocations in Redis, and restores them.
 
 pub(crate) mod audit;
 pub(crate) mod detect;

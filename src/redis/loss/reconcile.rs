@@ -21,7 +21,7 @@ use crate::{
     },
 };
 
-/// How long one round trip may take.
+/// The time limit of one round trip.
 pub(crate) const PAGE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// A way to Redis, with its own deadline and its own errors.
@@ -48,7 +48,7 @@ impl Channel for MultiplexedConnection {
     }
 }
 
-/// Where revocations are restored, and how.
+/// The place to restore revocations into, and the way to do so.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Target<'a> {
     pub(crate) keys: &'a KeyNames,
@@ -67,7 +67,7 @@ pub(crate) enum Log {
     Keep,
 }
 
-/// Which revocations are written.
+/// The revocations that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which {
     /// Those that Redis does not hold in full.

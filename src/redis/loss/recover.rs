@@ -16,7 +16,7 @@ use crate::{
 };
 
 const ATTEMPTS: usize = 10;
-/// How long a claim to restore the revocations is valid without being renewed.
+/// The validity of a claim to restore the revocations that is not renewed.
 const CLAIM: Duration = Duration::from_secs(3);
 
 /// Writes an epoch in place of the expected one. Returns the text of the epoch that is there

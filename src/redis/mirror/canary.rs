@@ -12,9 +12,9 @@ use crate::{
     redis::{connection::send::Request, shared::Shared},
 };
 
-/// How often a test entry is sent.
+/// The interval between test entries.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// How long sending one may take.
+/// The time limit for sending one.
 const DEADLINE: Duration = Duration::from_secs(1);
 
 /// Sends test entries over the connection that revocations use, and recognizes them in the log.

@@ -37,16 +37,17 @@ use crate::{
     },
 };
 
-/// How many entries are read at a time.
+/// The number of entries read at a time.
 const PAGE: usize = 1000;
-/// How long Redis may take to answer, not counting the time that it waits for news.
+/// The time limit for an answer of Redis, without the time that it waits for news.
 const SLACK: Duration = Duration::from_secs(1);
 /// The pause between two attempts to connect. It is short, because after a loss the mirrors should
 /// reach Redis before the processes that have none.
 const REDIAL: Duration = Duration::from_millis(100);
 /// The pause between two pages of a comparison, in which Redis can serve others.
 const COMPARING: Duration = Duration::from_millis(10);
-/// How often the mirror announces itself. An announcement counts for three times as long.
+/// The interval at which the mirror announces itself. An announcement counts for three times as
+/// long.
 const ANNOUNCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct Feed {
@@ -61,7 +62,8 @@ pub(crate) struct Feed {
     is_up_to_date: bool,
     restorer: Restorer,
     calendar: Calendar,
-    /// When the topology (Sentinel, for example) last confirmed that this host is the master.
+    /// The time at which the topology (Sentinel, for example) last confirmed that this host is the
+    /// master.
     route_confirmed: Option<Moment>,
     announced: Option<Instant>,
     canary: Canary,

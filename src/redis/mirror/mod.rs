@@ -58,8 +58,8 @@ use crate::{
 ///    [`Outage`](crate::blocklist::Outage), and the [`OutagePolicy`](crate::OutagePolicy) decides.
 ///
 /// Rule 3 applies while the mirror loads, while it cannot reach Redis, and while it is full:
-/// [`state`](Self::state) tells which. Revoking and redeeming refresh tokens is done by the
-/// `RedisBlocklist`, which tells the mirrors of its own process at once.
+/// see [`state`](Self::state). Revoking and redeeming refresh tokens is done by the
+/// `RedisBlocklist`, which passes them to the mirrors of its own process at once.
 ///
 /// # The bound (guarantee G2)
 ///
@@ -73,9 +73,9 @@ use crate::{
 ///
 /// # When Redis loses its revocations
 ///
-/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::redis::OnLoss). A revocation
-/// is lost only if no mirror has read it before the loss, and the process that stored it has no
-/// mirror or is gone.
+/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::redis::OnLoss). A
+/// revocation is lost only if no mirror has read it before the loss, and the process that stored it
+/// has no mirror or is gone.
 ///
 /// # Caveat
 ///
@@ -131,8 +131,9 @@ impl MirrorBlocklist {
     /// # Errors
     ///
     /// - `max_staleness` is not between 200 milliseconds and a minute, or the capacity is zero.
-    /// - The `RedisBlocklist` has [`fastapi_entries`](crate::redis::RedisSettings::fastapi_entries): the
-    ///   tutorial's application writes no log that a mirror could follow.
+    /// - The `RedisBlocklist` has
+    ///   [`fastapi_entries`](crate::redis::RedisSettings::fastapi_entries): the tutorial's
+    ///   application writes no log that a mirror could follow.
     pub fn start(redis: RedisBlocklist, settings: MirrorSettings) -> Result<Self, ConfigError> {
         settings.validate()?;
         let shared = redis.shared();

@@ -52,11 +52,11 @@ struct World {
     processes: [Process; PROCESSES],
     /// The tick at which each revocation was confirmed, and the process that has stored it.
     confirmed: [Option<(u8, usize)>; REVOCATIONS],
-    /// How many revocations were begun.
+    /// The number of revocations that were begun.
     begun: usize,
 }
 
-/// How the mirrors work: right in all points, or wrong in one.
+/// The behavior of the mirrors: right in all points, or wrong in one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Right,

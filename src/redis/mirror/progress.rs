@@ -1,4 +1,4 @@
-//! How far the log was read, and which moment that proves.
+//! The position up to which the log was read, and the moment that this proves.
 
 use redis::Value;
 

@@ -39,12 +39,12 @@ use crate::{
     },
 };
 
-/// How many entries are compared or written at a time.
+/// The number of entries compared or written at a time.
 const PAGE: usize = 500;
-/// How long the other mirrors have to notice the loss before the epoch may be opened. One cycle of
+/// The time that other mirrors have to notice the loss before the epoch may be opened. One cycle of
 /// a feed takes less.
 const TIME_TO_NOTICE: Duration = Duration::from_millis(500);
-/// How long a mirror counts as writing after it said so.
+/// The time for which a mirror counts as writing after it said so.
 const HELP_EXPIRY: Duration = Duration::from_millis(300);
 /// The pause before Redis is looked at again.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -54,13 +54,13 @@ const MAX_AGE_AT_LOSS: Duration = Duration::from_secs(60);
 pub(crate) struct Restorer {
     replica: Arc<Replica>,
     shared: Arc<Shared>,
-    /// Where the comparison of the replica with Redis goes on, if one is under way.
+    /// The position of the comparison of the replica with Redis, if one is under way.
     comparing: Option<Cursor>,
     /// The epoch into which this mirror has written all of its entries while it was closed.
     restored_into: Option<Epoch>,
 }
 
-/// What a feed knows about a loss.
+/// A loss as a feed sees it.
 pub(crate) struct Incident<'a> {
     pub(crate) observed: &'a Observed,
     pub(crate) loss: Loss,
@@ -167,7 +167,7 @@ impl Restorer {
         Ok(written)
     }
 
-    /// Tells the other mirrors that this one is writing.
+    /// Announces to the other mirrors that this one is writing.
     async fn say_writing(
         &self,
         connection: &mut MultiplexedConnection,

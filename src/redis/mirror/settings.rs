@@ -101,7 +101,7 @@ impl Default for MirrorSettings {
     }
 }
 
-/// How the mirror gets news.
+/// The way in which the mirror gets news.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Pace {
     /// Redis delays its answer until there is news, for at most this time. The moment that is

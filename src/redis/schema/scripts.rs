@@ -32,7 +32,7 @@ impl LuaScript {
     }
 }
 
-/// How a revocation is written.
+/// The parameters of a write.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Write<'a> {
     /// The time by which lives are computed.

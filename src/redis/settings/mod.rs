@@ -1,4 +1,4 @@
-//! Where Redis is, and how long it may take.
+//! The settings of a [`RedisBlocklist`](crate::RedisBlocklist).
 
 mod url;
 mod validate;
@@ -23,7 +23,8 @@ use crate::{
     },
 };
 
-/// How to reach the Redis that holds the revocations, and how long it may take.
+/// The settings of a [`RedisBlocklist`](crate::RedisBlocklist): the address of Redis, deadlines and
+/// policies.
 ///
 /// Works with Redis and Valkey, 6.2 or later: one node, the master of some sentinels, or a cluster.
 /// The `maxmemory-policy` should be `noeviction`: see [`Eviction`].
@@ -60,7 +61,7 @@ pub struct RedisSettings {
     mistake: Option<ConfigError>,
 }
 
-/// How many replicas must acknowledge a revocation, and how long that may take.
+/// The number of replicas that must acknowledge a revocation, and the time limit for that.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Replicas {
     pub(crate) count: NonZeroU8,
@@ -75,7 +76,7 @@ impl RedisSettings {
 
     /// Uses the master that these sentinels watch.
     ///
-    /// The sentinels are asked at each connection and each second, so a failover is followed.
+    /// The sentinels are queried at each connection and each second, so a failover is followed.
     /// `sentinels` are names or IP addresses with ports; the usual port is 26379. At least one is
     /// needed.
     pub fn sentinel<H: Into<String>>(
@@ -87,7 +88,7 @@ impl RedisSettings {
 
     /// Uses a cluster, found through some of its nodes. At least one is needed.
     ///
-    /// The nodes are asked at each connection which node has our slot. All keys are in one slot,
+    /// At each connection the nodes are asked for the owner of our slot. All keys are in one slot,
     /// which the [`namespace`](Self::namespace) decides. While the cluster moves that slot, checks
     /// are outages (503).
     pub fn cluster<H: Into<String>>(nodes: impl IntoIterator<Item = (H, u16)>) -> Self {
@@ -217,7 +218,7 @@ impl RedisSettings {
         self
     }
 
-    /// How long one check may take in total; 250 ms by default. A slower check is
+    /// Sets the deadline of one check; 250 ms by default. A slower check is
     /// [`Outage::TimedOut`](crate::blocklist::Outage::TimedOut) (503).
     #[must_use]
     pub fn check_deadline(mut self, deadline: Duration) -> Self {
@@ -225,7 +226,7 @@ impl RedisSettings {
         self
     }
 
-    /// How long one revocation or redemption may take in total; 1 second by default. A slower one
+    /// Sets the deadline of one revocation or redemption; 1 second by default. A slower one
     /// is an error.
     #[must_use]
     pub fn revoke_deadline(mut self, deadline: Duration) -> Self {
@@ -238,9 +239,9 @@ impl RedisSettings {
     /// failover may then lose revocations that were confirmed in the moments before it.
     ///
     /// Without enough acknowledgements a revocation is
-    /// [`RevokeError::NotReplicated`](crate::blocklist::RevokeError::NotReplicated). Revocations use a
-    /// connection of their own. A failover loses nothing only if **every** replica that can be
-    /// promoted must acknowledge: of two replicas and a count of one, the other may be promoted.
+    /// [`RevokeError::NotReplicated`](crate::blocklist::RevokeError::NotReplicated). Revocations
+    /// use a connection of their own. A failover loses nothing only if **every** replica that can
+    /// be promoted must acknowledge: of two replicas and a count of one, the other may be promoted.
     #[must_use]
     pub fn replica_acks(mut self, count: NonZeroU8, within: Duration) -> Self {
         self.replicas = Some(Replicas { count, within });
@@ -263,25 +264,25 @@ impl RedisSettings {
         self
     }
 
-    /// How many checks may be in flight at a time; 4096 by default. The next one is answered
-    /// [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded) (503) at once, so that not all of them
-    /// wait past their deadline.
+    /// Sets the number of checks that may be in flight at a time; 4096 by default. The next one is
+    /// answered [`Outage::Overloaded`](crate::blocklist::Outage::Overloaded) (503) at once, so that
+    /// not all of them wait past their deadline.
     #[must_use]
     pub fn max_checks(mut self, checks: usize) -> Self {
         self.max_checks = checks;
         self
     }
 
-    /// How often the entries are compared with the log; 60 seconds by default. Missing entries are
-    /// restored: a client deleted them, or Redis evicted them. One of all processes does it, in the
-    /// background.
+    /// Sets the interval at which the entries are compared with the log; 60 seconds by default.
+    /// Missing entries are restored: a client deleted them, or Redis evicted them. One of all
+    /// processes does it, in the background.
     #[must_use]
     pub fn audit_every(mut self, interval: Duration) -> Self {
         self.audit_every = interval;
         self
     }
 
-    /// The clock that computes how long an entry has to live; the system's by default.
+    /// Sets the clock that computes the remaining life of an entry; the system's by default.
     ///
     /// Use the verifier's clock. Otherwise an entry may expire before its tokens do, and a mirror
     /// trusts itself for a shorter time or not at all.
@@ -291,14 +292,14 @@ impl RedisSettings {
         self
     }
 
-    /// What to do about a Redis that may evict entries; [`Eviction::Warned`] by default.
+    /// Sets the reaction to a Redis that may evict entries; [`Eviction::Warned`] by default.
     #[must_use]
     pub fn eviction(mut self, eviction: Eviction) -> Self {
         self.eviction = eviction;
         self
     }
 
-    /// What to do about a Redis that has lost revocations; [`OnLoss::Floor`] by default.
+    /// Sets the reaction to a Redis that has lost revocations; [`OnLoss::Floor`] by default.
     #[must_use]
     pub fn on_loss(mut self, on_loss: OnLoss) -> Self {
         self.on_loss = on_loss;

@@ -25,9 +25,10 @@ impl VerifierBuilder {
     /// Each of these is a [kind](crate::config_error::ConfigErrorKind) of error:
     ///
     /// - There is no key, no issuer or no audience.
-    /// - Two keys have the same id, one of several keys has none, or there are both secrets and public keys.
-    /// - A trusted issuer has no name, is named twice, or is combined with [`any_issuer`](Self::any_issuer);
-    ///   or there are more than 16.
+    /// - Two keys have the same id, one of several keys has none, or there are both secrets and
+    ///   public keys.
+    /// - A trusted issuer has no name, is named twice, or is combined with
+    ///   [`any_issuer`](Self::any_issuer); or there are more than 16.
     /// - An RSA key is smaller than [`rsa_minimum`](Self::rsa_minimum).
     /// - The leeway is over 300 seconds, or the maximum lifetime is zero or over 10 years.
     /// - The kind of a token cannot be read from the claim of the kind source.

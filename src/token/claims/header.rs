@@ -1,5 +1,5 @@
-//! The protected header (RFC 7515 §4). It is read before anything is verified, so it may only select among
-//! what is configured.
+//! The protected header (RFC 7515 §4). It is read before anything is verified, so it may only
+//! select among what is configured.
 
 use crate::{
     json::{Member, read_members},
@@ -29,8 +29,8 @@ impl Header {
         });
         let header = header.map_err(|_| VerifyError::Header)?;
 
-        // A critical extension must be understood, and none is (RFC 7515 §4.1.11). The others change the form
-        // of the token (RFC 7797 §3, RFC 7516 §4.1).
+        // A critical extension must be understood, and none is (RFC 7515 §4.1.11). The others
+        // change the form of the token (RFC 7797 §3, RFC 7516 §4.1).
         let extensions = [header.critical, header.unencoded, header.compression, header.encryption];
         if extensions.iter().any(Option::is_some) || !header.content_type.is_none_or(|cty| is_flat(&cty)) {
             return Err(VerifyError::Header);
@@ -64,8 +64,8 @@ impl Typ {
         }
     }
 
-    /// `at+jwt` is that of RFC 9068 §2.1. There is no registered name for refresh tokens, so `rt+jwt` is this
-    /// crate's own.
+    /// `at+jwt` is that of RFC 9068 §2.1. There is no registered name for refresh tokens, so
+    /// `rt+jwt` is this crate's own.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Unspecified => "JWT",
@@ -80,8 +80,8 @@ fn is_flat(cty: &Member<'_>) -> bool {
     short_media_type(cty).is_some_and(|cty| !cty.eq_ignore_ascii_case("jwt"))
 }
 
-/// The media type without `application/`, which a sender may omit (RFC 7515 §4.1.9). Media types are not
-/// case-sensitive.
+/// The media type without `application/`, which a sender may omit (RFC 7515 §4.1.9). Media types
+/// are not case-sensitive.
 fn short_media_type<'m>(value: &'m Member<'_>) -> Option<&'m str> {
     const PREFIX: &str = "application/";
     let name = value.as_text()?;

@@ -1,4 +1,4 @@
-//! How a token says whether it is access or refresh (RFC 8725 §3.12).
+//! The place where a token says whether it is access or refresh (RFC 8725 §3.12).
 
 use serde_json::Value;
 
@@ -52,15 +52,17 @@ impl KindSource {
         Self { place: Place::Flag { claim: claim.into() } }
     }
 
-    /// The `typ` header if it names a kind, otherwise a boolean claim as in [`flag`](Self::flag). If both are
-    /// there, they must agree.
+    /// The `typ` header if it names a kind, otherwise a boolean claim as in [`flag`](Self::flag).
+    /// If both are there, they must agree.
     ///
-    /// For the time in which tokens of two forms are in use. An [`Issuer`](crate::Issuer) writes the `typ`.
+    /// For the time in which tokens of two forms are in use. An [`Issuer`](crate::Issuer) writes
+    /// the `typ`.
     pub fn typ_header_or_flag(claim: impl Into<Box<str>>) -> Self {
         Self { place: Place::TypHeaderOrFlag { claim: claim.into() } }
     }
 
-    /// A string claim with one value for each kind: `KindSource::value("token_use", "access", "refresh")`.
+    /// A string claim with one value for each kind: `KindSource::value("token_use", "access",
+    /// "refresh")`.
     pub fn value(claim: impl Into<Box<str>>, access: impl Into<Box<str>>, refresh: impl Into<Box<str>>) -> Self {
         Self { place: Place::Value { claim: claim.into(), access: access.into(), refresh: refresh.into() } }
     }

@@ -1,4 +1,4 @@
-//! The claims that only some routes ask for, read when they are asked for.
+//! The claims that only some routes need, parsed on demand.
 
 use crate::{
     clock::Timestamp,
@@ -6,7 +6,8 @@ use crate::{
     token::claims::values,
 };
 
-/// The payload of a genuine token: one JSON object with each name once, as its verifier has checked.
+/// The payload of a genuine token: one JSON object with each name once, as its verifier has
+/// checked.
 pub(crate) struct Payload {
     text: String,
 }

@@ -27,12 +27,13 @@ const MAX_SUBJECT_BYTES: usize = 1024;
 
 /// The source of the id by which a single token is revoked.
 ///
-/// Set it with [`VerifierBuilder::token_id_source`](crate::token::VerifierBuilder::token_id_source).
+/// Set it with
+/// [`VerifierBuilder::token_id_source`](crate::token::VerifierBuilder::token_id_source).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum TokenIdSource {
-    /// The `jti` claim (RFC 7519 §4.1.7), a string of 1 to 256 bytes. A token without it is rejected. The
-    /// default.
+    /// The `jti` claim (RFC 7519 §4.1.7), a string of 1 to 256 bytes. A token without it is
+    /// rejected. The default.
     #[default]
     Jti,
     /// The `jti` claim; for a token without it, the SHA-256 of the signed text (`header.payload`).
@@ -109,8 +110,8 @@ pub(crate) struct Presented<'t> {
 impl Rules {
     /// Checks the claims of a token.
     ///
-    /// `issuers` are those that the key speaks for; `None` for those of the rules. A token is accepted until
-    /// its `exp`, the leeway and `accepted_after_expiry` have passed.
+    /// `issuers` are those that the key speaks for; `None` for those of the rules. A token is
+    /// accepted until its `exp`, the leeway and `accepted_after_expiry` have passed.
     pub(crate) fn check(
         &self,
         token: &Presented<'_>,
@@ -147,8 +148,8 @@ impl Rules {
 
         let expires_at = date(claims.expires_at).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
         let not_before = date(claims.not_before).map_err(|()| VerifyError::NotBefore)?;
-        // The logout of a session is remembered for the longest lifetime. That suffices only if its tokens
-        // say when they were issued.
+        // The logout of a session is remembered for the longest lifetime. That suffices only if its
+        // tokens say when they were issued.
         let presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
         let issued_at = date(claims.issued_at)
             .and_then(|issued_at| presence.require(issued_at))
@@ -197,11 +198,11 @@ impl Rules {
         }
     }
 
-    /// Checks the rules whose result changes with time (RFC 7519 §4.1.4 to §4.1.6). The leeway is in favor of
-    /// the token.
+    /// Checks the rules whose result changes with time (RFC 7519 §4.1.4 to §4.1.6). The leeway is
+    /// in favor of the token.
     ///
-    /// `max_lifetime` bounds how long a revocation must be remembered. A token without `iat` is measured from
-    /// now, so that it cannot escape the bound.
+    /// `max_lifetime` bounds how long a revocation must be remembered. A token without `iat` is
+    /// measured from now, so that it cannot escape the bound.
     pub(crate) fn check_times(
         &self,
         issued_at: Option<Timestamp>,

@@ -1,4 +1,5 @@
-//! The values of claims. Each function reads a claim that may be absent, and fails on one of another form.
+//! The values of claims. Each function reads a claim that may be absent, and fails on one of
+//! another form.
 
 use std::str::FromStr;
 

@@ -123,7 +123,7 @@ impl FaultProxy {
     /// Panics after 30 seconds.
     pub async fn wait_until(&self, seen: impl FnMut(&Traffic) -> bool) {
         if timeout(Duration::from_secs(30), self.traffic.wait_until(seen)).await.is_err() {
-            panic!("the proxy waited in vain, it has seen only {:?}", self.traffic());
+            panic!("the proxy waited too long and has seen only {:?}", self.traffic());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! r10, r79: what is refused for its looks costs no signature check and no question to the store.
+//! r10, r79: a token rejected by its form costs no signature check and no query to the store.
 
 use serde_json::json;
 use testkit::tokens::{compact, sign_raw};
@@ -26,7 +26,7 @@ fn r79_unknown_alg_kid_typ_size_and_shape_cost_no_signature_check_and_no_store_c
         ("kid a number", named(json!({ "kid": 1 })), "unknown_key"),
         ("typ of another profile", named(json!({ "kid": "key-1", "typ": "logout+jwt" })), "typ"),
         ("typ a number", named(json!({ "kid": "key-1", "typ": 1 })), "typ"),
-        ("typ that does not tell", named(json!({ "kid": "key-1", "typ": "JWT" })), "kind"),
+        ("typ that names no kind", named(json!({ "kid": "key-1", "typ": "JWT" })), "kind"),
         ("no typ", named(json!({ "kid": "key-1", "typ": null })), "kind"),
         ("crit", named(json!({ "kid": "key-1", "crit": [] })), "header"),
         ("b64", named(json!({ "kid": "key-1", "b64": false })), "header"),
@@ -44,13 +44,14 @@ fn r79_unknown_alg_kid_typ_size_and_shape_cost_no_signature_check_and_no_store_c
     for (name, token, reason) in rows {
         door.refuses_for(name, &token, reason, 0);
     }
-    // And what does cost one, so that the count is one.
+    // A forged token does cost one signature check, which proves that the counter works.
     door.refuses_for("forged", &compact(header(json!({ "kid": "key-1" })).to_string(), "{}", [0; 32]), "signature", 1);
     let outcome = door.ask(request(&good));
     assert_eq!((outcome.signature_checks, outcome.store_calls, outcome.inner_calls), (1, 1, 1));
 }
 
-/// What a refusal allocates is that of its answer, whatever the size of the token: nothing of it is copied, decoded or hashed.
+/// A rejection allocates only its response, whatever the token's size: the token is not copied,
+/// decoded or hashed.
 #[test]
 fn r10_a_token_of_8_mib_costs_what_one_costs_that_is_just_too_long() {
     let mut door = Door::of(settings().clock(clock().as_fn()), good_token());

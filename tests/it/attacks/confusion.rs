@@ -1,4 +1,4 @@
-//! r2: tokens signed with a public key, which everybody has, as if it were a shared secret (CVE-2015-9235).
+//! r2: tokens signed with a public key as if it were a shared secret (CVE-2015-9235).
 
 use base64::{
     Engine,
@@ -12,7 +12,7 @@ use tower_jwt_blocklist::{Verifier, VerifyingKey, keys::KeySet};
 use super::Door;
 use crate::support::{AUDIENCE, ISSUER, clock, der, header, payload, pem};
 
-/// RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4: fields with their length in front.
+/// RFC 4253 §6.6, RFC 5656 §3.1, RFC 8709 §4: each field is preceded by its length.
 fn ssh(name: &str, fields: &[&[u8]]) -> String {
     let field = |bytes: &[u8]| [&u32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat();
     let blob: Vec<u8> = [name.as_bytes()].iter().chain(fields).flat_map(|bytes| field(bytes)).collect();
@@ -32,7 +32,7 @@ fn ssh_of(jwk: &Value, raw: &[u8]) -> String {
     }
 }
 
-/// Every form in which somebody may have the key, and may have given it to a library as bytes.
+/// Every form in which somebody may have the key, and may have passed it to a library as bytes.
 fn forms(pair: KeyPair, key: VerifyingKey) -> Vec<(&'static str, Vec<u8>)> {
     let (text, whole) = (pair.public_pem(), der(pair.public_pem()));
     let raw = SubjectPublicKeyInfoRef::try_from(&*whole).unwrap().subject_public_key.raw_bytes().to_vec();
@@ -74,7 +74,7 @@ fn r2_a_public_key_is_no_secret_in_any_form() {
                 let forged =
                     |alg: &str| sign(&secret, &header(json!({ "alg": alg, "kid": "key-1" })), &payload(json!({})));
                 door.refuses_for(&name, &forged(alg), "algorithm", 0);
-                // The header lies about how it was signed.
+                // The header names another algorithm than the one that signed it.
                 door.refuses_for(&name, &forged(pair.alg()), "signature", 1);
             }
         }

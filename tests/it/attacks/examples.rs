@@ -1,4 +1,4 @@
-//! The examples of the standards, judged by what their signatures are worth, and forgeries that have a number.
+//! The examples of the standards, and forgeries with a CVE number.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,7 +15,8 @@ use crate::support::{AUDIENCE, ISSUER, clock, header, payload};
 /// `{"iss":"joe", "exp":1300819380, "http://example.com/is_root":true}`
 const JOE: &str = "eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ";
 
-/// The example's name, its key, the token, and what is wrong with it beyond its signature: they say no kind, or are not JSON.
+/// The example's name, its key, the token, and the reason for its rejection if the signature is
+/// good: it names no kind, or is not JSON.
 fn examples() -> [(&'static str, Value, String, &'static str); 5] {
     [
         (
@@ -60,7 +61,7 @@ fn r2_the_signatures_of_the_standards_examples_hold_and_no_other() {
             Verifier::builder().key(key).any_issuer().any_audience().kind_source(KindSource::flag("refresh"));
         let settings = settings.optional(OptionalClaim::Sub).optional(OptionalClaim::Iat);
         let settings = settings.token_id_source(TokenIdSource::JtiOrHash);
-        // A minute before Joe's token ends.
+        // A minute before Joe's token expires.
         let verifier = settings.clock(|| UNIX_EPOCH + Duration::from_secs(1_300_819_320)).build().unwrap();
         let guard = Guard::new(TokenKind::Access, verifier.into(), MemoryBlocklist::new());
         let reason = |token: &str| now(guard.authenticate::<NoClaims>(token)).unwrap_err().reason();
@@ -83,7 +84,7 @@ fn r2_the_signatures_of_the_standards_examples_hold_and_no_other() {
     }
 }
 
-/// CVE-2022-21449, and what comes near to it: `r` or `s` that is zero, or the order of the group, or no number at all.
+/// CVE-2022-21449 and variants: `r` or `s` is zero, the order of the group, or not a number.
 #[test]
 fn r2_psychic_signatures_are_none() {
     #[rustfmt::skip]
@@ -104,7 +105,7 @@ fn r2_psychic_signatures_are_none() {
         (one.clone(), vec![0; 32]),
         (one.clone(), ORDER.into()),
         (vec![0xFF; 32], vec![0xFF; 32]),
-        // As ASN.1: a sequence of two zeros, and longer.
+        // As ASN.1: a sequence of two zeros. Then other lengths.
         (vec![0x30, 6, 2, 1, 0, 2, 1, 0], vec![]),
         (vec![0], vec![]),
         (vec![0; 33], vec![0; 33]),

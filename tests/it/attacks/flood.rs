@@ -1,4 +1,4 @@
-//! r73: bad tokens, each another, leave nothing in memory.
+//! r73: many different bad tokens leave nothing in memory.
 
 use serde_json::json;
 use testkit::tokens::encode;
@@ -39,7 +39,7 @@ fn r73_a_hundred_thousand_distinct_bad_tokens_leave_nothing_in_memory() {
             }
         });
         assert_eq!((refused, held.bytes_current), (EACH, 0), "{name}");
-        // At no moment was there more than one request's worth.
+        // At no time was more than one request's memory in use.
         assert!(held.bytes_max < 100_000, "{name}: {} bytes at once", held.bytes_max);
         door.rejects(name, &bad(EACH));
     }

@@ -1,4 +1,4 @@
-//! r5, r6: a header that would have somebody look something up.
+//! r5, r6: headers that try to make the verifier look something up.
 
 use std::{fs, io::ErrorKind, net::TcpListener};
 
@@ -37,13 +37,13 @@ fn r5_no_socket_is_opened_for_a_key_that_the_token_brings_along() {
         ] {
             let forged = |changes| sign_hs256(THEIRS.as_bytes(), &header(changes), &payload(json!({ "iss": url })));
             door.refuses_for(name, &forged(json!({ "kid": "key-1", name: value.clone() })), "signature", 1);
-            // With a key of its own name, too.
+            // Also with a key id of the attacker's own.
             door.refuses_for(name, &forged(json!({ "kid": "key-2", name: value.clone() })), "unknown_key", 0);
             door.refuses_for(name, &forged(json!({ name: value, "kid": url })), "unknown_key", 0);
         }
     }
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "somebody has connected");
-    // A connection would have been seen.
+    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "the verifier has connected");
+    // Proves that the listener would have noticed a connection.
     let _ours = std::net::TcpStream::connect(address).unwrap();
     listener.set_nonblocking(false).unwrap();
     listener.accept().unwrap();

@@ -1,4 +1,5 @@
-//! The known attacks, each through the whole layer and each followed by the good token, which still works (r27).
+//! The known attacks, each through the whole layer. Each is followed by the good token, which must
+//! still be admitted (r27).
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod cheap;
@@ -30,7 +31,7 @@ thread_local! {
     static SIGNATURE_CHECKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The usual cryptography, with a count of the signatures that are checked.
+/// The usual cryptography, and a counter of signature checks.
 fn counting() -> CryptoProvider {
     #[cfg(feature = "aws_lc_rs")]
     let usual = CryptoProvider::aws_lc_rs();
@@ -42,7 +43,7 @@ fn counting() -> CryptoProvider {
 #[derive(Clone)]
 struct Reason(&'static str);
 
-/// What a token came to, and what that cost.
+/// The response to a token, and the work it caused.
 #[derive(Debug, PartialEq, Eq)]
 struct Outcome {
     status: u16,
@@ -52,7 +53,7 @@ struct Outcome {
     inner_calls: usize,
 }
 
-/// A layer in front of a service, and a token that it must let through at any time.
+/// A layer in front of a service, and a token that it must always admit.
 struct Door {
     service: BoxCloneService<Request<Empty<Bytes>>, Response<()>, Infallible>,
     store: StubBlocklist,
@@ -65,7 +66,7 @@ impl Door {
         Self::of(crate::support::settings().clock(crate::support::clock().as_fn()), crate::support::good_token())
     }
 
-    /// Without a memory of tokens, so that the good one is verified anew each time.
+    /// Without a token cache, so the good token is verified each time.
     fn of(settings: VerifierBuilder, good: String) -> Self {
         Self::with_cache(settings, good, TokenCache::Off)
     }
@@ -108,7 +109,8 @@ impl Door {
         Outcome { status: response.status().as_u16(), reason, signature_checks, store_calls, inner_calls }
     }
 
-    /// The token is refused, nobody is asked about it, and the good one is let through after it.
+    /// Asserts that the token is rejected without a query to the store, and that the good token is
+    /// admitted after it.
     fn rejects(&mut self, name: &str, token: &str) -> Outcome {
         let outcome = self.ask(request(token));
         assert!([400, 401].contains(&outcome.status), "{name}: {outcome:?}");
@@ -118,7 +120,7 @@ impl Door {
         outcome
     }
 
-    /// The same for this reason, after so many signature checks.
+    /// Also asserts the reason and the number of signature checks.
     fn refuses_for(&mut self, name: &str, token: &str, reason: &str, signature_checks: usize) {
         let outcome = self.rejects(name, token);
         assert_eq!((outcome.reason, outcome.signature_checks), (Some(reason), signature_checks), "{name}");
@@ -133,7 +135,7 @@ fn request(token: &str) -> Request<Empty<Bytes>> {
 /// The output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     let task::Poll::Ready(output) = pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) else {
-        panic!("this future waits");
+        panic!("this future is not ready");
     };
     output
 }

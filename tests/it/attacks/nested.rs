@@ -1,4 +1,4 @@
-//! r8, r9: tokens that are encrypted, or within another, and claims that say a thing twice.
+//! r8, r9: encrypted tokens, tokens within tokens, and duplicate claims.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ fn r8_an_encrypted_token_is_refused_by_its_dots_or_its_header() {
     let good = good_token();
     for alg in ["dir", "RSA1_5", "RSA-OAEP", "RSA-OAEP-256", "A128KW", "A256GCMKW", "ECDH-ES", "PBES2-HS256+A128KW"] {
         for cty in [json!(null), json!("JWT")] {
-            // RFC 7519 A.2 is one with `cty`. The huge `p2c` would keep somebody busy who derives the key.
+            // RFC 7519 A.2 has a `cty`. Deriving the key with this huge `p2c` would take very long.
             let encrypting =
                 json!({ "alg": alg, "enc": "A128CBC-HS256", "cty": cty, "p2c": 2_147_483_647, "p2s": "AA" });
             let protected = encode(header(encrypting.clone()).to_string());
@@ -45,12 +45,12 @@ fn r4_r8_a_token_within_a_token_is_refused() {
     door.refuses_for("not announced", &signed(json!({}), &good), "payload", 1);
     door.refuses_for("as a string", &signed(json!({}), &json!(good).to_string()), "payload", 1);
     door.refuses_for("as a claim", &signed(json!({}), &json!({ "jwt": good }).to_string()), "iss", 1);
-    // `none` outside, a genuine one inside.
+    // An unsigned token around a genuine one.
     let outside = compact(header(json!({ "alg": "none", "cty": "JWT" })).to_string(), &good, [0; 32]);
     door.refuses_for("unsigned around signed", &outside, "header", 0);
 }
 
-/// Where claims are read by `#[serde(flatten)]`, the last of two would win.
+/// With `#[serde(flatten)]`, the last of two equal claims would win.
 #[derive(Deserialize)]
 struct Flat {
     #[serde(flatten)]

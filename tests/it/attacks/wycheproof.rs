@@ -1,4 +1,5 @@
-//! r26: Wycheproof's JSON Web vectors through the whole layer. How each signature is judged is tested in `src/token/wycheproof.rs`.
+//! r26: Wycheproof's JSON Web vectors through the whole layer. `src/token/wycheproof.rs` tests the
+//! verdict on each signature.
 
 use std::{fs, path::Path};
 
@@ -14,14 +15,15 @@ use tower_jwt_blocklist::{
 use super::Door;
 use crate::support::good_token;
 
-/// The vectors are not part of this repository. `None`, and a line that says so, where they are not beside it.
+/// The vectors are not part of this repository. If they are missing, prints so and returns `None`.
 fn vectors(file: &str) -> Option<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors/wycheproof").join(file);
     let text = fs::read_to_string(&path).map_err(|_| eprintln!("not run: {file} is not there")).ok()?;
     Some(serde_json::from_str(&text).unwrap())
 }
 
-/// A door with the keys of a group of tests, and with as few rules as there can be; `None` where they cannot be loaded.
+/// A layer with the keys of a group of tests and as few rules as possible. `None` if the keys
+/// cannot be loaded.
 fn door(document: &Value) -> Option<Door> {
     let text =
         if document.get("keys").is_some() { document.clone() } else { json!({ "keys": [document] }) }.to_string();
@@ -42,7 +44,7 @@ fn r26_every_string_of_wycheproof_is_refused_and_the_good_token_still_works() {
         for group in file["testGroups"].as_array().unwrap() {
             let mut with_its_keys = door(group.get("public").unwrap_or(&group["private"]));
             for test in group["tests"].as_array().unwrap() {
-                // A few are in the JSON form: sent as they are.
+                // A few tokens are in the JSON form. They are sent unchanged.
                 let text = test["jws"].as_str().map_or_else(|| test["jws"].to_string(), str::to_owned);
                 let name = format!("{} {}", test["tcId"], test["comment"]);
                 let Ok(value) = HeaderValue::from_str(&format!("Bearer {text}")) else {
@@ -62,6 +64,7 @@ fn r26_every_string_of_wycheproof_is_refused_and_the_good_token_still_works() {
         }
     }
     assert_eq!(asked, 401 + 26);
-    // Of the 47 with a good signature, some are empty, and some are of a secret that nobody can load.
+    // 47 have a good signature. Some of them are empty, and some have a secret that cannot be
+    // loaded.
     assert!(genuine > 30, "{genuine}: the keys of the tests were in use");
 }

@@ -1,4 +1,4 @@
-//! The list in memory, under the suite and by itself.
+//! `MemoryBlocklist`: the conformance suite and its own tests.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -18,7 +18,7 @@ use tower_jwt_blocklist::{
 
 use crate::support::clock;
 
-/// The list as the conformance suite sees it.
+/// The list as a backend of the conformance suite.
 #[cfg(feature = "conformance")]
 pub(crate) mod suite {
     use testkit::ManualClock;
@@ -53,7 +53,8 @@ pub(crate) mod suite {
 
         async fn let_pass(&self, duration: Duration) {
             self.clock.advance(duration);
-            // The list forgets what has expired when something is stored, even if that has expired.
+            // The list removes expired entries when something is stored, even something already
+            // expired.
             let expired = Revocation::new(RevocationScope::Token, id("expired"), SystemTime::UNIX_EPOCH);
             self.list.revoke(&expired).await.unwrap();
         }
@@ -92,7 +93,7 @@ async fn g7_a_full_memory_list_errs_and_drops_nothing() {
     ] {
         assert_eq!(list.check(&token(name), SystemTime::now()).await, Ok(expected), "{name}");
     }
-    // What is there can still be lengthened, and what is over makes room.
+    // A full list still extends existing entries, and expired entries make room.
     list.revoke(&Revocation::new(RevocationScope::Token, id("long"), until(MINUTE * 2))).await.unwrap();
     clock.advance(MOMENT);
     list.revoke(&third).await.unwrap();
@@ -108,7 +109,7 @@ fn g1_a_memory_list_is_read_while_it_is_written() {
         for reader in 0..2 {
             let list = &list;
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-            // A reader that sees an entry must go on seeing it, while it is lengthened again and again.
+            // A reader that has seen an entry must keep seeing it while its expiry is extended.
             scope.spawn(move || {
                 let mut seen = false;
                 for _ in 0..20_000 {
@@ -140,15 +141,16 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
     };
     assert_eq!(list.rotate(&using("a", 0, 1)).await, Ok(Rotation::Rotated));
     assert_eq!(list.rotate(&using("b", 0, 2)).await, Err(RevokeError::Full));
-    assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "a line that is there goes on");
+    assert_eq!(list.rotate(&using("a", 1, 3)).await, Ok(Rotation::Rotated), "an existing session continues");
     assert_eq!(list.rotate(&using("a", 0, 4)).await, Ok(Rotation::Replayed));
     assert_eq!(list.rotate(&using("a", 2, 5)).await, Ok(Rotation::Revoked(RevocationScope::Session)));
     assert_eq!(list.len(), 1);
     clock.advance(MINUTE);
-    assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "nothing of it was consumed");
+    assert_eq!(list.rotate(&using("b", 0, 2)).await, Ok(Rotation::Rotated), "the token was not consumed");
 }
 
-/// Threads that redeem one token while another logs its session out: what is redeemed was redeemed before the logout.
+/// Threads that redeem one token while another logs its session out: every redemption must come
+/// before the logout.
 #[test]
 fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
     for round in 0..300 {
@@ -199,7 +201,7 @@ fn a_check_allocates_nothing() {
     let until = SystemClock.now() + MINUTE;
     runtime.block_on(list.revoke(&Revocation::new(RevocationScope::Token, id("a"), until))).unwrap();
     for ids in [token("a"), token("b")] {
-        // The first check of a thread registers it with the list.
+        // The first check on a thread registers the thread with the list.
         drop(list.check(&ids, SystemTime::now()));
         let allocated = allocation_counter::measure(|| drop(list.check(&ids, SystemTime::now())));
         assert_eq!(allocated.count_total, 0);

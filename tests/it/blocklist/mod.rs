@@ -1,4 +1,4 @@
-//! The memory list under the conformance suite, and its own tests.
+//! The in-memory blocklist: the conformance suite and its own tests.
 
 mod memory;
 

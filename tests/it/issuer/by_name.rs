@@ -1,4 +1,5 @@
-//! Logging out by name whose tokens are another issuer's: `Verifier::subject_revocation` and the like, through the layer.
+//! Revoking another issuer's tokens by subject, session or issuer: `Verifier::subject_revocation`
+//! and the like, through the layer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,7 +40,7 @@ fn foreign() -> VerifierBuilder {
     })
 }
 
-/// A token as one of them makes it.
+/// A token as one of these issuers mints it.
 fn token(issuer: &str, kind: TokenKind, changes: Value) -> String {
     let mut payload = payload(changes);
     payload["iss"] = json!(issuer);
@@ -51,7 +52,7 @@ fn access(issuer: &str, changes: Value) -> String {
     token(issuer, TokenKind::Access, changes)
 }
 
-/// A service that only verifies.
+/// A service that verifies tokens and mints none.
 struct Service(World);
 
 impl Service {
@@ -67,7 +68,7 @@ impl Service {
         self.ask_for(TokenKind::Access, self.0.verifier.clone(), token).await
     }
 
-    /// "inner", or why not.
+    /// Returns "inner", or the reason for the rejection.
     async fn ask_for(&self, kind: TokenKind, verifier: Arc<Verifier>, token: &str) -> String {
         let layer = JwtBlocklistLayer::from_guard(Guard::new(kind, verifier, self.0.store.clone()))
             .with_renderer(|rejection: &Rejection| Response::new(Bytes::from(rejection.reason())));
@@ -153,20 +154,20 @@ async fn r53_who_has_a_token_logs_out_everywhere_or_everywhere_else() {
     assert_eq!(nobody.subject_revocation(), None);
 }
 
-/// At the last second of the longest token that a revocation is for, by the generous settings of a verifier whose clock is
-/// behind, the revocation is still known; a second later the token has ended anyway.
+/// At the last second of the longest token in question, for a verifier with a large leeway whose
+/// clock is behind, the revocation is still known. A second later the token has expired anyway.
 #[tokio::test]
 async fn r49_r52_what_is_revoked_by_name_is_remembered_until_its_last_token_has_ended() {
     type Revoking = fn(&Verifier) -> Result<Revocation, RevokeError>;
     let rows: [(&str, u64, Revoking); 3] = [
         ("subject_revoked", NOW, |verifier| verifier.subject_revocation(Some(SHOP), "user-1")),
         ("issuer_revoked", NOW, |verifier| verifier.issuer_revocation(Some(SHOP))),
-        // A session's token can be dated ahead.
+        // A session's token can be issued in the future, by a fast clock.
         ("session_revoked", NOW + MAX_LEEWAY, |verifier| verifier.session_revocation(Some(SHOP), "session-1")),
     ];
     for (reason, issued, revoking) in rows {
         let max_lifetime = Duration::from_secs(10 * DAY);
-        // Who revokes has no leeway.
+        // The revoking verifier has no leeway.
         let service = Service::new(foreign().max_lifetime(max_lifetime).leeway(Duration::ZERO));
         service.store(revoking(&service.0.verifier)).await;
 
@@ -177,7 +178,7 @@ async fn r49_r52_what_is_revoked_by_name_is_remembered_until_its_last_token_has_
         let expires = issued + 10 * DAY;
         let token = access(SHOP, json!({ "iat": issued, "exp": expires }));
         service.0.clock.set(crate::support::at(expires + MAX_LEEWAY + 60 - 1));
-        // The list in memory forgets what is over when it stores something else.
+        // The in-memory list removes expired entries when it stores another one.
         service.store(service.0.verifier.session_revocation(Some(BANK), "another")).await;
         assert_eq!(service.ask_for(TokenKind::Access, generous.clone(), &token).await, reason);
         let unrevoked = access(BANK, json!({ "iat": issued, "exp": expires }));

@@ -1,4 +1,4 @@
-//! Logins and logouts: the pairs an issuer mints, and revocations of more than one session.
+//! Logins and logouts: the pairs that an issuer mints, and revocations of more than one session.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod by_name;

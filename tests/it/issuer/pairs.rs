@@ -1,4 +1,4 @@
-//! Login, refresh, logout; and that what was taken back never comes back.
+//! Login, refresh and logout. A revoked token is never accepted again.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use tower_jwt_blocklist::{
     token::{KindSource, OptionalClaim, TokenIdSource, VerifierBuilder},
 };
 
-/// Revokes something else, which makes the list forget what has expired.
+/// Stores an unrelated revocation, which makes the list remove expired entries.
 async fn revoke_something_else(world: &World) {
     let until = world.clock.now() + Duration::from_secs(1);
     let id = RevocationId::new(None, RevocationScope::Token, &format!("{until:?}"));
@@ -40,7 +40,7 @@ fn at_millis(millis: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(millis)
 }
 
-/// The payload of a token, read without any check.
+/// The payload of a token, without verification.
 fn payload(token: &str) -> Value {
     piece(token, 1)
 }
@@ -49,7 +49,7 @@ async fn login(issuer: &Issuer) -> TokenPair {
     issuer.login("user-1", &NoClaims {}).await.unwrap()
 }
 
-/// The pair that this refresh token is redeemed for.
+/// The pair that this refresh token is exchanged for.
 async fn renew<X: Serialize + Send + Sync>(issuer: &Issuer, refresh: &Authenticated<X>) -> TokenPair {
     issuer.refresh(refresh, refresh.claims()).await.unwrap().into_pair().unwrap()
 }
@@ -65,7 +65,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     for user in [&access, &refresh] {
         assert_eq!((user.subject(), user.issuer()), (Some("user-1"), Some(ISSUER)));
         assert_eq!(user.issued_at(), Some(world.clock.now()));
-        assert!(user.token_id().len() >= 22, "128 bits at the least");
+        assert!(user.token_id().len() >= 22, "at least 128 bits");
     }
     assert_eq!(access.session_id(), refresh.session_id());
     assert!(access.session_id().is_some_and(|id| id.len() >= 22));
@@ -83,7 +83,7 @@ async fn login_makes_an_access_and_a_refresh_token_of_one_session() {
     assert_eq!(members["aud"], json!(AUDIENCE));
     let mut names: Vec<_> = members.as_object().unwrap().keys().cloned().collect();
     names.sort_unstable();
-    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "session_ms", "sid", "sub"], "nothing else is told");
+    assert_eq!(names, ["aud", "exp", "iat", "iss", "jti", "session_ms", "sid", "sub"], "no other claims");
 }
 
 #[tokio::test]
@@ -112,7 +112,7 @@ struct Profile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Tenant {
     name: String,
-    /// The names of registered claims mean nothing further down.
+    /// In nested objects, names of registered claims have no meaning.
     exp: i64,
     flags: BTreeMap<String, bool>,
 }
@@ -174,9 +174,13 @@ async fn logout_ends_every_token_of_the_session_and_of_no_other() {
         for answer in answers {
             assert_eq!(answer.unwrap_err().reason(), "session_revoked", "{name}");
         }
-        world.access(other.access.as_str()).await.expect("the user's other session goes on");
-        world.refresh(other.refresh.as_str()).await.expect("the user's other session goes on");
-        assert_eq!(world.store.len(), 2, "the session's newest token, and its end: doing it twice is one entry");
+        world.access(other.access.as_str()).await.expect("the user's other session continues");
+        world.refresh(other.refresh.as_str()).await.expect("the user's other session continues");
+        assert_eq!(
+            world.store.len(),
+            2,
+            "the session's newest token and its revocation: the second logout adds no entry"
+        );
     }
 
     // A proof from before the logout mints nothing.
@@ -206,18 +210,18 @@ async fn r51_a_session_named_like_a_token_is_another_thing() {
         [same(ISSUER, Value::Null), same(ISSUER, json!("x")), same("other", json!("x"))];
     let user = world.access(&by_session).await.unwrap();
     world.issuer().logout(&user).await.unwrap();
-    world.access(&by_token).await.expect("a token named like the session");
-    world.access(&elsewhere).await.expect("the same names of another issuer");
+    world.access(&by_token).await.expect("a token whose id is the session's");
+    world.access(&elsewhere).await.expect("the same ids from another issuer");
     assert_eq!(world.access(&by_session).await.unwrap_err().reason(), "session_revoked");
 
     let world = World::with(settings().issuer("other"));
     let user = world.access(&elsewhere).await.unwrap();
     world.store.revoke(&user.token_revocation()).await.unwrap();
-    world.access(&by_session).await.expect("the same names of another issuer");
+    world.access(&by_session).await.expect("the same ids from another issuer");
     assert_eq!(world.access(&elsewhere).await.unwrap_err().reason(), "token_revoked");
 }
 
-/// While an issuer is renamed, tokens of both names are accepted: one session is still one session.
+/// While an issuer is being renamed, tokens of both names are accepted and share one session.
 #[tokio::test]
 async fn a_refreshed_token_belongs_to_the_session_also_where_the_issuer_was_renamed() {
     let typ = json!({ "typ": "rt+jwt" });
@@ -259,7 +263,11 @@ async fn r59_a_logout_that_was_not_stored_is_an_error() {
     assert_eq!(down.revoke_session("session-1").await, timed_out);
     assert_eq!(down.revoke_token("token-1", at_millis(NOW * 1000)).await, timed_out);
     let login = down.login("user-1", &NoClaims {}).await;
-    assert_eq!(login.unwrap_err(), IssueError::Outage(Outage::TimedOut), "no token that may be dead already");
+    assert_eq!(
+        login.unwrap_err(),
+        IssueError::Outage(Outage::TimedOut),
+        "no token is minted that may be revoked already"
+    );
 
     let full = MemoryBlocklist::with_capacity_and_clock(0, world.clock.as_fn());
     let full = Issuer::builder(world.verifier.clone(), signing_key(), full).build().unwrap();
@@ -329,7 +337,7 @@ async fn r9_claims_too_deep_to_be_read_again_are_not_minted() {
         if let Ok(pair) = issuer.login("user-1", &json!({ "deep": nested(depth) })).await {
             minted += 1;
             let answer = world.ask_with::<Value>(TokenKind::Access, pair.access.as_str()).await;
-            assert!(answer.is_ok(), "minted and refused at depth {depth}: {answer:?}");
+            assert!(answer.is_ok(), "minted but rejected at depth {depth}: {answer:?}");
         }
     }
     assert!((2..11).contains(&minted), "{minted}");
@@ -356,12 +364,13 @@ fn r20_lifetimes_are_those_that_the_verifier_accepts() {
     }
     lifetimes(second, second).unwrap();
     lifetimes(seconds(7200), seconds(7200)).unwrap();
-    // The defaults are of one piece with the verifier's, not with a shorter bound.
+    // The default lifetimes fit the verifier's default bound, but not a shorter one.
     assert!(world.issuer_settings().build().is_err());
     World::new().issuer_settings().build().unwrap();
 }
 
-/// `iat` and `exp` are whole seconds, the clock is not: whatever its fraction, what is minted is accepted and ends as told.
+/// `iat` and `exp` are whole seconds, the clock is not. At any fraction, a minted token is accepted
+/// and expires at the time that was returned.
 #[tokio::test]
 async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
     for (name, max, lifetime) in [
@@ -379,7 +388,7 @@ async fn r20_a_minted_token_is_accepted_at_every_fraction_of_a_second() {
                 world.access(pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
             assert_eq!(user.expires_at(), pair.access.expires_at(), "{name}");
             world.refresh(pair.refresh.as_str()).await.unwrap_or_else(|why| panic!("{name} at {fraction}: {why}"));
-            assert!(user.expires_at() <= world.clock.now() + lifetime, "{name}: lives longer than told");
+            assert!(user.expires_at() <= world.clock.now() + lifetime, "{name}: lives longer than announced");
 
             world.clock.set(pair.access.expires_at() - Duration::from_millis(1));
             world.access(pair.access.as_str()).await.unwrap();
@@ -418,8 +427,8 @@ fn an_issuer_whose_tokens_its_verifier_refuses_is_not_built() {
     }
 }
 
-/// Asks about a revoked token at every moment from its revocation to long after its end, in steps of some seconds and by the
-/// millisecond around each end. Whatever else is revoked in the meantime, it stays refused.
+/// Checks a revoked token from its revocation to long after its expiry: every few seconds, and
+/// every millisecond around each end. Whatever else is revoked meanwhile, it must stay rejected.
 async fn stays_refused(name: &str, worlds: &[&World], kind: TokenKind, token: &str, from: u64, end: u64) {
     let around = [0, 30_000, 300_000, 301_000, 360_000, 361_000, 362_000].map(|leeway| end + leeway);
     let around = around.into_iter().flat_map(|moment| moment.saturating_sub(2)..=moment + 2);
@@ -432,10 +441,10 @@ async fn stays_refused(name: &str, worlds: &[&World], kind: TokenKind, token: &s
         for world in worlds {
             let answer = world.ask(kind, token).await;
             let after = (moment - from) as f64 / 1000.0;
-            assert!(answer.is_err(), "{name}: lives again {after} s after it was revoked");
+            assert!(answer.is_err(), "{name}: accepted {after} s after it was revoked");
         }
     }
-    assert!(worlds[0].store.len() <= 3, "the blocklist forgets: {:?}", worlds[0].store);
+    assert!(worlds[0].store.len() <= 3, "the blocklist removes expired entries: {:?}", worlds[0].store);
 }
 
 fn worlds(revoking: VerifierBuilder, asking: impl Fn() -> VerifierBuilder) -> [World; 4] {
@@ -452,7 +461,7 @@ async fn g3_a_revoked_token_never_lives_again() {
             (json!((NOW + 600) as f64 + 0.5), (NOW + 600) * 1000 + 500),
             (json!((NOW + 600) as f64 + 0.9995), (NOW + 600) * 1000 + 999),
         ] {
-            // Revoked at once, in the last moment, and in the leeway.
+            // Revoked at once, in the last moment, and within the leeway.
             for from in [NOW * 1000, end - 1, (end + revoking_leeway * 1000) - 1] {
                 let worlds = worlds(settings().leeway(seconds(revoking_leeway)), settings);
                 let [revoking, .., most] = &worlds;
@@ -464,7 +473,7 @@ async fn g3_a_revoked_token_never_lives_again() {
                 revoking.issuer().logout(&user).await.unwrap();
 
                 stays_refused(&name, &worlds.each_ref(), TokenKind::Access, &revoked, from, end).await;
-                // The same token, not revoked, lives as long as the sweep assumes.
+                // Proves that the unrevoked token lives as long as the loop above assumes.
                 revoking.clock.set(at_millis(end + 300_000 - 1));
                 most.access(&control).await.unwrap_or_else(|why| panic!("{name}: the control: {why}"));
             }
@@ -476,7 +485,8 @@ async fn g3_a_revoked_token_never_lives_again() {
 async fn g3_a_revoked_session_never_lives_again() {
     let max = 600;
     let settings = || settings().max_lifetime(seconds(max));
-    // The last tokens that can be minted before the logout: by a clock that is fast by as much as any leeway allows.
+    // The last tokens that can be minted before the logout. The clock that minted them may be ahead
+    // by up to the largest leeway.
     for (name, kind, iat) in [
         ("access", TokenKind::Access, NOW),
         ("refresh", TokenKind::Refresh, NOW),
@@ -488,7 +498,7 @@ async fn g3_a_revoked_session_never_lives_again() {
             let header = if kind == TokenKind::Access { json!({}) } else { json!({ "typ": "rt+jwt" }) };
             let [victim, control] = ["s", "other"]
                 .map(|sid| token(header.clone(), json!({ "jti": "v", "sid": sid, "iat": iat, "exp": iat + max })));
-            // A short-lived token of the session is what it is logged out with.
+            // The session is logged out with a short-lived token.
             let by = token(json!({}), json!({ "sid": "s", "exp": NOW + 1 }));
             revoking
                 .issuer_settings()
@@ -531,8 +541,9 @@ async fn g3_minted_tokens_of_a_session_never_live_again() {
     }
 }
 
-/// Without `iat` the bound on a token's life is measured from now: a token that ends far ahead is refused today and would be
-/// accepted later, when its session's revocation is long forgotten.
+/// Without `iat`, a token's lifetime is measured from now. So a token that expires far in the
+/// future is rejected today and would be accepted later, after its session's revocation has
+/// expired.
 #[tokio::test]
 async fn g3_a_session_of_tokens_without_iat_never_lives_again() {
     let max = 600;
@@ -549,12 +560,12 @@ async fn g3_a_session_of_tokens_without_iat_never_lives_again() {
             let end = (NOW + 5000) * 1000;
             stays_refused("refresh", &worlds.each_ref(), TokenKind::Refresh, &refresh, NOW * 1000, end).await;
         }
-        // Just as good: then there is no session to log out of.
+        // Equally good: such a token has no session to log out.
         Err(rejection) => assert_eq!(rejection.reason(), "iat"),
     }
     let alone = token(json!({}), json!({ "sid": null, "iat": null, "exp": NOW + 60 }));
     world.clock.set(at_millis(NOW * 1000));
-    world.access(&alone).await.expect("without a session there is nothing to forget too early");
+    world.access(&alone).await.expect("without a session, no revocation can expire too early");
 }
 
 #[tokio::test]

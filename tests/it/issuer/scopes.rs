@@ -1,4 +1,4 @@
-//! Logging out more than one session: everywhere, everywhere else, everybody; and logging in again in the same second.
+//! Logging out everywhere, everywhere else, or everybody; and logging in again in the same second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ async fn r55_the_same_second_works_both_ways() {
     let after = world.login("ann").await;
     assert_eq!(world.refused(&before).await, Some("subject_revoked"), "issued before, in the same second");
     assert_eq!(world.refused(&after).await, None, "issued after, in the same second");
-    // And what is minted from it, still in that second.
+    // A token refreshed from it, within the same second.
     let refresh = world.ask(TokenKind::Refresh, after.refresh.as_str()).await.unwrap();
     let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(world.refused(&renewed).await, None);
@@ -62,7 +62,8 @@ async fn r58_after_a_logout_nothing_is_minted_from_a_token_of_before() {
     for round in 0..4 {
         let pair = world.login("ann").await;
         let spared = world.login("ann").await;
-        // A request to refresh has passed the layer, and before its handler goes on …
+        // A refresh request has passed the layer. Before its handler continues, the session is
+        // revoked.
         let refresh = world.ask(TokenKind::Refresh, pair.refresh.as_str()).await.unwrap();
         world.pass(5);
         match round {
@@ -108,18 +109,18 @@ async fn r53_logout_others_ends_all_sessions_but_this_one() {
     assert_eq!(world.refused(&phone).await, None);
     assert_eq!(world.refused(&desk).await, Some("subject_revoked"));
     assert_eq!(world.refused(&other).await, None);
-    // What is renewed in the session that was spared lives on, and so do later logins.
+    // Refreshed tokens of the spared session are accepted, and so are later logins.
     let refresh = world.ask(TokenKind::Refresh, phone.refresh.as_str()).await.unwrap();
     let renewed = world.issuer().refresh(&refresh, refresh.claims()).await.unwrap().into_pair().unwrap();
     assert_eq!(world.refused(&renewed).await, None);
     let tablet = world.login("ann").await;
     assert_eq!(world.refused(&tablet).await, None);
 
-    // The next one to do it spares only itself.
+    // The next such logout spares only its own session.
     world.issuer().logout_others(&world.user(&tablet).await).await.unwrap();
     assert_eq!(world.refused(&phone).await, Some("subject_revoked"));
     assert_eq!(world.refused(&tablet).await, None);
-    // And nobody is spared from everywhere.
+    // `logout_everywhere` spares no session.
     world.pass(2);
     world.issuer().logout_everywhere("ann").await.unwrap();
     assert_eq!(world.refused(&tablet).await, Some("subject_revoked"));
@@ -220,13 +221,13 @@ async fn g3_a_cut_off_is_remembered_as_long_as_any_token_it_is_for_could_live() 
     for _ in 0..refresh_ends / 1000 + 10 {
         assert!(world.refused_somehow(&pair).await, "{:?}", world.clock.now());
         world.pass(1000);
-        // Something else, so that the list forgets what it may.
+        // An unrelated revocation, so the list removes expired entries.
         world.issuer().revoke_token("another", world.clock.now()).await.unwrap();
     }
 }
 
 impl World {
-    /// Expired or revoked: in any case not let through.
+    /// Whether both tokens are rejected, for whatever reason.
     async fn refused_somehow(&self, pair: &TokenPair) -> bool {
         let access = self.ask(TokenKind::Access, pair.access.as_str()).await.is_err();
         access && self.ask(TokenKind::Refresh, pair.refresh.as_str()).await.is_err()

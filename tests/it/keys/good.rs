@@ -1,4 +1,4 @@
-//! r2, r6, r25, r28: keys that work, alone and together.
+//! r2, r6, r25, r28: usable keys, alone and together.
 
 use std::sync::Arc;
 
@@ -26,7 +26,8 @@ async fn r25_every_algorithm_verifies_in_every_form_of_key_on_every_provider() {
             let guard = guard(with_key(key.clone()).crypto_provider(*cryptography));
             ask(&guard, &token).await.unwrap_or_else(|rejection| panic!("{name}: {rejection}"));
 
-            // One bit of each piece, and a signature that is short, long, empty bytes or none of its kind.
+            // One changed bit in each part; a signature too short, too long, of zeros, or of
+            // another algorithm's length.
             let (signed, signature) = token.rsplit_once('.').unwrap();
             let damaged = [
                 token.replacen("eyJ", "eyK", 1),
@@ -69,7 +70,8 @@ async fn r2_a_key_is_for_one_algorithm() {
 async fn r25_our_issuer_mints_what_our_verifier_accepts_on_every_provider() {
     for sample in Sample::all() {
         for (provider, cryptography) in PROVIDERS {
-            // The forms of one key become the same bytes; one of each is enough where signing is slow.
+            // All forms load as the same key, so one form is enough for the provider that signs
+            // slowly.
             let forms = if *provider == "rust_crypto" { 1 } else { usize::MAX };
             for (form, key) in sample.private.iter().take(forms) {
                 let name = format!("{} from {form} on {provider}", sample.algorithm);
@@ -82,7 +84,7 @@ async fn r25_our_issuer_mints_what_our_verifier_accepts_on_every_provider() {
 
                 let ours = Guard::new(TokenKind::Access, verifier, blocklist);
                 let user = ask(&ours, pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name}: {why}"));
-                // The public key that was computed is the one that was published.
+                // The computed public key equals the published one.
                 for (_, other) in PROVIDERS {
                     let theirs = guard(with_key(sample.verifying()).crypto_provider(*other));
                     ask(&theirs, pair.access.as_str()).await.unwrap_or_else(|why| panic!("{name}: {why}"));

@@ -1,4 +1,4 @@
-//! r28 to r32: JWKs, one by one and in sets.
+//! r28 to r32: JWKs, alone and in sets.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ fn set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-/// The rules that the keys of a set break, by their index.
+/// The rules that the keys of a set break, by index.
 fn broken(jwks: &Jwks) -> Vec<(usize, KeyRule)> {
     jwks.rejected().iter().map(|key| (key.index(), key.rule())).collect()
 }
@@ -44,7 +44,7 @@ async fn r32_every_pairs_jwk_verifies_what_the_pair_signs() {
     }
 }
 
-/// What is published of a key is what its owner has as a file.
+/// A published key has only the public members of the key file.
 #[test]
 fn what_is_published_are_the_public_members_alone() {
     for pair in KeyPair::all() {
@@ -153,7 +153,7 @@ fn r32_each_bad_key_is_named_and_does_not_drop_the_others() {
             bad_key(name, alone.into_key_set(), &error);
         }
     }
-    // What is not forbidden is allowed.
+    // Everything that is not forbidden is allowed.
     for (name, fine) in [
         ("no use", with(ed.clone(), json!({ "use": null }))),
         ("key_ops", with(ed.clone(), json!({ "key_ops": ["verify"] }))),
@@ -170,7 +170,8 @@ fn zero_before(number: &str) -> String {
     encode([&[0], &*URL_SAFE_NO_PAD.decode(number).unwrap()].concat())
 }
 
-/// Which of them is refused at load differs from one cryptography to another: that of any the rest can be used does not.
+/// Cryptography providers differ in which of these keys they reject at load. With each of them, the
+/// other keys stay usable.
 #[test]
 fn r32_a_key_that_the_cryptography_cannot_load_does_not_drop_the_others() {
     let (ed, rs) = (jwk_of(KeyPair::eddsa(), "bad"), jwk_of(KeyPair::rs256(), "bad"));
@@ -214,7 +215,7 @@ fn r28_of_keys_with_one_id_none_is_used() {
     assert_eq!(broken(&jwks), [(0, KeyRule::KeyId), (1, KeyRule::KeyId)]);
     assert_eq!(jwks.keys().len(), 1);
 
-    // A key for something else may have the same: no token of ours is meant for it.
+    // A key with another use may share the id, because it verifies no token.
     let encrypting = with(jwk_of(KeyPair::rs256(), "same"), json!({ "use": "enc" }));
     let jwks = Jwks::parse(set(&[encrypting, jwk_of(KeyPair::es256(), "same")])).unwrap();
     assert_eq!(broken(&jwks), [(0, KeyRule::Use)]);

@@ -1,4 +1,5 @@
-//! Keys: every good one works with every cryptography, every bad one fails when it is loaded, and none of them is ever shown.
+//! Keys: every good one works with every provider, every bad one fails when it is loaded, and none
+//! is ever shown.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod good;
@@ -91,7 +92,7 @@ impl Sample {
         KeyPair::all().into_iter().map(Self::of_pair).chain(secrets).collect()
     }
 
-    /// A token that says it was signed with `alg`.
+    /// A token whose header says that it was signed with `alg`.
     fn token(&self, alg: Algorithm) -> String {
         let (header, payload) = (header(json!({ "alg": alg.name() })), payload(json!({})));
         match self.signer {
@@ -100,7 +101,7 @@ impl Sample {
         }
     }
 
-    /// The pair, where it is not a secret.
+    /// The key pair, if it is not a secret.
     fn pair(&self) -> Option<KeyPair> {
         match self.signer {
             Signer::Pair(pair) => Some(pair),
@@ -108,18 +109,18 @@ impl Sample {
         }
     }
 
-    /// The key that checks, in the first form.
+    /// The verifying key, in the first form.
     fn verifying(&self) -> VerifyingKey {
         self.public[0].1.clone()
     }
 
-    /// The key that signs, in the first form.
+    /// The signing key, in the first form.
     fn signing(&self) -> SigningKey {
         self.private[0].1.clone()
     }
 }
 
-/// The key itself, without the wrapping that says of what kind it is.
+/// The raw key, without the wrapping that names its type.
 fn raw_public(pair: KeyPair) -> Vec<u8> {
     let der = der(pair.public_pem());
     SubjectPublicKeyInfoRef::try_from(&*der).unwrap().subject_public_key.raw_bytes().to_vec()
@@ -145,7 +146,7 @@ fn jwk_of(pair: KeyPair, id: &str) -> Value {
     jwk
 }
 
-/// A verifier's settings with this key alone, and this cryptography.
+/// A verifier's settings with only this key.
 fn with_key(key: VerifyingKey) -> VerifierBuilder {
     Verifier::builder().key(key).issuer(ISSUER).audience(AUDIENCE).clock(clock().as_fn())
 }
@@ -162,14 +163,14 @@ async fn reason(guard: &Guard, token: &str) -> Option<&'static str> {
     ask(guard, token).await.err().map(|rejection| rejection.reason())
 }
 
-/// The error of something that must not work: of this kind, and with these words in what it says.
+/// Asserts that the result is an error of this kind, with these words in its message.
 fn complains<T: Debug>(name: &str, result: Result<T, ConfigError>, kind: ConfigErrorKind, words: &str) {
     let error = result.expect_err(name);
     assert_eq!(error.kind(), kind, "{name}: {error}");
     assert!(error.to_string().contains(words), "{name}: {error}");
 }
 
-/// The same for a key that is weak, malformed or of another sort.
+/// Asserts that the key is rejected as weak, malformed or of another type.
 fn bad_key<T: Debug>(name: &str, result: Result<T, ConfigError>, words: &str) {
     let error = result.expect_err(name);
     let kinds = [ConfigErrorKind::WeakKey, ConfigErrorKind::MalformedKey, ConfigErrorKind::KeyMismatch];

@@ -1,4 +1,4 @@
-//! r30, r31: keys that are refused when they are loaded, and what is said of them.
+//! r30, r31: keys that are rejected when they are loaded, and the error messages.
 
 use std::sync::Arc;
 
@@ -96,7 +96,7 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     [vec![tag], if content.len() < 0x80 { vec![content.len() as u8] } else { long }, content.to_vec()].concat()
 }
 
-/// A public key file: the algorithm identifier of `like`, with other key bytes.
+/// A public key file with the algorithm identifier of `like` and other key bytes.
 fn public_der(like: KeyPair, key: &[u8]) -> Vec<u8> {
     use pkcs8::der::Encode;
     let like = der(like.public_pem());
@@ -114,7 +114,7 @@ pub(crate) fn rsa_der(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     public_der(KeyPair::rs256(), &tlv(0x30, &[positive(modulus), positive(exponent)].concat()))
 }
 
-/// An odd number of exactly so many bits.
+/// An odd number of exactly this many bits.
 pub(crate) fn odd(bits: usize) -> Vec<u8> {
     let mut number = vec![0xFF; bits.div_ceil(8)];
     number[0] >>= (8 - bits % 8) % 8;
@@ -185,13 +185,13 @@ fn r31_points_that_are_none_fail_at_load() {
     }
     let off_curve = VerifyingKey::from_pem(Algorithm::ES256, bad_keys::P256_OFF_CURVE_PUBLIC_PEM);
     bad_key("off the curve", off_curve, "not a point of its curve");
-    // The right length for the algorithm, but the other curve's name in front.
+    // The right length for the algorithm, but labeled with the other curve.
     let p256_as_p384 = VerifyingKey::from_der(Algorithm::ES256, public_der(KeyPair::es384(), &p256));
     bad_key("the name of another curve", p256_as_p384, "needs an EC key on P-256");
 }
 
-/// Every encoding of the eight points whose order divides 8: computed as L times random points, with y both reduced and plus p
-/// where that fits 255 bits, and both signs of x.
+/// Every encoding of the eight points whose order divides 8. They were computed as L times random
+/// points, with y both reduced and plus p where that fits 255 bits, and both signs of x.
 const SMALL_ORDER: [&str; 14] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0000000000000000000000000000000000000000000000000000000000000080",
@@ -227,8 +227,8 @@ fn r31_ed25519_keys_of_another_length_or_of_small_order_fail_at_load() {
     }
 }
 
-/// Keys that pass the checks of their form, though nobody could have made them: a build may refuse them, a request must not
-/// panic, and nothing verifies.
+/// Keys that pass the checks of their form but are mathematically impossible. A build may reject
+/// them. No request may panic, and nothing may verify.
 #[tokio::test]
 async fn r31_no_key_makes_a_request_panic() {
     let even_modulus = {
@@ -281,10 +281,11 @@ async fn r31_private_keys_that_are_broken_fail_before_the_first_token() {
                 let verifier = Arc::new(with_key(key.verifying_key()?).build()?);
                 Issuer::builder(verifier, key, MemoryBlocklist::new()).build()
             });
-            // A zeroed Ed25519 seed is another key, and a good one; of RSA only what can be computed anew is zeroed.
+            // A zeroed Ed25519 seed is a different, valid key. For RSA, only values that can be
+            // recomputed are zeroed.
             let may_work = name == "zeroed" && !pair.alg().starts_with("ES");
             assert!(issuer.is_err() || may_work, "{algorithm}: {name}");
-            // What was built proved that it signs what verifies, and goes on so.
+            // A successful build has proved that the issuer signs tokens that verify.
             if let Ok(issuer) = issuer {
                 issuer.login("user-1", &NoClaims {}).await.unwrap();
             }

@@ -1,4 +1,4 @@
-//! r30: RSA keys of 3072 bits at least, where that is asked for.
+//! r30: RSA keys of at least 3072 bits, if the setting requires them.
 
 use serde_json::json;
 use testkit::tokens::KeyPair;
@@ -37,7 +37,7 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
         bad_key(&format!("{bits} bits"), build.as_ref().map_err(Clone::clone), words);
         bad_key("named", build, "kid \"small\"");
         let beside = strict().key(rsa(3072, "large")).key(rsa(bits, "small"));
-        bad_key(&format!("{bits} bits beside 3072"), beside.build(), words);
+        bad_key(&format!("{bits} bits with 3072"), beside.build(), words);
         let of_another = strict().key(rsa(3072, "k")).trust(OTHER, KeySet::new([rsa(bits, "small")]).unwrap());
         bad_key(&format!("{bits} bits of another issuer"), of_another.build(), words);
         settings().key(rsa(bits, "k")).build().unwrap();
@@ -53,7 +53,7 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
     assert_eq!(RsaMinimum::default(), RsaMinimum::Bits2048);
 }
 
-/// Keys that come while requests are served cannot fail a build any more: they verify nothing, and spoil nothing.
+/// Smaller keys that arrive while requests are served verify nothing, and do not affect the others.
 #[tokio::test]
 async fn r30_a_smaller_key_that_comes_later_verifies_nothing() {
     let signed =

@@ -1,4 +1,4 @@
-//! r29: what an HMAC secret must not be.
+//! r29: bad HMAC secrets.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use testkit::tokens::KeyPair;
@@ -40,7 +40,7 @@ fn r29_weak_secrets_fail_at_load() {
     }
 }
 
-/// Random bytes are good secrets, whatever bytes they are.
+/// All random bytes are good secrets.
 #[test]
 fn r29_raw_bytes_are_secrets_also_where_they_look_like_blanks() {
     let raw = |first: u8, last: u8| {
@@ -93,7 +93,7 @@ fn r29_public_keys_are_no_secrets_in_any_text_form() {
         rows.push((format!("{alg} DER"), der(text)));
         rows.push((format!("{alg} DER and a line feed"), [der(text), b"\n".into()].concat()));
         rows.push((format!("{alg} private DER"), der(pair.private_pem())));
-        // What some login services publish: PEM without its first and last line.
+        // Some login services publish this: PEM without its first and last line.
         rows.push((format!("{alg} DER in base64"), STANDARD.encode(der(text)).into()));
     }
     rows.push(("PKCS #1 DER".into(), raw_public(KeyPair::rs256())));

@@ -31,7 +31,7 @@ fn signed(pair: KeyPair, kid: &str, iss: impl Into<Value>) -> String {
     pair.sign(&header(json!({ "alg": pair.alg(), "kid": kid })), &payload(json!({ "iss": iss })))
 }
 
-/// One pair of keys of each kind for a party: none of them is another's.
+/// Two issuers, each with a pair of keys. No key belongs to both.
 fn two_parties() -> Guard {
     guard(
         settings()
@@ -59,12 +59,13 @@ async fn r33_a_key_proves_only_tokens_of_its_own_issuer() {
             }
         }
     }
-    // The name of a key that only the other party has does not help either.
+    // The id of a key that only the other issuer has does not help either.
     assert_eq!(reason(&guard, &signed(KeyPair::es256(), "theirs", OTHER)).await, Some("algorithm"));
-    assert_eq!(reason(&guard, &signed(KeyPair::es256(), "nobody's", OTHER)).await, Some("unknown_key"));
+    assert_eq!(reason(&guard, &signed(KeyPair::es256(), "unknown", OTHER)).await, Some("unknown_key"));
 }
 
-/// A party publishes the other's public key under the same name: nothing changes for the other, whatever the order.
+/// An issuer publishes the other's public key under the same id. Nothing changes for the other, in
+/// either order.
 #[tokio::test]
 async fn r33_a_party_that_copies_a_key_gains_and_spoils_nothing() {
     let copied = || set([public(KeyPair::es256(), "copied")]);
@@ -92,7 +93,8 @@ thread_local! {
     static CHECKED: Cell<usize> = const { Cell::new(0) };
 }
 
-/// What a token can cost: one check for each party that has a key of its name and algorithm, and none for the others.
+/// The work for one token: one check for each issuer that has a key of its id and algorithm, and
+/// none for the others.
 #[tokio::test]
 async fn r33_r79_only_keys_that_the_header_names_are_tried_one_of_each_party() {
     let counting = PROVIDERS[0].1.with_observer(|_| CHECKED.set(CHECKED.get() + 1));
@@ -103,10 +105,10 @@ async fn r33_r79_only_keys_that_the_header_names_are_tried_one_of_each_party() {
     for (name, token, expected, checks) in [
         ("unknown", signed(KeyPair::es256(), "none", "https://1"), Some("unknown_key"), 0),
         ("another algorithm", signed(KeyPair::rs256(), "same", "https://1"), Some("algorithm"), 0),
-        ("one party's", signed(KeyPair::eddsa(), "own-16", "https://16"), None, 1),
-        ("everybody's, the first", signed(KeyPair::es256(), "same", "https://1"), None, 1),
-        ("everybody's, the last", signed(KeyPair::es256(), "same", "https://16"), None, 16),
-        ("everybody's, nobody's", signed(KeyPair::es256(), "same", "https://17"), Some("iss"), 16),
+        ("one issuer's", signed(KeyPair::eddsa(), "own-16", "https://16"), None, 1),
+        ("every issuer's, the first", signed(KeyPair::es256(), "same", "https://1"), None, 1),
+        ("every issuer's, the last", signed(KeyPair::es256(), "same", "https://16"), None, 16),
+        ("every issuer's, from an unknown one", signed(KeyPair::es256(), "same", "https://17"), Some("iss"), 16),
     ] {
         CHECKED.set(0);
         assert_eq!(reason(&guard, &token).await, expected, "{name}");
@@ -114,7 +116,7 @@ async fn r33_r79_only_keys_that_the_header_names_are_tried_one_of_each_party() {
     }
 }
 
-/// With one party's secret and another's public key in one verifier, neither is taken for the other.
+/// One verifier with one issuer's secret and another's public key takes neither for the other.
 #[tokio::test]
 async fn r2_r33_a_trusted_public_key_is_no_secret() {
     let pair = KeyPair::rs256();
@@ -135,7 +137,7 @@ async fn r2_r33_a_trusted_public_key_is_no_secret() {
     ] {
         assert_eq!(reason(&guard, &token).await, Some(expected), "{name}");
     }
-    // Without a name in the header nobody is asked, for two could be meant.
+    // Without a `kid` no key is tried, because two could be meant.
     let nameless = pair.sign(&header(json!({ "alg": "RS256" })), &payload(json!({ "iss": OTHER })));
     assert_eq!(reason(&guard, &nameless).await, Some("unknown_key"));
 }
@@ -189,7 +191,7 @@ fn r33_parties_that_contradict_each_other_fail_the_build() {
     settings().trust(OTHER, keys("a")).build().unwrap();
 }
 
-/// Tokens of an issuer that is only trusted are nobody's to mint here.
+/// The issuer cannot mint tokens in the name of a trusted issuer.
 #[test]
 fn r33_an_issuer_needs_keys_of_its_own() {
     let key = SigningKey::from_pem(Algorithm::ES256, KeyPair::es256().private_pem()).unwrap().with_id("k");
@@ -220,7 +222,7 @@ async fn r72_keys_are_replaced_without_a_restart_and_a_removed_one_ends_at_once(
     assert_eq!(reason(&guard, &old).await, Some("unknown_key"));
     ask(&guard, &new).await.unwrap();
 
-    // What cannot be a set changes nothing.
+    // An invalid set changes nothing.
     let secret = VerifyingKey::from_secret(Algorithm::HS256, SECRET).unwrap().with_id("s");
     for (kind, bad) in [
         (ConfigErrorKind::MissingSetting, vec![]),
@@ -231,7 +233,7 @@ async fn r72_keys_are_replaced_without_a_restart_and_a_removed_one_ends_at_once(
         assert_eq!(verifier.key_version(), generations[2]);
         ask(&guard, &new).await.unwrap();
     }
-    // A name that comes back with another key is another key.
+    // The same id with another key is a different key.
     keys.replace([public(KeyPair::es384(), "new")]).unwrap();
     generations.push(verifier.key_version());
     assert_eq!(reason(&guard, &new).await, Some("algorithm"));
@@ -240,7 +242,7 @@ async fn r72_keys_are_replaced_without_a_restart_and_a_removed_one_ends_at_once(
     assert!(generations.is_sorted_by(|earlier, later| earlier < later), "{generations:?}");
 }
 
-/// While keys are exchanged back and forth, a token of a key that is always there is never refused.
+/// While keys are replaced, a token whose key is in every set is never rejected.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r72_requests_go_on_while_keys_change() {
     let keys = set([public(KeyPair::es256(), "kept")]);
@@ -273,7 +275,7 @@ async fn an_issuer_signs_with_one_key_publishes_all_and_changes_without_a_restar
     let access = async || issuer.login("user-1", &NoClaims {}).await.unwrap().access.into_string();
     let first = access().await;
 
-    // A key that the verifier does not know yet is refused, and the old one goes on signing.
+    // A key that the verifier does not know yet is rejected, and the old key continues to sign.
     let too_early = issuer.sign_with(new.clone());
     complains("too early", too_early, ConfigErrorKind::Conflict, "does not accept what this key signs");
     ask(&guard, &access().await).await.unwrap();
@@ -291,7 +293,7 @@ async fn an_issuer_signs_with_one_key_publishes_all_and_changes_without_a_restar
     ask(&guard, &second).await.unwrap();
 }
 
-/// Whoever fetched our document would take their keys for ours.
+/// Otherwise, clients that fetch our document would take their keys for ours.
 #[test]
 fn r33_the_published_keys_are_not_those_of_trusted_issuers() {
     let own = settings()

@@ -1,4 +1,4 @@
-//! r75: no text that this crate makes shows a key or a token.
+//! r75: no text from this crate shows a key or a token.
 
 use std::sync::Arc;
 
@@ -61,7 +61,7 @@ async fn r75_nothing_shows_a_key_or_a_token() {
     let shown = shown.join("\n");
     assert!(
         shown.contains("HS256") && shown.contains("key-1") && shown.contains(ISSUER),
-        "else nothing is shown at all"
+        "otherwise nothing was shown at all"
     );
     for (name, secret) in secrets {
         let list = format!("{secret:?}");

@@ -1,4 +1,5 @@
-//! What is answered to what: header x token x answer of the blocklist. The table in `docs/answers.md` is this test's.
+//! The response to each combination of header, token and blocklist answer. The table in
+//! `docs/answers.md` comes from this test.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use tower_jwt_blocklist::{
     sources::{TokenCookie, TokenSources},
 };
 
-/// What came back, and whether the inner service was called.
+/// The response, and whether the inner service was called.
 struct Outcome {
     status: StatusCode,
     headers: HeaderMap,
@@ -45,7 +46,7 @@ async fn ask(layer: JwtBlocklistLayer, method: Method, lines: &[String]) -> Outc
     let inner = inner();
     let mut request = Request::builder().method(method).uri("/");
     for line in lines {
-        // A line of another header is written with its name.
+        // Lines of other headers are written with their names.
         let (name, value) =
             line.strip_prefix("Cookie: ").map_or((header::AUTHORIZATION, &**line), |cookie| (header::COOKIE, cookie));
         request = request.header(name, value);
@@ -141,7 +142,7 @@ async fn the_table_of_answers_is_what_is_answered() {
 async fn r35_to_r43_every_combination_is_answered_as_it_should_be() {
     let (good, forged, expired, refresh_token) = (good_token(), forged(), expired(), refresh_token());
     let unsigned = tokens::unsigned(&token_header(json!({ "alg": "none" })), &payload(json!({})));
-    // What the source and the token alone decide, and None where the blocklist does.
+    // The result if source and token alone decide it. `None` if the blocklist decides.
     let requests: [(&str, Vec<String>, Option<RejectionKind>); 14] = [
         ("good", bearer(&good), None),
         ("good, lower case", vec![format!("bearer {good}")], None),
@@ -234,7 +235,7 @@ async fn r40_before_the_signature_is_proven_all_answers_are_the_same_bytes() {
         tokens::sign_raw(SECRET.as_bytes(), "{", "{}"),
         other_kid,
         format!("{good}{}", "a".repeat(9000)),
-        // Genuine, and yet not to be told apart: its claims are not what is asked for.
+        // Genuine, but not for this verifier. Its rejection must look like the others.
         token(json!({}), json!({ "aud": AUDIENCE.to_uppercase() })),
     ];
     let form = |outcome: Outcome| (outcome.status, outcome.headers, outcome.body);

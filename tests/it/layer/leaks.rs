@@ -1,4 +1,5 @@
-//! Nothing secret reaches a log, at whatever level: one canary of each kind, and everything that is logged searched for it.
+//! No secret reaches a log at any level: each kind of secret is a canary, and all log output is
+//! searched for it.
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -19,7 +20,7 @@ use tower_jwt_blocklist::{
     blocklist::{Blocklist, Rotate},
 };
 
-/// One request of every outcome, a login, a refresh and a logout, and what is logged meanwhile.
+/// Sends one request of every outcome, a login, a refresh and a logout, and returns the log output.
 async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> String {
     let key = signing_key().with_id("key-1");
     let keys = Verifier::builder().key(key.verifying_key().unwrap()).issuer(ISSUER).audience(AUDIENCE);
@@ -48,7 +49,7 @@ async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> Strin
         "c4n4ry, c4n4ry".into(),
     ];
     let inner = inner();
-    // What a handler may well do.
+    // A handler may log its request.
     let handling = tower::ServiceBuilder::new()
         .map_request(|request: Request<Empty<Bytes>>| {
             tracing::trace!(?request, "handling");
@@ -59,13 +60,13 @@ async fn journey(log: &Log, blocklist: impl Blocklist + Rotate + Clone) -> Strin
     for token in &tokens {
         soon(service.clone().oneshot(bearer(token))).await.unwrap();
     }
-    let called = inner.take().expect("one of them is let through");
+    let called = inner.take().expect("one of them is admitted");
     let user: Authenticated<NoClaims> = called.extensions.get().cloned().unwrap();
     let _ = soon(issuer.logout(&user)).await;
     soon(service.oneshot(bearer(&tokens[1]))).await.unwrap();
     tracing::trace!(?user, ?issuer, ?verifier, ?pair, "shown");
     for token in &tokens {
-        // Neither a token nor one of its parts.
+        // Neither a token nor any part of it.
         for part in token.split('.').filter(|part| part.len() > 8) {
             assert!(!log.text().contains(part), "{part} is in the log:\n{}", log.text());
         }

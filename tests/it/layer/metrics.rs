@@ -1,4 +1,4 @@
-//! r61, r77: what is counted: each request once, each outage, each revocation; and the names of the documentation.
+//! r61, r77: each request, outage and revocation is counted once, under the documented names.
 #![cfg(feature = "metrics")]
 
 use std::{
@@ -27,7 +27,7 @@ async fn ask(layer: JwtBlocklistLayer, lines: &[String]) {
     layer.layer(inner()).oneshot(request(lines)).await.unwrap();
 }
 
-/// One of the counter with these labels, and nothing else.
+/// Exactly one count for each of these labels.
 fn once(counted: impl IntoIterator<Item = String>) -> BTreeMap<String, u64> {
     counted.into_iter().map(|name| (name, 1)).collect()
 }
@@ -41,7 +41,7 @@ async fn r77_each_request_is_counted_once_by_what_became_of_it() {
     let deny = OutagePolicy::deny();
     let allow = danger::allow_unchecked_for(Duration::from_secs(30)).unwrap();
     let by_store = |scope| Ok(Status::Revoked(scope));
-    // What the request carries, the policy, the blocklist's answer if it is asked, and what is counted.
+    // The request, the policy, the blocklist's answer if it is queried, and the expected count.
     let rows = [
         (vec![], deny, None, "no_token"),
         (vec!["Basic eDp5".into()], deny, None, "no_token"),
@@ -184,10 +184,10 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     assert!(!seen.contains_key("jwt_blocklist_redials_total{}"), "the first connection is no redial: {seen:?}");
 
     server.kill();
-    eventually("it is out", async || soon(asked()).await.is_err()).await;
+    eventually("Redis is down", async || soon(asked()).await.is_err()).await;
     soon(list.revoke(&revocation)).await.unwrap_err();
     server.restart().await;
-    // It came back empty, so what was issued before is refused.
+    // Redis came back empty, so tokens issued earlier are rejected.
     let is_revoked = |answer: Result<(), Rejection>| answer.is_err_and(|error| error.kind() == RejectionKind::Revoked);
     eventually("it works again", async || is_revoked(asked().await)).await;
     soon(list.revoke(&revocation)).await.unwrap_err();
@@ -209,7 +209,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
 
     seen.extend(again);
     let names = |all: &mut dyn Iterator<Item = &str>| all.map(str::to_owned).collect::<BTreeSet<_>>();
-    // Fetches of keys are counted in `tests/it/remote_keys`.
+    // `tests/it/remote_keys` counts fetches of keys.
     let elsewhere = |name: &&str| *name != "jwt_blocklist_key_fetches_total";
     let rows = documented();
     let documented = names(&mut rows.iter().map(|[name, ..]| &**name).filter(elsewhere));
@@ -222,7 +222,7 @@ async fn a_lost_redis_shows_in_every_counter_that_is_about_it_and_all_are_docume
     }
 }
 
-/// All that is counted of a mirror: it loads, follows, and puts back what Redis has lost.
+/// All metrics of a mirror: it loads, follows, and restores the revocations that Redis has lost.
 #[cfg(feature = "redis")]
 async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String, u64> {
     use crate::support::wait::{eventually, soon};
@@ -247,13 +247,13 @@ async fn mirrored(counted: &crate::support::metrics::Counted) -> BTreeMap<String
     assert_eq!(
         mirror.check(&TokenIds::new(None, "b", None), SystemTime::now()).await,
         Ok(Status::NotRevoked),
-        "asked of Redis"
+        "answered by Redis"
     );
     soon(mirror.ready()).await;
-    eventually("a test entry comes back", async || mirror.state().propagation().is_some()).await;
+    eventually("a canary comes back", async || mirror.state().propagation().is_some()).await;
     server.cli(&["FLUSHALL"]).await;
     eventually("the loss is noticed", async || mirror.state().phase() == MirrorPhase::Lost).await;
-    eventually("it is mended", async || mirror.state().phase() == MirrorPhase::Fresh).await;
+    eventually("the loss is restored", async || mirror.state().phase() == MirrorPhase::Fresh).await;
     let seen = counted.take();
     assert_eq!(seen["jwt_blocklist_mirror_bypassed_total{}"], 1, "{seen:?}");
     assert_eq!(seen["jwt_blocklist_mirror_put_back_total{}"], 1, "{seen:?}");

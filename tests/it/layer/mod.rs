@@ -1,4 +1,4 @@
-//! The layer: its answers, its requirements, its manners as a tower service, and what it logs and counts.
+//! The layer: its responses, requirements, behavior as a tower service, logs and metrics.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod admission;

@@ -1,4 +1,5 @@
-//! r60, r61: what a check without an answer means, through the whole layer: policy x kind x age of the outage.
+//! r60, r61: unanswered checks through the whole layer, by policy, kind of token and age of the
+//! outage.
 
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tower_jwt_blocklist::{
 
 const OUTAGES: [Outage; 4] = [Outage::NotConnected, Outage::TimedOut, Outage::Failed, Outage::UnexpectedReply];
 
-/// Of each two answers, the first has to be waited for.
+/// Every other answer comes from a future that is not ready at once.
 fn stub() -> StubBlocklist {
     StubBlocklist::clear().at_pace(Pace::InTurn)
 }
@@ -33,7 +34,7 @@ fn refresh_token() -> String {
     token(json!({ "typ": "rt+jwt" }), json!({}))
 }
 
-/// What the layer made of a request: what the inner service found, or the refusal.
+/// The layer's decision: what the inner service found, or the rejection.
 async fn ask(layer: &JwtBlocklistLayer, token: &str) -> Result<RevocationCheck, RejectionKind> {
     let inner = inner();
     let response = layer.layer(inner.clone()).oneshot(bearer(token)).await.unwrap();
@@ -61,7 +62,7 @@ async fn r61_only_access_tokens_only_when_asked_for_and_only_for_the_first_part_
     use RejectionKind::Unavailable;
     use TokenKind::{Access, Refresh};
     const ADMITTED: Result<RevocationCheck, RejectionKind> = Ok(RevocationCheck::Unanswered);
-    // How old the outage is when the request comes, and what becomes of it.
+    // The age of the outage when the request comes, and the result.
     let rows = [
         ("default, at once", Access, OutagePolicy::default(), 0, Err(Unavailable)),
         ("deny, at once", Access, OutagePolicy::deny(), 0, Err(Unavailable)),
@@ -111,12 +112,13 @@ async fn r61_whatever_else_is_wrong_is_refused_as_ever() {
     for (name, token, expected) in rows {
         assert_eq!(ask(&layer, &token).await, Err(expected), "{name}");
     }
-    // A list that still knows something says so, and is believed.
+    // A revocation that the blocklist still knows is used.
     blocklist.tell(REVOKED);
     assert_eq!(ask(&layer, &good_token()).await, Err(RejectionKind::Revoked));
 }
 
-/// One step: the answers from here on, seconds since the start by the clock, and what becomes of a good access token.
+/// One step: the answers from here on, seconds since the start by the clock, and the result for a
+/// good access token.
 type Step = (Answer, u64, Result<RevocationCheck, RejectionKind>);
 
 #[tokio::test]
@@ -174,7 +176,7 @@ async fn r61_an_outage_begins_after_an_answer_and_no_step_of_the_clock_prolongs_
         for (index, (answer, seconds, expected)) in steps.iter().enumerate() {
             blocklist.tell(*answer);
             clock.set(at(NOW + seconds));
-            // A clone each time: all of them share what is known of the outage.
+            // A clone each time: all clones share the state of the outage.
             assert_eq!(ask(&layer.clone(), &good_token()).await, *expected, "{name}, step {index}");
         }
     }
@@ -241,19 +243,21 @@ async fn r61_a_stopped_redis_is_overlooked_for_a_while_and_asked_again_when_it_i
     let guard = Guard::new(TokenKind::Access, verifier, lists.clone());
     let user = guard.authenticate::<NoClaims>(&other).await.unwrap();
     lists.revoke(&user.revocation()).await.unwrap();
-    eventually("it is refused", async || ask(&layer, &other).await == Err(RejectionKind::Revoked)).await;
+    eventually("the revoked token is rejected", async || ask(&layer, &other).await == Err(RejectionKind::Revoked))
+        .await;
 
     server.pause();
-    assert_eq!(soon(ask(&strict, &good)).await, Err(RejectionKind::Unavailable), "it is out");
+    assert_eq!(soon(ask(&strict, &good)).await, Err(RejectionKind::Unavailable), "Redis is down");
     assert_eq!(soon(ask(&layer, &good)).await, Ok(RevocationCheck::Unanswered));
-    // That is the danger.
+    // This revoked token is admitted: the danger of this policy.
     assert_eq!(soon(ask(&layer, &other)).await, Ok(RevocationCheck::Unanswered));
     clock.advance(Duration::from_secs(30));
     assert_eq!(soon(ask(&layer, &good)).await, Err(RejectionKind::Unavailable));
 
     server.resume();
-    eventually("it is asked again", async || ask(&layer, &good).await == Ok(RevocationCheck::Passed)).await;
-    eventually("it is refused", async || ask(&layer, &other).await == Err(RejectionKind::Revoked)).await;
+    eventually("Redis is queried again", async || ask(&layer, &good).await == Ok(RevocationCheck::Passed)).await;
+    eventually("the revoked token is rejected", async || ask(&layer, &other).await == Err(RejectionKind::Revoked))
+        .await;
 
     server.pause();
     assert_eq!(soon(ask(&layer, &good)).await, Ok(RevocationCheck::Unanswered), "another outage");

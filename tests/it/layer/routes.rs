@@ -1,4 +1,4 @@
-//! What a route can ask for beyond a good token, and which answer wins.
+//! The requirements of a route beyond a good token, and which response wins.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ struct Answer {
     challenge: String,
     kind: Option<RejectionKind>,
     body: Value,
-    /// Who the inner service was called for, and what it saw.
+    /// The user that the inner service was called for, and the headers it saw.
     seen: Option<(Option<String>, HeaderMap)>,
 }
 
@@ -62,7 +62,7 @@ fn nothing() -> Request<Empty<Bytes>> {
     request([])
 }
 
-/// The kind of refusal of a good token with these claims; `None` when it is let through.
+/// The kind of rejection of a good token with these claims; `None` if it is admitted.
 async fn refused(layer: &JwtBlocklistLayer, claims: Value) -> Option<RejectionKind> {
     let answer = ask(layer, bearer(&token(json!({}), claims))).await;
     assert_eq!(answer.seen.is_some(), answer.kind.is_none());
@@ -127,7 +127,7 @@ async fn r42_scopes_and_roles_are_read_from_the_claim_and_in_the_form_that_was_s
         let expected = (!passes).then_some(RejectionKind::InsufficientScope);
         assert_eq!(refused(layer, claims.clone()).await, expected, "{claims}");
     }
-    // Whom only the role is missing is not told of scopes.
+    // The challenge names no scopes if only the role is missing.
     let both = Require::builder().scopes(["a"]).any_role(ClaimList::array("roles"), ["admin"]).build().unwrap();
     let answer = ask(&layer().add_requirement(both), bearer(&token(json!({}), json!({ "scope": "a" })))).await;
     assert!(
@@ -177,7 +177,7 @@ async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
         ),
         (
             &login_age,
-            "no number, beside a young session",
+            "no number, with a young session",
             json!({ "iat": NOW, "session_ms": NOW * 1000, "auth_time": {} }),
             Some(InsufficientAuthentication),
         ),
@@ -185,7 +185,7 @@ async fn r21_a_token_or_login_that_is_too_old_or_does_not_say_is_refused() {
     for (layer, name, claims, expected) in rows {
         assert_eq!(refused(layer, claims).await, expected, "{name}");
     }
-    // A token that does not say when it was issued, where that may be.
+    // A token without the time of issue, with a verifier that allows this.
     let lenient = crate::support::settings()
         .optional(tower_jwt_blocklist::token::OptionalClaim::Iat)
         .clock(clock().as_fn())
@@ -246,8 +246,8 @@ async fn a_condition_of_the_application_sees_its_claims_and_comes_last() {
     }
 }
 
-/// The claims type is chosen by the constructor, before any condition is added. So a condition is
-/// never lost, and never meets other claims than it was written for.
+/// The constructor fixes the claims type before any condition is added. So no condition is lost,
+/// and each sees the claims it was written for.
 #[tokio::test]
 async fn each_constructor_reads_its_claims_type_and_keeps_its_conditions() {
     let (access, list) = (verifier(&clock()), MemoryBlocklist::new());
@@ -285,7 +285,7 @@ async fn which_answer_wins_is_that_of_the_first_fault_in_order() {
             .add_condition(|_| false)
     };
     let (clear, revoked) = (Ok(Status::NotRevoked), Ok(Status::Revoked(RevocationScope::Session)));
-    // Every row mends the fault that the row before was refused for.
+    // Each row removes the reason for which the previous one was rejected.
     let old = json!({ "iat": NOW - 100 });
     let fresh = json!({});
     let scoped = json!({ "scope": "admin" });
@@ -325,7 +325,7 @@ async fn grpc_and_uniform_say_403_in_their_own_way() {
     let answer =
         ask(&require().with_renderer(Rfc6750::builder().uniform().build().unwrap()), bearer(&good_token())).await;
     assert_eq!(answer.status, StatusCode::FORBIDDEN);
-    // With `uniform`, a token that is too old is one that is not valid.
+    // With `uniform`, a token that is too old is reported as invalid.
     let old = layer()
         .add_requirement(Require::builder().max_token_age(Duration::ZERO).build().unwrap())
         .with_renderer(Rfc6750::builder().uniform().build().unwrap());
@@ -359,7 +359,7 @@ async fn r47_optional_lets_nobody_through_and_refuses_what_is_bad() {
         (Err(Outage::NotConnected), RejectionKind::Unavailable),
     ] {
         let optional = JwtBlocklistLayer::access(verifier(&clock()), StubBlocklist::new(answer)).optional();
-        assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "no guest instead");
+        assert_eq!(ask(&optional, bearer(&good_token())).await.kind, Some(expected), "not admitted as anonymous");
         assert!(ask(&optional, nothing()).await.seen.is_some());
     }
     let scoped = layer().optional().add_requirement(Require::builder().scopes(["a"]).build().unwrap());

@@ -1,4 +1,4 @@
-//! The layer as a tower citizen: readiness, errors, bodies, extensions.
+//! The layer as a tower service: readiness, errors, bodies, extensions.
 
 use std::{
     convert::Infallible,
@@ -34,7 +34,7 @@ async fn r80_the_ready_service_is_called_in_front_of_a_concurrency_limit() {
     let blocklist = StubBlocklist::clear().at_pace(Pace::OnDemand);
     let mut service = ServiceBuilder::new().layer(layer(blocklist.clone())).concurrency_limit(1).service(inner());
     for _ in 0..3 {
-        // A service that was not polled ready panics here.
+        // The inner service panics if it is called without being ready.
         let answer = service.ready().await.unwrap().call(bearer(&good_token()));
         blocklist.release();
         assert_eq!(soon(answer).await.unwrap().status(), 200);
@@ -54,7 +54,7 @@ async fn while_the_blocklist_is_asked_the_place_in_the_limit_is_held_and_then_gi
     let answer = first.ready().await.unwrap().call(bearer(&good_token()));
     let mut context = Context::from_waker(Waker::noop());
     assert!(Service::<Request<Empty<Bytes>>>::poll_ready(&mut second, &mut context).is_pending());
-    // A client that goes away gives its place back.
+    // A client that disconnects frees its place.
     drop(answer);
     soon(ServiceExt::<Request<Empty<Bytes>>>::ready(&mut second)).await.unwrap();
     let answer = second.call(bearer(&good_token()));
@@ -80,7 +80,7 @@ async fn readiness_and_errors_of_the_inner_service_pass_through() {
     let mut service = layer(MemoryBlocklist::new()).layer(Failing);
     assert_eq!(service.ready().await.err(), Some("not ready"));
     assert_eq!(service.call(bearer(&good_token())).await.err(), Some("failed"));
-    assert_eq!(service.call(bearer("bad")).await.unwrap().status(), 401, "a refusal is no error");
+    assert_eq!(service.call(bearer("bad")).await.unwrap().status(), 401, "a rejection is not an error");
 }
 
 /// Counts how often it is cloned.

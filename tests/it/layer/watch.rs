@@ -1,4 +1,4 @@
-//! r47: a request that goes on for long hears when its token is over.
+//! r47: a long request learns when its token has ended.
 
 use std::{
     sync::{
@@ -74,9 +74,9 @@ async fn r47_the_signal_fires_at_the_pause_after_the_logout_and_not_before() {
         crate::support::wait::eventually("it pauses", async || pauses.load(Ordering::Relaxed) == passed).await;
         tick.notify_one();
     }
-    crate::support::wait::eventually("it pauses again", async || pauses.load(Ordering::Relaxed) == 4).await;
+    crate::support::wait::eventually("the watch pauses again", async || pauses.load(Ordering::Relaxed) == 4).await;
     list.revoke(&user.revocation()).await.unwrap();
-    assert!(!watching.is_finished(), "before the pause is over nobody asks");
+    assert!(!watching.is_finished(), "no check before the pause ends");
     tick.notify_one();
     assert_eq!(soon(watching).await.unwrap().kind(), RejectionKind::Revoked);
     assert_eq!(pauses.load(Ordering::Relaxed), 4);
@@ -94,7 +94,7 @@ async fn r47_an_outage_ends_the_stream_unless_the_policy_covers_it() {
     }
 }
 
-/// Signatures are not checked again, so a key that is gone does no harm to a stream that is open.
+/// Signatures are not checked again, so a removed key does not affect an open stream.
 #[tokio::test]
 async fn r47_a_recheck_does_no_signature_work() {
     let list = MemoryBlocklist::new();

@@ -1,4 +1,5 @@
-//! r72, r73: keys from a URL, of a real HTTPS server that lies, stalls, rotates and dies.
+//! r72, r73: keys from the URL of a real HTTPS server that sends wrong answers, stalls, rotates its
+//! keys and fails.
 #![cfg(all(feature = "jwks", any(feature = "aws_lc_rs", feature = "rust_crypto")))]
 
 mod requests;
@@ -38,14 +39,14 @@ const SHORT: Duration = Duration::from_millis(100);
 const KEYS: &str = "/keys";
 const CONFIGURATION: &str = "/.well-known/openid-configuration";
 
-/// What the server does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
 enum Answer {
-    /// 200 with this text, and a `Cache-Control`.
+    /// 200 with this text and a `Cache-Control`.
     Text(String, &'static str),
-    /// These bytes, then the end.
+    /// These bytes, then the end of the connection.
     Raw(Vec<u8>),
-    /// These bytes, and then nothing.
+    /// These bytes, then silence.
     Stall(Vec<u8>),
 }
 
@@ -142,12 +143,12 @@ impl Server {
         self.answer(KEYS, Answer::text(document(keys)));
     }
 
-    /// How often somebody asked for this.
+    /// The number of requests for this path.
     fn asked(&self, path: &str) -> usize {
         self.shared.lock().unwrap().asked.iter().filter(|asked| *asked == path).count()
     }
 
-    /// The keys at a path, with times that no test waits for.
+    /// The keys at a path, with intervals longer than any test.
     fn keys_at(&self, path: &str) -> RemoteKeys {
         self.trusted(RemoteKeys::at(&format!("{}{path}", self.origin)).unwrap())
     }
@@ -189,13 +190,13 @@ fn token(pair: KeyPair, id: &str, issuer: &str) -> String {
     pair.sign(&header(json!({ "alg": pair.alg(), "kid": id })), &payload(json!({ "iss": issuer })))
 }
 
-/// Why not, or `None`. Nothing in it ever waits.
+/// The reason for the rejection, or `None`. The decision never waits.
 fn refused(guard: &Guard, token: &str) -> Option<&'static str> {
     use std::{future::Future, pin::pin, task};
     let mut context = task::Context::from_waker(task::Waker::noop());
     match pin!(guard.authenticate::<NoClaims>(token)).poll(&mut context) {
         task::Poll::Ready(decided) => decided.err().map(|rejection| rejection.reason()),
-        task::Poll::Pending => panic!("a request waits"),
+        task::Poll::Pending => panic!("this future is not ready"),
     }
 }
 
@@ -272,7 +273,7 @@ async fn r73_a_server_that_lies_or_stalls_gives_no_keys() {
         let error = soon(server.discovered().fetch()).await.expect_err(name).to_string();
         assert!(error.contains(&format!("({reason})")), "{name}: {error}");
     }
-    assert_eq!(server.asked("/good"), 0, "a configuration that is wrong leads nowhere");
+    assert_eq!(server.asked("/good"), 0, "a wrong configuration is not followed");
     soon(server.keys_at("/good").fetch()).await.unwrap();
 }
 
@@ -304,7 +305,8 @@ async fn r73_only_a_server_that_proves_its_name_is_believed() {
     assert!(RemoteKeys::at(&url).unwrap().cooldown(Duration::from_millis(99)).fetch_in_background().is_err());
 }
 
-/// Nothing but a token of an unknown key makes it fetch here: an hour lies between two fetches.
+/// Only a token with an unknown key causes a fetch here, because an hour lies between two regular
+/// fetches.
 #[tokio::test]
 async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is_refused() {
     let server = Server::start().await;
@@ -317,12 +319,12 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
     assert_eq!(refused(&guard, &new), Some("unknown_key"));
 
     server.publish(&[(KeyPair::es256(), "old"), (KeyPair::eddsa(), "new")]);
-    eventually("the new key is there", async || refused(&guard, &new).is_none()).await;
+    eventually("the new key is accepted", async || refused(&guard, &new).is_none()).await;
     assert_eq!(refused(&guard, &old), None);
 
     server.publish(&[(KeyPair::eddsa(), "new")]);
     let asked = || refused(&guard, &token(KeyPair::es384(), "third", issuer));
-    eventually("the old key is gone", async || {
+    eventually("the old key is rejected", async || {
         assert_eq!(asked(), Some("unknown_key"));
         refused(&guard, &old) == Some("unknown_key")
     })
@@ -330,7 +332,8 @@ async fn r72_an_unknown_key_is_fetched_for_the_next_request_and_a_removed_one_is
     assert_eq!(refused(&guard, &new), None);
 }
 
-/// Another party has a key of that name: its signature does not fit, and the newest of this one's may.
+/// Another issuer has a key of that id. Its signature does not match, but the newest key of this
+/// issuer might.
 #[tokio::test]
 async fn r72_a_new_key_is_found_also_where_another_party_has_one_of_its_name() {
     let server = Server::start().await;
@@ -344,7 +347,7 @@ async fn r72_a_new_key_is_found_also_where_another_party_has_one_of_its_name() {
     let new = token(KeyPair::eddsa(), "2", &server.origin);
     assert_eq!(refused(&guard, &new), Some("algorithm"));
     server.publish(&[(KeyPair::eddsa(), "2")]);
-    eventually("it is there", async || refused(&guard, &new).is_none()).await;
+    eventually("the key is accepted", async || refused(&guard, &new).is_none()).await;
     assert_eq!(refused(&guard, &token(pair, "2", "ours")), None);
 }
 
@@ -361,7 +364,7 @@ async fn r73_max_age_makes_the_next_fetch_earlier_and_not_later_than_it_is_set()
     }
     for guard in [early, late] {
         let removed = token(KeyPair::es256(), "one", &server.origin);
-        eventually("it is fetched anew", async || refused(&guard, &removed).is_some()).await;
+        eventually("the keys are fetched again", async || refused(&guard, &removed).is_some()).await;
         assert_eq!(refused(&guard, &token(KeyPair::eddsa(), "two", &server.origin)), None);
     }
 }
@@ -386,7 +389,7 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
         let enough = if matches!(answer, Answer::Stall(_)) { 1 } else { 3 };
         server.answer(KEYS, answer);
         let before = server.asked(KEYS);
-        eventually("it is tried again and again", async || server.asked(KEYS) >= before + enough).await;
+        eventually("the fetch is retried", async || server.asked(KEYS) >= before + enough).await;
         assert_eq!(refused(&guard, &old), None);
     }
     server.publish(&[(KeyPair::eddsa(), "new")]);
@@ -401,16 +404,16 @@ async fn r73_keys_stay_while_fetching_fails_and_are_new_when_it_works_again() {
 async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_waited_for() {
     let server = Server::start().await;
     let issuer = server.origin.clone();
-    // Not up yet: the server knows no such path.
+    // The server is not ready yet: it answers 404 for this path.
     let late = guard(&issuer, server.keys_at(KEYS).fetch_in_background().unwrap());
     let token = token(KeyPair::es256(), "a", &issuer);
-    eventually("it is asked in vain", async || {
+    eventually("the server was asked for the missing path", async || {
         assert_eq!(refused(&late, &token), Some("unknown_key"));
         server.asked(KEYS) > 1
     })
     .await;
     server.publish(&[(KeyPair::es256(), "a")]);
-    eventually("it is there", async || refused(&late, &token).is_none()).await;
+    eventually("the key is accepted", async || refused(&late, &token).is_none()).await;
 
     let (log, _recording) = log::record();
     let dying = guard(&issuer, soon(server.keys_at(KEYS).refresh_every(SHORT).fetch()).await.unwrap());
@@ -421,7 +424,7 @@ async fn r73_a_server_that_dies_takes_no_key_with_it_and_one_that_is_late_is_wai
     }
 }
 
-/// What one path is asked for is compared with another that is fetched all the time.
+/// The number of requests for one path is compared with a path that is fetched constantly.
 #[tokio::test]
 async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     let server = Server::start().await;
@@ -430,7 +433,7 @@ async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     }
     let guard = guard(&server.origin, soon(server.keys_at(KEYS).cooldown(HOUR).fetch()).await.unwrap());
     let _often = soon(server.keys_at("/often").refresh_every(SHORT).fetch()).await.unwrap();
-    eventually("others are fetched", async || {
+    eventually("the other path is fetched", async || {
         for n in 0..100 {
             assert_eq!(refused(&guard, &token(KeyPair::es256(), &n.to_string(), &server.origin)), Some("unknown_key"));
         }
@@ -440,7 +443,8 @@ async fn r73_a_flood_of_unknown_keys_is_one_fetch_a_cooldown() {
     assert_eq!(server.asked(KEYS), 1);
 }
 
-/// While a fetch hangs: one connection, however many ask, and requests go on.
+/// While a fetch hangs, there is one connection however many requests come, and requests are
+/// answered.
 #[tokio::test]
 async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     let server = Server::start().await;
@@ -455,7 +459,7 @@ async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     })
     .await;
     let _often = soon(server.keys_at("/often").refresh_every(SHORT).fetch()).await.unwrap();
-    eventually("others are fetched", async || {
+    eventually("the other path is fetched", async || {
         assert_eq!(refused(&guard, &unknown), Some("unknown_key"));
         assert_eq!(refused(&guard, &token(KeyPair::es256(), "a", &server.origin)), None);
         server.asked("/often") > 3
@@ -464,7 +468,7 @@ async fn r73_one_fetch_at_a_time_and_no_request_waits_for_it() {
     assert_eq!(server.asked(KEYS), 2);
 }
 
-/// A document that says the same again is not another set of keys: what was found with the keys stays true.
+/// An unchanged document is not a new set of keys, so cached results stay valid.
 #[tokio::test]
 async fn r72_the_generation_changes_with_the_keys_alone() {
     let server = Server::start().await;
@@ -475,7 +479,7 @@ async fn r72_the_generation_changes_with_the_keys_alone() {
     eventually("it is fetched again", async || server.asked(KEYS) > 3).await;
     assert_eq!(verifier.key_version(), first);
     server.publish(&[(KeyPair::eddsa(), "b")]);
-    eventually("it is another", async || verifier.key_version() > first).await;
+    eventually("the key set has changed", async || verifier.key_version() > first).await;
 }
 
 #[tokio::test]
@@ -492,7 +496,7 @@ async fn the_task_ends_with_the_last_owner_of_the_keys() {
     eventually("the guard's clone keeps it", async || refused(&guard, &new).is_none()).await;
     assert!(tasks() > before);
     drop(guard);
-    eventually("it has ended", async || tasks() <= before).await;
+    eventually("the task has ended", async || tasks() <= before).await;
 }
 
 #[tokio::test]

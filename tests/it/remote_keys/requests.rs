@@ -1,4 +1,4 @@
-//! r5, r30, r72: what requests meet while the keys are somebody else's.
+//! r5, r30, r72: requests to a service whose keys another server publishes.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn verifier(issuer: &str, keys: KeySet, minimum: RsaMinimum) -> Arc<Verifier> {
     Arc::new(settings.rsa_minimum(minimum).build().unwrap())
 }
 
-/// Keys are fetched only from where the settings say, also by a program that does fetch keys.
+/// Keys are fetched only from the configured URL, also by a program that fetches keys.
 #[tokio::test]
 async fn r5_a_url_in_a_token_is_not_fetched() {
     let server = Server::start().await;
@@ -38,14 +38,14 @@ async fn r5_a_url_in_a_token_is_not_fetched() {
         let forged = KeyPair::eddsa().sign(&head, &payload(json!({ "iss": theirs })));
         assert_eq!(refused(&guard, &forged), Some("unknown_key"), "{name}");
     }
-    // The unknown key had our own URL fetched once more; what that does not have is not looked for elsewhere.
+    // The unknown key caused another fetch of our own URL. Its keys are not searched for elsewhere.
     eventually("it was fetched again", async || server.asked(KEYS) > 1).await;
     assert_eq!(refused(&guard, &token(KeyPair::eddsa(), "theirs", &server.origin)), Some("unknown_key"));
     assert_eq!(refused(&guard, &token(KeyPair::es256(), "ours", &server.origin)), None);
     assert_eq!(server.asked("/theirs"), 0);
 }
 
-/// Whether this program starts is not for another's server to say.
+/// Another server's keys cannot prevent this program from starting.
 #[tokio::test]
 async fn r30_a_small_key_of_somebody_else_is_left_alone_and_the_others_are_used() {
     let server = Server::start().await;
@@ -75,7 +75,7 @@ async fn r72_a_key_that_is_published_no_more_ends_the_tokens_that_a_layer_has_se
     server.publish(&[(KeyPair::eddsa(), "new")]);
     let before = verifier.key_version();
     let of_nobody = token(KeyPair::es384(), "third", &server.origin);
-    eventually("the keys are those of now", async || {
+    eventually("the keys are the current ones", async || {
         assert_eq!(ask(&of_nobody).await, StatusCode::UNAUTHORIZED);
         verifier.key_version() != before
     })

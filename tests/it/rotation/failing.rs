@@ -1,4 +1,4 @@
-//! Whatever goes wrong on the way consumes nothing, as far as anybody can tell.
+//! A rotation that fails on the way has consumed nothing, as far as the client can tell.
 
 use std::{
     sync::{Arc, Mutex},
@@ -22,7 +22,7 @@ use crate::support::{
     world::World,
 };
 
-/// A store behind a line that breaks.
+/// A store behind a connection that breaks.
 #[derive(Clone)]
 struct Line {
     store: MemoryBlocklist,
@@ -32,9 +32,9 @@ struct Line {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Good,
-    /// Nothing gets there.
+    /// Requests are lost.
     Cut,
-    /// It gets there, and no answer comes back.
+    /// Requests arrive, and their answers are lost.
     Mute,
 }
 
@@ -139,17 +139,17 @@ async fn g7_a_full_store_consumes_nothing() {
     rotated(world.redeem(&proof).await);
 }
 
-/// Between any two steps of the call the process may end: a future that is dropped is just that.
+/// The process may end between any two steps of the call. Dropping the future simulates that.
 #[tokio::test]
 async fn g6_a_use_that_is_given_up_half_way_leaves_no_half_of_it() {
     let world = World::new();
     let proof = world.proof(&world.login("ann").await).await;
     drop(world.issuer().refresh(&proof, &NoClaims {}));
-    assert!(world.store.is_empty(), "it had not begun");
+    assert!(world.store.is_empty(), "nothing was stored yet");
     let (line, issuer) = Line::to(&world, GRACE);
     line.becomes(State::Mute);
     assert!(issuer.refresh(&proof, &NoClaims {}).await.is_err());
-    assert_eq!(world.store.len(), 1, "the whole of it is there: whoever asks again gets the successor");
+    assert_eq!(world.store.len(), 1, "the redemption is stored completely, so a retry gets the successor");
     let again = repeated(world.redeem(&proof).await);
     world.renew(&again).await;
 }

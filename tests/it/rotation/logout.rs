@@ -1,4 +1,4 @@
-//! Logging out works with a token that is over, and twice, and proves nothing else.
+//! Logging out works with an expired token, and works twice. It proves nothing else.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -14,13 +14,13 @@ use tower_jwt_blocklist::{
 use super::MILLISECOND;
 use crate::support::{NOW, header as token_header, http::inner, payload, rotation::DAY, token, world::World};
 
-/// What a logout route answers to this token.
+/// The response of a logout route to this token.
 async fn log_out(world: &World, authorization: Option<&str>) -> Response<Bytes> {
     let issuer = world.issuer().clone();
     let inner = service_fn(move |request: Request<Empty<Bytes>>| {
         let issuer = issuer.clone();
         async move {
-            assert!(request.extensions().get::<Authenticated>().is_none(), "a logout proves nothing but itself");
+            assert!(request.extensions().get::<Authenticated>().is_none(), "a logout proves no identity");
             let proof = request.extensions().get::<LoggingOut>().expect("called without proof");
             issuer.logout(proof).await.unwrap();
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("logged out"))))
@@ -72,7 +72,8 @@ async fn r57_an_expired_access_token_ends_the_session_that_lives_on() {
     assert_eq!(world.redeem(&proof).await.into_pair().unwrap_err().reason(), "session_revoked");
 }
 
-/// Logged out with an access token that is over, while the session has just been refreshed: those tokens never live again.
+/// An expired access token logs its session out just after a refresh. The new tokens are never
+/// accepted.
 #[tokio::test]
 async fn g3_a_late_logout_is_remembered_as_long_as_any_token_of_the_session_could_live() {
     let world = World::new();
@@ -101,7 +102,7 @@ async fn r57_a_token_counts_for_as_long_after_its_end_as_any_may_live() {
     assert_eq!(refused.extensions().get(), Some(&RejectionKind::Expired));
 }
 
-/// Of a token without `sid` that is over, there is nothing left to log out of.
+/// An expired token without `sid` leaves nothing to log out.
 #[tokio::test]
 async fn r57_a_token_without_a_session_dies_alone() {
     let world = World::new();
@@ -130,7 +131,7 @@ async fn r57_what_is_not_genuine_logs_nobody_out() {
         ("no token", None, RejectionKind::Missing, 401),
         ("two words", Some("Bearer a b".to_owned()), RejectionKind::Malformed, 400),
         ("forged", Some(bearer(&forged)), RejectionKind::Invalid, 401),
-        ("for somebody else", Some(bearer(&foreign)), RejectionKind::Invalid, 401),
+        ("for another audience", Some(bearer(&foreign)), RejectionKind::Invalid, 401),
         ("not yet good", Some(bearer(&early)), RejectionKind::Invalid, 401),
         ("no token at all", Some(bearer("abc")), RejectionKind::Invalid, 401),
     ];

@@ -1,4 +1,4 @@
-//! A refresh token is redeemed once: what `Issuer::refresh` hands out, and to whom it does not.
+//! A refresh token is redeemed once: the results of `Issuer::refresh`.
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod failing;
@@ -69,12 +69,12 @@ async fn r56_within_the_grace_the_same_token_gets_the_same_refresh_token_again()
         let again = repeated(world.redeem(&proof).await);
         assert_eq!(again.refresh.as_str(), second.refresh.as_str());
         assert_eq!(again.refresh.expires_at(), second.refresh.expires_at());
-        assert_ne!(again.access.as_str(), second.access.as_str(), "the access token is a new one");
+        assert_ne!(again.access.as_str(), second.access.as_str(), "the access token is new");
         let now = seconds(world.clock.now());
         assert_eq!(piece(again.access.as_str(), 1)["iat"], json!(now));
         assert_eq!(world.refused(&again).await, None);
     }
-    // Also where the application has other claims to tell by now.
+    // Also if the application's claims have changed meanwhile.
     let told = repeated(world.issuer().refresh(&proof, &json!({ "plan": "free" })).await.unwrap());
     let (then, now) = (piece(second.refresh.as_str(), 1), piece(told.refresh.as_str(), 1));
     for name in ["jti", "iat", "exp", "refresh_generation", "sid", "session_ms"] {
@@ -99,7 +99,7 @@ async fn r56_when_the_grace_is_over_a_second_use_ends_the_session() {
         assert!(matches!(world.redeem(&proof).await, Refreshed::Replayed), "{grace:?} {passed:?}");
 
         assert_eq!(world.ask(TokenKind::Access, second.access.as_str()).await.err().map(|e| e.kind()), {
-            // An access token of a day ago has expired too, and that is found first.
+            // After a day the access token has expired too, and the expiry is found first.
             Some(if passed == DAY { RejectionKind::Expired } else { RejectionKind::Revoked })
         });
         for pair in [&first, &second] {
@@ -119,7 +119,7 @@ async fn r56_a_stolen_token_ends_the_session_whoever_comes_second() {
     let thief = world.proof(&stolen).await;
     let second = world.renew(&stolen).await;
     let third = world.renew(&second).await;
-    // Within the grace of the third: the thief's is older than that.
+    // Within the grace period of the third token. The thief's token is older than that.
     assert!(matches!(world.redeem(&thief).await, Refreshed::Replayed));
     assert_eq!(world.refused(&third).await, Some("session_revoked"));
 }
@@ -140,7 +140,7 @@ async fn r75_r77_a_replay_is_one_warning_that_names_nobody() {
         }
     }
     assert!(matches!(world.redeem(&proof).await, Refreshed::Revoked(_)));
-    assert_eq!(log.text().matches("WARN").count(), 1, "what is dead already is no news");
+    assert_eq!(log.text().matches("WARN").count(), 1, "no second warning about a revoked session");
 }
 
 #[tokio::test]
@@ -207,7 +207,8 @@ async fn r58_no_token_ends_after_its_session_and_then_it_is_over() {
                 assert!(token.expires_at() <= end, "{:?}", token.expires_at());
             }
             let proof = world.proof(&pair).await;
-            // To within a second of the end, so that the last access token is cut short too.
+            // Until the end is less than a second away, so that the last access token is shortened
+            // too.
             let left = end.duration_since(world.clock.now()).unwrap();
             if left <= Duration::from_secs(1) {
                 break proof;
@@ -269,7 +270,7 @@ async fn r56_a_token_that_names_no_generation_is_the_first() {
     let next = rotated(world.redeem(&proof).await);
     let members = piece(next.refresh.as_str(), 1);
     assert_eq!((&members["refresh_generation"], &members["sid"]), (&json!(1), &json!("session-1")));
-    // The second of its `iat` is all it tells of its login.
+    // The token has no finer time of its login than the second of its `iat`.
     assert_eq!(members["session_ms"], json!(NOW * 1000));
     assert!(matches!(world.redeem(&proof).await, Refreshed::Replayed));
 
@@ -315,7 +316,8 @@ async fn only_refresh_tokens_of_a_session_are_redeemed() {
     assert!(world.store.is_empty());
 }
 
-/// A login right after a "log out everywhere" of a machine whose clock is ahead is dated ahead itself.
+/// After a "log out everywhere" by a machine whose clock is ahead, a login gets a time in the
+/// future too.
 #[tokio::test]
 async fn r55_a_session_that_begins_ahead_of_the_clock_can_be_refreshed() {
     let world = World::without_grace();
@@ -331,7 +333,8 @@ async fn r55_a_session_that_begins_ahead_of_the_clock_can_be_refreshed() {
     }
 }
 
-/// The session's revocation is kept for as long as any token of it could live, also those of the last rotation before it.
+/// The session's revocation is kept as long as any of its tokens could live, including those of the
+/// last rotation before it.
 #[tokio::test]
 async fn g3_what_was_rotated_before_a_replay_never_lives_again() {
     let world = World::without_grace();
@@ -347,10 +350,10 @@ async fn g3_what_was_rotated_before_a_replay_never_lives_again() {
             world.ask(TokenKind::Access, third.access.as_str()).await,
             world.ask(TokenKind::Refresh, third.refresh.as_str()).await,
         ];
-        assert!(answers.iter().all(Result::is_err), "lives again at {:?}", world.clock.now());
+        assert!(answers.iter().all(Result::is_err), "accepted at {:?}", world.clock.now());
         world.clock.advance(Duration::from_secs(500));
-        // Something else, so that the list forgets what it may.
+        // An unrelated revocation, so the list removes expired entries.
         world.issuer().revoke_token("another", world.clock.now()).await.unwrap();
     }
-    assert_eq!(world.store.len(), 1, "and then it is forgotten");
+    assert_eq!(world.store.len(), 1, "the session's revocation was removed once it expired");
 }

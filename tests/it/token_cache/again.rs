@@ -1,4 +1,4 @@
-//! r71, r72: what is asked again of a token that was seen before.
+//! r71, r72: the checks that are repeated for a cached token.
 
 use std::time::Duration;
 
@@ -19,19 +19,19 @@ use crate::support::{
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// The default.
+/// The default leeway.
 const LEEWAY: u64 = 30;
 
 #[test]
 fn r71_the_clock_is_asked_again() {
     let clock = clock();
     let verifier = built(counting(&clock).optional(OptionalClaim::Iat));
-    // What the token says, and the last or first moment at which it holds. All of them hold now.
+    // The claims, and the last or first moment at which they are valid. All are valid now.
     let ends = [("expired", json!({}), at(NOW + 3600 + LEEWAY) - MILLISECOND, MILLISECOND)];
     let begins = [
         ("nbf", json!({ "iat": NOW - 600, "nbf": NOW }), NOW),
         ("iat", json!({ "iat": NOW }), NOW),
-        // Without `iat` the longest lifetime is counted from now.
+        // Without `iat`, the longest lifetime is measured from now.
         ("lifetime", json!({ "iat": null, "sid": null, "exp": NOW + 2 * 24 * 3600 }), NOW),
     ];
     let begins = begins.map(|(reason, claims, first)| (reason, claims, at(first - LEEWAY), MILLISECOND));
@@ -45,12 +45,12 @@ fn r71_the_clock_is_asked_again() {
         service.ask(&token).unwrap_or_else(|other| panic!("{reason}: {other} too early"));
         clock.set(does_not);
         assert_eq!(service.ask(&token).unwrap_err(), reason);
-        assert_eq!(signature_checks(), once, "{reason}: it was still known");
+        assert_eq!(signature_checks(), once, "{reason}: it was still cached");
 
-        // It is not kept any longer, and a clock that was wrong does no lasting harm.
+        // The token was removed from the cache, but a wrong clock does no lasting harm.
         clock.set(at(NOW));
         service.ask(&token).unwrap();
-        assert_eq!(signature_checks(), once + 1, "{reason}: it was forgotten");
+        assert_eq!(signature_checks(), once + 1, "{reason}: it was removed");
     };
     for (reason, claims, last, step) in ends {
         check(reason, &claims, last, last + step);
@@ -80,7 +80,7 @@ fn r54_r71_every_scope_of_revocation_is_asked_again() {
         let once = signature_checks();
         now(list.revoke(&revocation)).unwrap();
         assert_eq!(service.ask(&good_token()).unwrap_err(), reason);
-        assert_eq!(signature_checks(), once, "{reason}: the token was known");
+        assert_eq!(signature_checks(), once, "{reason}: the token was cached");
     }
 }
 
@@ -95,8 +95,8 @@ fn r71_a_check_that_has_to_be_waited_for_is_made_again() {
     assert_eq!(signature_checks(), once);
 }
 
-/// A service of the layer's, which has seen both tokens, refuses the one whose key was removed with its next request, and looks at the
-/// signature of the other once more.
+/// After a key is removed, a service that has cached both tokens rejects the one of that key on its
+/// next request. It verifies the signature of the other once more.
 #[test]
 fn r72_a_removed_key_ends_the_tokens_that_were_seen_before_the_next_request() {
     let secret = |id: &str, secret: &str| VerifyingKey::from_secret(Algorithm::HS256, secret).unwrap().with_id(id);
@@ -119,7 +119,8 @@ fn r72_a_removed_key_ends_the_tokens_that_were_seen_before_the_next_request() {
     assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
     assert_eq!([asked(&of_new), asked(&of_new)], [(Ok(()), 1), (Ok(()), 0)]);
     assert_eq!(asked(&of_old), (Err("unknown_key"), 0));
-    // The key's name with other bytes is another key, and the key itself, back again, works again.
+    // The same id with other bytes is a different key. The original key works again once it is
+    // back.
     keys.replace([new.clone(), secret("old", "a third secret that is long enough..")]).unwrap();
     assert_eq!(asked(&of_old), (Err("signature"), 1));
     keys.replace([old, new]).unwrap();

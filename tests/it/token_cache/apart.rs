@@ -1,4 +1,4 @@
-//! r70: nothing but the very same token at the very same layer is taken for seen.
+//! r70: the cache is used only for exactly the same token at the same layer.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -11,7 +11,7 @@ use crate::support::{ISSUER, clock, good_token, verifying_key};
 fn r70_layers_share_nothing() {
     #[derive(Clone, Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: String,
     }
     let clock = clock();
@@ -35,13 +35,14 @@ fn r70_layers_share_nothing() {
     for (expected, outcome) in refused {
         assert_eq!(outcome, Err(expected));
     }
-    // Nor do two that agree in everything, for that is not theirs to know; nor a layer that was told to keep otherwise.
+    // Layers with equal settings do not share a cache, and neither does a layer that was given
+    // another cache setting.
     for other in [JwtBlocklistLayer::from_guard(guard.clone()), first.clone().with_token_cache(Default::default())] {
         let before = signature_checks();
         service(&other).ask(&token).unwrap();
         assert_eq!(signature_checks(), before + 1);
     }
-    // Outside of a layer nothing is kept.
+    // Without a layer nothing is cached.
     for _ in 0..2 {
         let before = signature_checks();
         now(guard.authenticate::<NoClaims>(&token)).unwrap();
@@ -49,7 +50,7 @@ fn r70_layers_share_nothing() {
     }
     let before = signature_checks();
     service(&first).ask(&token).unwrap();
-    assert_eq!(signature_checks(), before, "the first layer still has it");
+    assert_eq!(signature_checks(), before, "the first layer still caches it");
 }
 
 #[test]
@@ -67,9 +68,9 @@ fn r70_a_token_that_differs_in_one_byte_is_another() {
         service.ask(&other).unwrap_err();
     }
     let all = signature_checks();
-    assert!(all > once, "some of them were well-formed");
+    assert!(all > once, "some altered tokens were well-formed");
     service.ask(&good).unwrap();
-    assert_eq!(signature_checks(), all, "the good one is still known");
+    assert_eq!(signature_checks(), all, "the good one is still cached");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! r69, r73: how much is kept, whatever comes.
+//! r69, r73: the cache's size stays bounded.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -17,7 +17,7 @@ use tower_jwt_blocklist::{
 use super::{layer, layer_with_claims, now, service, signature_checks};
 use crate::support::{ISSUER, NOW, clock, good_token, header, payload, token};
 
-/// A good token of this session, with so many bytes of the application's in it.
+/// A good token of this session, with this many bytes of application claims.
 fn of_session(number: usize, bytes: usize) -> String {
     let x = "x".repeat(bytes);
     token(json!({}), json!({ "jti": format!("t-{number}"), "sid": format!("s-{number}"), "x": x }))
@@ -26,7 +26,7 @@ fn of_session(number: usize, bytes: usize) -> String {
 #[test]
 fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
     const BYTES: usize = 1 << 20;
-    // Claims of a user's own, as they come; and what it costs to keep them beside the token.
+    // Claims of the application's own type, which are stored with the token.
     #[derive(Clone, serde::Deserialize)]
     struct Text {
         #[serde(default)]
@@ -37,7 +37,7 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
         let list = MemoryBlocklist::new();
         let layer = layer_with_claims::<Text>(&clock(), list).with_token_cache(TokenCache::UpTo(BYTES));
         let mut service = service(&layer);
-        // What is allocated once, whoever asks: a thread's place in the list, say.
+        // Makes the allocations that happen only once, such as the thread's slot in the list.
         service.ask(&hot).unwrap();
         let before = signature_checks();
         let held = allocation_counter::measure(|| {
@@ -48,8 +48,8 @@ fn r69_a_flood_of_good_tokens_stays_within_the_bytes_that_are_set() {
                 }
             }
         });
-        assert_eq!(signature_checks() - before, flood.len(), "{bytes}: the hot token was pushed out");
-        // Full of what nobody sends any more, it takes in who comes again.
+        assert_eq!(signature_checks() - before, flood.len(), "{bytes}: the hot token was evicted");
+        // A cache full of tokens that are no longer used accepts a new one.
         let newcomer = of_session(9999, bytes);
         let checks = [(); 5].map(|()| {
             let before = signature_checks();
@@ -98,7 +98,7 @@ fn r73_refused_tokens_leave_nothing_behind() {
     ];
     #[derive(Clone, serde::Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: Option<String>,
     }
     for (name, reason, bad) in rows {
@@ -114,7 +114,7 @@ fn r73_refused_tokens_leave_nothing_behind() {
         assert_eq!(held.bytes_current, 0, "{name}");
         let before = signature_checks();
         service.ask(&good).unwrap();
-        assert_eq!(signature_checks(), before, "{name}: the good token is still known");
+        assert_eq!(signature_checks(), before, "{name}: the good token is still cached");
     }
 }
 
@@ -123,7 +123,7 @@ fn r71_nobody_passes_after_a_logout_while_many_ask_and_tokens_are_pushed_out() {
     const USERS: usize = 40;
     let tokens: Vec<_> = (0..USERS).map(|number| of_session(number, 0)).collect();
     let list = MemoryBlocklist::new();
-    // Room for some of them only.
+    // Has room for only some of the tokens.
     let layer = layer(&clock(), list.clone()).with_token_cache(TokenCache::UpTo(24 << 10));
     let logged_out: Vec<_> = (0..USERS).map(|_| AtomicBool::new(false)).collect();
     let (done, passed, refused) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -155,7 +155,7 @@ fn r71_nobody_passes_after_a_logout_while_many_ask_and_tokens_are_pushed_out() {
         }
         let until = SystemClock.now() + Duration::from_secs(3600);
         for (number, out) in logged_out.iter().enumerate() {
-            // Some requests between one logout and the next.
+            // Some requests between two logouts.
             let seen = passed.load(Ordering::Relaxed);
             while passed.load(Ordering::Relaxed) < seen + 20 {
                 thread::yield_now();

@@ -1,4 +1,4 @@
-//! r69 to r73: what a layer keeps of the tokens that it has verified, and what it asks again all the same.
+//! r69 to r73: what a layer caches of verified tokens, and which checks it repeats.
 #![cfg(feature = "aws_lc_rs")]
 
 mod again;
@@ -25,12 +25,12 @@ thread_local! {
     static SIGNATURE_CHECKS: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Of this thread.
+/// Signature checks on this thread.
 fn signature_checks() -> usize {
     SIGNATURE_CHECKS.get()
 }
 
-/// The usual cryptography, with a count of the signatures that are checked.
+/// The usual cryptography, and a counter of signature checks.
 const COUNTING: CryptoProvider =
     CryptoProvider::aws_lc_rs().with_observer(|_| SIGNATURE_CHECKS.set(SIGNATURE_CHECKS.get() + 1));
 
@@ -50,10 +50,10 @@ fn built(settings: VerifierBuilder) -> Arc<Verifier> {
     Arc::new(settings.build().unwrap())
 }
 
-/// What the inner service got of a request, or why it got none.
+/// The user that the inner service got, or the reason for the rejection.
 type Outcome<X> = Result<Authenticated<X>, &'static str>;
 
-/// A service of a layer that answers with what became of the request.
+/// A layer's service that returns the result of each request.
 struct Asked<X>(BoxCloneService<Request<Empty<Bytes>>, Outcome<X>, Infallible>);
 
 impl<X> Asked<X> {
@@ -93,7 +93,7 @@ where
 /// The output of a future that is ready at once.
 fn now<F: Future>(future: F) -> F::Output {
     let task::Poll::Ready(output) = pin!(future).poll(&mut task::Context::from_waker(task::Waker::noop())) else {
-        panic!("this future waits");
+        panic!("this future is not ready");
     };
     output
 }
@@ -107,7 +107,7 @@ fn r71_a_token_that_was_seen_before_costs_no_signature_check_and_one_extension()
     for (setting, expected) in rows {
         let layer = layer(&clock, MemoryBlocklist::new()).with_token_cache(setting);
         let before = signature_checks();
-        // Every service of one layer, and of its clones.
+        // Services of one layer and of its clones.
         let mut services = [service(&layer), service(&layer.clone()), Asked(service(&layer).0.clone())];
         for index in [0, 0, 1, 2, 0] {
             let user = services[index].ask(&token).unwrap();
@@ -133,7 +133,7 @@ fn a_refresh_token_is_kept_only_where_that_was_asked_for() {
     }
 }
 
-/// Counting makes a list of labels for the recorder.
+/// With `metrics`, counting would allocate a list of labels.
 #[cfg(not(feature = "metrics"))]
 #[test]
 fn a_token_that_was_seen_before_allocates_what_an_extension_does() {

@@ -1,4 +1,4 @@
-//! r11, r14 to r17, r22: what the claims must be.
+//! r11, r14 to r17, r22: the rules for claims.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ async fn r11_what_is_required_is_required() {
     for (name, reason) in
         [("iss", "iss"), ("sub", "sub"), ("aud", "aud"), ("exp", "exp"), ("iat", "iat"), ("jti", "jti")]
     {
-        // Without `iat` a token has no place in a session's time.
+        // `sid` is removed too, because a token with a session needs `iat`.
         stand.invalid(&format!("no {name}"), &with_claims(json!({ name: null, "sid": null })), reason).await;
     }
     stand.accepts("no sid", &with_claims(json!({ "sid": null }))).await;
@@ -53,7 +53,8 @@ async fn r11_what_is_not_required_must_still_be_well_formed() {
     }
 }
 
-/// serde_json has objects that it takes for a number or for any value, by a name of its own. Which of them depends on its features.
+/// serde_json treats objects with certain private names as numbers or raw values. Its features
+/// decide which.
 #[tokio::test]
 async fn r11_r25_an_object_is_no_number_and_no_string_whatever_its_member_is_called() {
     let stand = Stand::with(lenient().issuer(ISSUER).audience(AUDIENCE));
@@ -70,7 +71,8 @@ async fn r11_r25_an_object_is_no_number_and_no_string_whatever_its_member_is_cal
         ("nbf", NOW.to_string()),
     ] {
         stand.invalid(&format!("{name}: {of}"), &with_claim(name, &imitation("RawValue", &of)), name).await;
-        // Of a text it is not even an imitation, and refused for what it would be with the feature.
+        // A text is not even an imitation of a number. It is rejected as it would be with the
+        // feature.
         let reason = if of.starts_with(char::is_numeric) { name } else { "payload" };
         stand.invalid(&format!("{name}: {of}"), &with_claim(name, &imitation("Number", &of)), reason).await;
     }
@@ -221,7 +223,7 @@ async fn r17_jti_is_a_string_of_1_to_256_bytes() {
         ("list", json!(["j"])),
     ] {
         stand.invalid(name, &with_claims(json!({ "jti": id.clone() })), "jti").await;
-        // A jti that is there and wrong is not replaced.
+        // An invalid `jti` is not replaced by the hash.
         by_hash.invalid(name, &with_claims(json!({ "jti": id })), "jti").await;
     }
     stand.invalid("missing", &with_claims(json!({ "jti": null })), "jti").await;

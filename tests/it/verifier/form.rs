@@ -152,7 +152,7 @@ async fn r7_only_three_pieces_of_base64url_are_a_token() {
     }
 }
 
-/// A piece of base64url whose last character has bits that mean nothing, and one with such a bit set.
+/// Sets an unused bit in the last character of a base64url part.
 fn with_stray_bit(piece: &str) -> String {
     const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     assert_ne!(piece.len() % 4, 0, "this piece has no stray bits");
@@ -164,7 +164,8 @@ fn with_stray_bit(piece: &str) -> String {
 #[tokio::test]
 async fn r7_other_spellings_of_the_same_bytes_are_refused_though_they_are_signed() {
     let stand = Stand::new();
-    // Blanks make both lengths leave stray bits; the subject puts both special characters into the alphabet.
+    // Spaces make both lengths leave unused bits. The subject makes both special characters of the
+    // alphabet appear.
     let json = [format!("{} ", header(json!({}))), format!("{} ", payload(json!({ "sub": "~~~???>>>" })))];
     let [header, payload] = json.map(|mut text| {
         while text.len() % 3 == 0 {
@@ -173,7 +174,7 @@ async fn r7_other_spellings_of_the_same_bytes_are_refused_though_they_are_signed
         text
     });
     let [h, p] = [encode(&header), encode(&payload)];
-    assert!(p.contains('_') || p.contains('-'), "else the alphabets do not differ: {p}");
+    assert!(p.contains('_') || p.contains('-'), "otherwise the alphabets do not differ: {p}");
     let canonical = sign_text(&format!("{h}.{p}"));
     stand.accepts("canonical", &canonical).await;
 
@@ -281,7 +282,7 @@ async fn r9_a_payload_that_is_not_one_clean_object_is_refused() {
     stand.accepts("some depth", &sign_bytes(header.as_bytes(), &plus(r#""x":[[{"y":[[]]}]]"#))).await;
 }
 
-/// A genuine token of this length. Base64 grows in steps, so header and payload are filled up together.
+/// A genuine token of this length. Base64 grows in steps, so header and payload are both padded.
 fn token_of_length(length: usize) -> String {
     let filled = |header: usize, payload: usize| {
         token(json!({ "x": "x".repeat(header) }), json!({ "sub": "u", "jti": "j", "x": "x".repeat(payload) }))

@@ -44,7 +44,7 @@ async fn r12_only_the_access_media_type_is_an_access_token() {
     }
 }
 
-/// A way to tell the kind, and rows of header changes, payload changes and what they make: a kind, or nothing.
+/// A kind source, and rows of header changes, payload changes and the resulting kind, if any.
 struct Kinds {
     name: &'static str,
     source: KindSource,
@@ -74,7 +74,7 @@ fn kinds() -> [Kinds; 3] {
             refresh: (json!({ "typ": null }), json!({ "refresh": true })),
             neither: vec![
                 ("absent", jwt(), json!({})),
-                ("absent, though typ tells", json!({}), json!({})),
+                ("absent, though typ names the kind", json!({}), json!({})),
                 ("number", jwt(), json!({ "refresh": 0 })),
                 ("string", jwt(), json!({ "refresh": "false" })),
                 ("list", jwt(), json!({ "refresh": [false] })),
@@ -119,7 +119,7 @@ async fn r13_access_is_access_and_refresh_is_refresh_and_anything_else_is_neithe
             }
             stand.invalid(name, &token(json!({ "typ": "logout+jwt" }), json!({})), "typ").await;
 
-            // Only of a genuine token is it told that its kind is the wrong one.
+            // The wrong kind is reported only for a genuine token.
             let (signed, _) = wrong.rsplit_once('.').unwrap();
             stand.invalid(name, &format!("{signed}.{}", "A".repeat(43)), "signature").await;
         }

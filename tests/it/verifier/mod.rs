@@ -1,4 +1,5 @@
-//! What a guard decides about one token. Every refused token is followed by the good one, which must still work (r27).
+//! A guard's decision about one token. Each rejected token is followed by the good one, which must
+//! still be admitted (r27).
 #![cfg(any(feature = "aws_lc_rs", feature = "rust_crypto"))]
 
 mod claims;
@@ -21,7 +22,7 @@ use tower_jwt_blocklist::{
     token::{OptionalClaim, TokenIdSource, VerifierBuilder},
 };
 
-/// A guard, and a token that it must accept at any time.
+/// A guard, and a token that it must always accept.
 struct Stand {
     guard: Guard,
     store: StubBlocklist,
@@ -49,11 +50,11 @@ impl Stand {
     async fn accepts(&self, name: &str, token: &str) -> Authenticated {
         let before = self.asked();
         let decision = self.guard.authenticate::<NoClaims>(token).await;
-        assert_eq!(self.asked(), before + usize::from(decision.is_ok()), "{name}: the store is asked once");
+        assert_eq!(self.asked(), before + usize::from(decision.is_ok()), "{name}: the store is queried once");
         decision.unwrap_or_else(|rejection| panic!("{name}: {rejection}"))
     }
 
-    /// Which piece is the unreadable one does not matter.
+    /// Asserts that the token is rejected as unreadable, whichever part it is.
     async fn unreadable(&self, name: &str, token: &str) {
         let rejection = self.guard.authenticate::<NoClaims>(token).await.expect_err(name);
         assert!(["shape", "header", "payload", "exp"].contains(&rejection.reason()), "{name}: {rejection}");
@@ -64,7 +65,7 @@ impl Stand {
         let before = self.asked();
         let Err(rejection) = self.guard.authenticate::<NoClaims>(token).await else { panic!("{name}: accepted") };
         assert_eq!((rejection.kind(), rejection.reason()), (kind, reason), "{name}");
-        assert_eq!(self.asked(), before, "{name}: the store was asked");
+        assert_eq!(self.asked(), before, "{name}: the store was queried");
         self.accepts(&format!("the good token after {name:?}"), &self.good).await;
     }
 
@@ -77,7 +78,7 @@ fn with_claims(changes: Value) -> String {
     token(json!({}), changes)
 }
 
-/// A genuine token with this text as the value of a claim: JSON of any sort, or none.
+/// A genuine token with this text as a claim's value, which may not be JSON.
 fn with_claim(name: &str, value: &str) -> String {
     sign_raw(
         SECRET.as_bytes(),
@@ -86,7 +87,8 @@ fn with_claim(name: &str, value: &str) -> String {
     )
 }
 
-/// A token with this text as the value of a header parameter, signed with HS256 and the right secret whatever it says.
+/// A token with this text as a header parameter's value, always signed with HS256 and the right
+/// secret.
 fn with_head(name: &str, value: &str) -> String {
     sign_raw(
         SECRET.as_bytes(),
@@ -100,7 +102,7 @@ fn with_member(object: Value, name: &str, value: &str) -> String {
     format!(r#"{},"{name}":{value}}}"#, text.strip_suffix('}').unwrap())
 }
 
-/// Signs this text as it stands, though its parts need not be base64url.
+/// Signs exactly this text, even if its parts are not base64url.
 fn sign_text(text: &str) -> String {
     let key = EncodingKey::from_secret(SECRET.as_bytes());
     let signer = (aws_lc::DEFAULT_PROVIDER.signer_factory)(&jsonwebtoken::Algorithm::HS256, &key).unwrap();
@@ -111,7 +113,7 @@ fn sign_bytes(header: &[u8], payload: &[u8]) -> String {
     sign_text(&[encode(header), encode(payload)].join("."))
 }
 
-/// Requires as little as can be.
+/// The most lenient settings.
 fn lenient() -> VerifierBuilder {
     Verifier::builder()
         .key(crate::support::verifying_key())

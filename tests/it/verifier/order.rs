@@ -1,4 +1,4 @@
-//! r23: nothing that a stranger wrote is acted upon.
+//! r23: no unverified content is used.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,7 +12,7 @@ use crate::support::{good_token, header, payload};
 
 static READ: AtomicUsize = AtomicUsize::new(0);
 
-/// Application claims that count how often somebody tried to read them.
+/// Application claims that count the attempts to deserialize them.
 #[derive(Debug)]
 struct Spy;
 
@@ -57,7 +57,7 @@ async fn r23_nothing_of_the_payload_counts_before_the_signature() {
 async fn r23_the_store_is_not_asked_about_claims_that_the_application_cannot_read() {
     #[derive(Debug, Deserialize)]
     struct Role {
-        #[expect(dead_code, reason = "only whether it can be read counts")]
+        #[expect(dead_code, reason = "only its deserialization matters")]
         role: String,
     }
     let stand = Stand::new();

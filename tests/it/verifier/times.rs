@@ -1,4 +1,4 @@
-//! r18 to r20, r24: to the millisecond.
+//! r18 to r20, r24: times, to the millisecond.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ fn at_millis(millis: u64) -> SystemTime {
     UNIX_EPOCH + Duration::from_millis(millis)
 }
 
-/// A token for the clock that has been moved: good for days.
+/// A token for a clock that has been moved: valid for days.
 fn lasting_token() -> String {
     with_claims(json!({ "exp": NOW + 100_000 }))
 }
@@ -86,9 +86,9 @@ async fn r18_exp_that_is_no_date_is_refused() {
     for (value, reason) in rows {
         stand.invalid(&format!("exp: {value}"), &with_claim("exp", value), reason).await;
     }
-    // With serde_json's `arbitrary_precision` it is a number, though none that anybody could mean.
+    // With serde_json's `arbitrary_precision` this is a number, though not a usable one.
     stand.unreadable("exp: 1e400", &with_claim("exp", "1e400")).await;
-    // Dates, but long over: from the issue of a token that was never valid.
+    // Dates in the distant past. The token expired the moment it was issued, or soon after.
     for value in ["0", "-0", "-0.0", "0.001", "1e-300", "1"] {
         let text = format!(r#"{{"iss":"{ISSUER}","aud":"{AUDIENCE}","sub":"u","jti":"j","iat":0,"exp":{value}}}"#);
         let token = sign_raw(SECRET.as_bytes(), &header(json!({})).to_string(), &text);
@@ -169,7 +169,7 @@ async fn r20_a_token_lives_no_longer_than_is_allowed() {
         .await;
     stand.accepts("issued as it ends", &with_claims(json!({ "iat": NOW, "exp": NOW }))).await;
 
-    // Without iat the bound is measured from now.
+    // Without `iat`, the lifetime is measured from now.
     let stand = Stand::with(lenient().max_lifetime(Duration::from_secs(max)));
     let until = |exp: u64| with_claims(json!({ "iat": null, "sid": null, "exp": exp }));
     stand.accepts("as far as a token could be, issued now", &until(NOW + 30 + max)).await;
@@ -210,7 +210,7 @@ async fn r24_no_clock_makes_it_panic() {
         ("as many seconds as there are", UNIX_EPOCH.checked_add(second(i64::MAX as u64)), "expired"),
     ];
     for (name, now, reason) in rows {
-        // Not every platform knows every time.
+        // Not every platform can represent every time.
         let Some(now) = now else { continue };
         for leeway in [0, 300] {
             let settings = settings().clock(move || now).leeway(second(leeway));

@@ -1,4 +1,4 @@
-//! Tokens as the FastAPI tutorial makes them: alone, and beside those of our own issuer.
+//! Tokens as the FastAPI tutorial makes them: alone, and together with those of our own issuer.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tower_jwt_blocklist::{
     token::{KindSource, VerifierBuilder},
 };
 
-/// Made by PyJWT 2.15.1 with the tutorial's `create_access_token`, at `NOW`: one hour, and two days with `refresh=True`.
+/// Made by PyJWT 2.15.1 with the tutorial's `create_access_token`, at `NOW`: one hour, and two days
+/// with `refresh=True`.
 const ACCESS: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjp7ImVtYWlsIjoiYWRhQGV4YW1wbGUub3JnIiwidXNlcl91aWQiOiI3YjNjNWE1Mi02YTZiLTRkN2UtOWI4YS0wYTZkMWY2YzJlMTEifSwiZXhwIjoxNzY3MjI5MjAwLCJqdGkiOiIwZjhmYWQ1Yi1kOWNiLTQ2OWYtYTE2NS03MDg2NzcyODk1MGUiLCJyZWZyZXNoIjpmYWxzZX0.CWzkuSBpDVMZIn1a57V530L1kxPeRFMhTCMnl8O66jA";
 const REFRESH: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJ1c2VyIjp7ImVtYWlsIjoiYWRhQGV4YW1wbGUub3JnIiwidXNlcl91aWQiOiI3YjNjNWE1Mi02YTZiLTRkN2UtOWI4YS0wYTZkMWY2YzJlMTEifSwiZXhwIjoxNzY3Mzk4NDAwLCJqdGkiOiI3YzllNjY3OS03NDI1LTQwZGUtOTQ0Yi1lMDdmYzFmOTBhZTciLCJyZWZyZXNoIjp0cnVlfQ.dPsiSJ_yKci_Kt4ah7GPNBrKuqH8sE6Uu6qRXD1Y_r4";
 const ACCESS_ID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -61,7 +62,7 @@ impl Stand {
         self.0.ask_with(kind, token).await
     }
 
-    /// What becomes of a token at a layer for access tokens, and at one for refresh tokens.
+    /// The results at a layer for access tokens and at one for refresh tokens.
     async fn both(&self, token: &str) -> [&'static str; 2] {
         let mut outcomes = ["", ""];
         for (outcome, kind) in outcomes.iter_mut().zip([TokenKind::Access, TokenKind::Refresh]) {
@@ -79,7 +80,7 @@ fn beside() -> Stand {
     Stand::new(settings().also_fastapi_tokens())
 }
 
-/// Ours have an application's claims too.
+/// Our tokens have an application's claims too.
 fn ours(header: Value, mut payload: Value) -> String {
     payload["user"] = json!(ada().user);
     token(header, payload)
@@ -164,7 +165,7 @@ async fn r12_to_r16_beside_the_tutorials_ours_are_held_to_all_that_is_set() {
     for (name, token, expected) in rows {
         assert_eq!(stand.both(&token).await, expected, "{name}");
     }
-    // Without the setting none of theirs is let in.
+    // Without the setting, none of the tutorial's tokens is admitted.
     let strict = Stand::new(settings());
     assert_eq!((strict.both(ACCESS).await, strict.both(REFRESH).await), (["kind"; 2], ["kind"; 2]));
 }
@@ -176,7 +177,7 @@ async fn a_logout_takes_one_token_of_the_tutorial_or_a_whole_session_of_ours() {
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
     stand.0.issuer().logout(&stand.ask(TokenKind::Access, ACCESS).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(ACCESS).await[0], "token_revoked");
-    assert_eq!(stand.both(REFRESH).await[1], "admitted", "nothing in it says that it belongs to the other");
+    assert_eq!(stand.both(REFRESH).await[1], "admitted", "nothing links it to the other token");
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");
     stand.0.issuer().logout(&stand.ask(TokenKind::Access, pair.access.as_str()).await.unwrap()).await.unwrap();
     assert_eq!(stand.both(pair.refresh.as_str()).await[1], "session_revoked");
@@ -188,7 +189,7 @@ async fn what_an_issuer_revokes_by_name_it_revokes_of_the_tutorial_too() {
     stand.0.issuer().revoke_token(ACCESS_ID, crate::support::at(NOW + 3600)).await.unwrap();
     assert_eq!(stand.both(ACCESS).await[0], "token_revoked");
     stand.0.issuer().revoke_all().await.unwrap();
-    // It does not say when it was issued.
+    // This token has no time of issue.
     assert_eq!(stand.both(REFRESH).await[1], "issuer_revoked");
     let pair = stand.0.issuer().login("user-1", &ada()).await.unwrap();
     assert_eq!(stand.both(pair.access.as_str()).await[0], "admitted");

@@ -1,4 +1,4 @@
-//! Any bytes in any source, without the socket, whose server refuses some of them by itself.
+//! Any bytes in any source. Without a socket, because hyper rejects some of them itself.
 
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header::*};
 use http_body_util::{BodyExt, Full};
@@ -11,7 +11,7 @@ use crate::support::good_token;
 
 const NAMES: [HeaderName; 6] = [AUTHORIZATION, COOKIE, SEC_WEBSOCKET_PROTOCOL, ORIGIN, UPGRADE, HOST];
 
-/// The status and the body, of a layer with every source there is.
+/// The status and the body from a layer with all token sources.
 fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option<(StatusCode, String)> {
     let sources = TokenSources::builder()
         .cookie(TokenCookie::access())
@@ -33,7 +33,7 @@ fn ask(method: Method, query: &str, headers: &[(HeaderName, Vec<u8>)]) -> Option
     })
 }
 
-/// Any bytes, or what comes near to a token in this source.
+/// Any bytes, or a near miss of a token in this source.
 fn value() -> impl Strategy<Value = Vec<u8>> {
     let any_bytes = vec(prop_oneof![Just(b'\t'), 0x20..=0x7E_u8, 0x80..=0xFF_u8], 0..30);
     const NEAR: [&str; 8] =

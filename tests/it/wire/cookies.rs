@@ -37,7 +37,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
     assert_eq!(server.get(&[&in_cookie]).await.user(), "user-1");
     assert_eq!(server.get(&[&in_header]).await.user(), "user-1");
     let basic = line("Authorization", "Basic eDp5");
-    assert_eq!(server.get(&[&basic, &in_cookie]).await.user(), "user-1", "another scheme is no token");
+    assert_eq!(server.get(&[&basic, &in_cookie]).await.user(), "user-1", "another scheme carries no token");
     let among = line("Cookie", format!("a=b; {NAME}={good}; c=\"d\""));
     assert_eq!(server.get(&[&among]).await.user(), "user-1");
     let twice = line("Cookie", format!("{NAME}={good}; {NAME}={good}"));
@@ -57,7 +57,7 @@ async fn r37_a_cookie_is_read_only_when_asked_for_and_never_beside_another_token
     )
     .await;
     assert_eq!(explicit.get(&[&in_header, &cookie("bad")]).await.user(), "user-1");
-    assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie does not help out");
+    assert_eq!(explicit.get(&[&bearer("bad"), &in_cookie]).await.refusal().0, 401, "the cookie is not used instead");
     assert_eq!(explicit.get(&[&twice]).await.refusal(), malformed);
 }
 
@@ -94,7 +94,7 @@ async fn r44_every_answer_in_cookie_mode_varies_by_the_cookie() {
         (vec![bearer(&good)], vec!["origin", "cookie"]),
     ] {
         let lines: Vec<&[u8]> = lines.iter().map(Vec::as_slice).collect();
-        assert_eq!(server.get(&lines).await.values(VARY), varies_by, "beside what the inner service says");
+        assert_eq!(server.get(&lines).await.values(VARY), varies_by, "in addition to the inner service's own");
     }
     assert_eq!(Server::start(layer()).await.get(&[&bearer(&good)]).await.values(VARY), ["origin"]);
 }
@@ -117,7 +117,7 @@ async fn r44_an_emitted_cookie_is_for_this_host_and_no_script() {
         let removed = cookie.with_same_site(SameSite::Strict).removal_header();
         assert_eq!(removed, format!("{name}=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Strict"));
     }
-    // What a browser sends back is let through.
+    // The browser's cookie is accepted.
     let layer = tower_jwt_blocklist::JwtBlocklistLayer::access(verifier, list).with_token_sources(sources());
     let sent = TokenCookie::access().set_cookie_header(&pair.access);
     let sent = sent.to_str().unwrap().split(';').next().unwrap();
@@ -162,9 +162,10 @@ async fn r45_what_another_site_may_have_caused_is_refused_with_a_cookie_and_not_
         let answer = server.send(method, "/", &[lines, &[&in_header]].concat()).await;
         assert!([200, 101].contains(&answer.status), "{method} {lines:?}, header");
     }
-    // Where it came from is asked before the token is looked at, and without a token there is nothing to abuse.
+    // The origin is checked before the token. A request without a token cannot be abused, so its
+    // origin does not matter.
     assert_eq!(server.send("POST", "/", &[&cookie("bad")]).await.refusal().0, 403);
     assert_eq!(server.send("POST", "/", &[evil]).await.refusal(), (401, "missing_token".into()));
     let optional = Server::start(layer().with_token_sources(sources()).optional()).await;
-    assert_eq!(optional.send("POST", "/", &[&in_cookie, evil]).await.refusal().0, 403, "no guest instead");
+    assert_eq!(optional.send("POST", "/", &[&in_cookie, evil]).await.refusal().0, 403, "not admitted as anonymous");
 }

@@ -1,4 +1,4 @@
-//! What nobody should send.
+//! Hostile requests.
 
 use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
 

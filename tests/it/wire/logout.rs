@@ -1,4 +1,4 @@
-//! A logout takes its token from where the other routes do, and as carefully.
+//! A logout reads its token from the same sources as other routes, with the same checks.
 
 use http::header::*;
 use serde_json::json;
@@ -23,7 +23,11 @@ async fn r37_r44_r45_the_logout_layer_has_the_same_carriers() {
     let own: &[u8] = b"Sec-Fetch-Site: same-origin";
     assert_eq!(plain.send("POST", "/", &[&cookie, own]).await.refusal(), (401, "missing_token".into()));
     let answer = server.send("POST", "/", &[&cookie, own]).await;
-    assert_eq!((answer.user(), answer.values(VARY)), ("nobody", vec!["origin", "cookie"]), "a logout is no identity");
+    assert_eq!(
+        (answer.user(), answer.values(VARY)),
+        ("nobody", vec!["origin", "cookie"]),
+        "a logout proves no identity"
+    );
     assert!(!answer.body.contains(&refresh), "{}", answer.body);
     let from_elsewhere = server.send("POST", "/", &[&cookie]).await;
     assert_eq!(from_elsewhere.refusal(), (403, "cross_site_request".into()));

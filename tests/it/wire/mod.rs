@@ -1,4 +1,5 @@
-//! r35 to r47 over a real socket, byte by byte: what a client library would not send.
+//! r35 to r47 over a real socket, byte by byte, because a client library would not send such
+//! requests.
 
 mod any_bytes;
 mod cookies;
@@ -30,7 +31,7 @@ fn layer() -> JwtBlocklistLayer {
     JwtBlocklistLayer::access(verifier(&clock()), MemoryBlocklist::new())
 }
 
-/// An inner service that tells all it sees, and agrees to the first subprotocol that it is offered.
+/// An inner service that returns all it sees, and accepts the first offered subprotocol.
 async fn tell(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
     let user = request.extensions().get::<Authenticated>();
     let subject = user.map_or("nobody", |user| user.subject().unwrap());
@@ -56,7 +57,7 @@ fn without_body<B>(request: Request<B>) -> Request<Full<Bytes>> {
     request.map(|_| Full::default())
 }
 
-/// A server, of [`tell`] behind a layer. It ends with the test's runtime.
+/// A server with [`tell`] behind a layer. It ends with the test's runtime.
 struct Server(SocketAddr);
 
 impl Server {
@@ -87,7 +88,7 @@ impl Server {
         Self(address)
     }
 
-    /// Sends these bytes and reads until the server closes, or has agreed to an upgrade.
+    /// Sends these bytes and reads until the server closes the connection or accepts an upgrade.
     async fn raw(&self, request: &[u8]) -> Answer {
         let mut stream = TcpStream::connect(self.0).await.unwrap();
         stream.write_all(request).await.unwrap();
@@ -143,7 +144,7 @@ impl Answer {
         lines.filter(|(line, _)| line.eq_ignore_ascii_case(name.as_str())).map(|(_, value)| value).collect()
     }
 
-    /// The lines of the head without the time, in an order that does not depend on who added them.
+    /// The lines of the head without the date, sorted.
     fn lines(&self) -> Vec<&str> {
         let mut lines: Vec<&str> = self.head.lines().filter(|line| !line.starts_with("date:")).collect();
         lines.sort_unstable();
@@ -155,7 +156,7 @@ impl Answer {
         self.body.strip_prefix("user=").unwrap().split(' ').next().unwrap()
     }
 
-    /// The `error` of a refusal; empty where the server itself refused.
+    /// The `error` of a rejection; empty if hyper itself rejected the request.
     fn refusal(&self) -> (u16, String) {
         assert!(!self.body.starts_with("user="), "the inner service was called: {}", self.body);
         let body: serde_json::Value = serde_json::from_str(&self.body).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The token in the query, and among the subprotocols of a WebSocket.
+//! The token in the query, and in the subprotocols of a WebSocket.
 
 use http::header::*;
 use tower_jwt_blocklist::sources::{TokenCookie, TokenSources};
@@ -20,7 +20,7 @@ async fn r38_a_token_in_the_query_is_read_only_when_asked_for_only_by_get_and_it
         Server::start(layer().with_token_sources(TokenSources::builder().query("access_token").build().unwrap())).await;
     let answer = server.send("GET", &target, &[]).await;
     assert_eq!(answer.user(), "user-1");
-    assert_eq!(answer.values(CACHE_CONTROL), ["private, no-store"], "whatever the inner service says");
+    assert_eq!(answer.values(CACHE_CONTROL), ["private, no-store"], "whatever the inner service sets");
     assert!(answer.body.contains("uri=/a?x=1&y=2 "), "{}", answer.body);
     assert!(!answer.body.contains(&good));
     assert_eq!(server.send("HEAD", &target, &[]).await.status, 200);
@@ -70,10 +70,10 @@ async fn r47_a_websocket_may_send_its_token_as_a_subprotocol_and_the_answer_agre
         assert_eq!(answer.values(SEC_WEBSOCKET_PROTOCOL), Vec::from_iter(agreed), "{name}");
         assert!(!answer.head.contains(&good), "{name}");
     }
-    // What the inner service was shown, where there is no upgrade in the way.
+    // The headers that the inner service sees if the request is not an upgrade.
     let answer = server.get(&[&offer(&format!("bearer, {good}, chat, v2"))]).await;
     assert!(answer.body.contains("\"sec-websocket-protocol\": \"chat, v2\""), "{}", answer.body);
-    assert!(answer.values(SEC_WEBSOCKET_PROTOCOL).is_empty(), "nothing to agree to without an upgrade");
+    assert!(answer.values(SEC_WEBSOCKET_PROTOCOL).is_empty(), "nothing is accepted without an upgrade");
 
     let header = bearer(&good);
     let in_cookie = format!("Cookie: __Host-access_token={good}").into_bytes();

@@ -12,14 +12,14 @@ use super::{
     print::{notes, signature, text, without_attributes},
 };
 
-/// An item by the module that defines it, and its name.
+/// An item's defining module and name.
 type Key = (usize, String);
 
 #[derive(Default)]
 pub struct Api {
     /// One line for each item, field, variant, method, implementation and further path.
     pub lines: BTreeSet<String>,
-    /// The names at the root that are no modules.
+    /// The names at the root except modules.
     pub root: BTreeSet<String>,
     /// The crates that signatures name, each with the lines that name it.
     pub foreign: BTreeMap<String, BTreeSet<String>>,
@@ -40,13 +40,13 @@ impl Tree {
 struct Reader<'a> {
     tree: &'a Tree,
     public: BTreeMap<Key, BTreeSet<Path>>,
-    /// The modules that are being read, against a circle of re-exports.
+    /// The modules being read, to stop at cycles of re-exports.
     open: Vec<usize>,
     api: Api,
 }
 
 impl Reader<'_> {
-    /// Finds what is public in the module, which is public itself under the path.
+    /// Finds the public items of the module, which is public itself under the path.
     fn module(&mut self, id: usize, path: &str, cfg: &BTreeSet<String>) {
         if self.open.contains(&id) {
             return;
@@ -252,7 +252,7 @@ impl Reader<'_> {
         let own = self.target(id, type_path(&item.self_ty));
         let home = match (own.and_then(|key| self.canonical(&key).cloned()), interface) {
             (Some(home), Some(interface)) => match self.target(id, Some(interface)) {
-                // A private trait of a public type shows nowhere.
+                // A private trait of a public type is invisible to users.
                 Some(key) if self.canonical(&key).is_none() => return,
                 _ => home,
             },

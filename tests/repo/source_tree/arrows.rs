@@ -1,4 +1,4 @@
-//! The arrows from file to file, and what forbids one.
+//! The dependencies between files, and the rules they break.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -13,19 +13,20 @@ use syn::{
 
 use super::{Import, Target, Tree, imports, name};
 
-/// Who uses what.
+/// The dependencies of a crate.
 #[derive(Default)]
 pub struct Uses {
-    /// From file to file, with the names that are taken.
+    /// From file to file, with the imported names.
     pub arrows: BTreeMap<(String, String), BTreeSet<String>>,
     /// The paths into other crates, with the files that name them.
     pub foreign: BTreeSet<(String, Vec<String>)>,
 }
 
 impl Tree {
-    /// Follows each path that is not in a test to the file that defines the item.
+    /// Follows each path outside tests to the file that defines the item.
     ///
-    /// A re-export of a `mod.rs`, and of a file that contains nothing else, is no arrow: whoever uses the name has the arrow.
+    /// A re-export from a `mod.rs`, or from a file of re-exports only, is not a dependency: the
+    /// file that uses the name depends on the definition.
     pub fn uses(&self) -> Uses {
         let mut uses = Uses::default();
         for (id, module) in self.modules.iter().enumerate() {
@@ -42,7 +43,7 @@ struct Reader<'a> {
     tree: &'a Tree,
     module: usize,
     is_facade: bool,
-    /// The names that the blocks around the present place bind; `None` for an item of the block.
+    /// The names that the enclosing blocks bind; `None` for an item of the block.
     blocks: Vec<HashMap<String, Option<Import>>>,
     uses: &'a mut Uses,
 }
@@ -75,7 +76,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The paths in the tokens of a macro call. A field or method (after a dot) is none.
+    /// The paths in the tokens of a macro call. A field or method (after a dot) is not a path.
     fn tokens(&mut self, tokens: TokenStream) {
         let trees: Vec<TokenTree> = tokens.into_iter().collect();
         let colons = |at: usize| is_punct(trees.get(at), ':') && is_punct(trees.get(at + 1), ':');
@@ -153,7 +154,7 @@ impl<'a> Visit<'a> for Reader<'_> {
 }
 
 impl Uses {
-    /// The files that use each other around a corner, each group with all its arrows.
+    /// The cycles: groups of files that depend on each other, with all their dependencies.
     pub fn cycles(&self) -> Vec<String> {
         let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (from, to) in self.arrows.keys() {
@@ -189,7 +190,7 @@ impl Uses {
         text
     }
 
-    /// The arrows that do not go to a lower floor of a room that both files are in.
+    /// The dependencies that do not go to a lower floor of a room that both files are in.
     pub fn upward(&self, rooms: &[Room]) -> Vec<String> {
         let mut wrong = BTreeSet::new();
         for ((from, to), names) in &self.arrows {
@@ -209,15 +210,15 @@ impl Uses {
 
 /// A folder of `src`, or `src` itself (`""`), with its floors, the lowest first.
 ///
-/// An entry of a floor is a file or folder of the room, without `.rs`, or a deeper path. The longest one that fits a file counts.
-/// An arrow goes to a lower floor, or stays within its entry.
+/// An entry of a floor is a file or folder of the room, without `.rs`, or a deeper path. The
+/// longest matching entry counts. A dependency goes to a lower floor, or stays within its entry.
 pub struct Room {
     pub folder: &'static str,
     pub floors: &'static [&'static [&'static str]],
 }
 
 impl Room {
-    /// The entry that the file belongs to, and its height.
+    /// The file's entry, and its height.
     fn floor(&self, file: &str) -> Option<(&'static str, usize)> {
         let inside = self.inside(file)?;
         let entries =
@@ -229,7 +230,7 @@ impl Room {
         if self.folder.is_empty() { Some(file) } else { file.strip_prefix(self.folder)?.strip_prefix('/') }
     }
 
-    /// The files of the room that have no floor, and the entries that no file belongs to.
+    /// The room's files without a floor, and the entries without a file.
     pub fn disorder(&self, files: &BTreeSet<String>) -> Vec<String> {
         let homeless = files.iter().filter(|file| self.inside(file).is_some() && self.floor(file).is_none());
         let mut wrong: Vec<String> = homeless.map(|file| format!("{file} has no floor {self}")).collect();

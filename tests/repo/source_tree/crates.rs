@@ -28,7 +28,8 @@ impl<'a> Visit<'a> for Crates<'_> {
     fn visit_path(&mut self, path: &'a syn::Path) {
         let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
         for target in self.tree.resolve(self.module, &names, path.leading_colon.is_some()) {
-            // A single name is of the prelude or a type parameter, and `T::Item` begins with a parameter.
+            // A single name is from the prelude or a type parameter. `T::Item` begins with a
+            // parameter.
             if let Target::Foreign(path) = target
                 && let [first, _, ..] = path.as_slice()
                 && first.starts_with(|c: char| c.is_lowercase())
@@ -46,7 +47,7 @@ impl<'a> Visit<'a> for Crates<'_> {
     fn visit_expr(&mut self, _: &'a syn::Expr) {}
 }
 
-/// Part of a signature whose paths are to be found.
+/// Part of a signature, to be searched for paths.
 pub trait Visited {
     fn visited(&self, crates: &mut Crates<'_>);
 }

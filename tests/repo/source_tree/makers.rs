@@ -1,10 +1,10 @@
-//! Where the values of a struct come from.
+//! The places that construct values of a struct.
 
 use syn::visit::{self, Visit};
 
 use super::{Module, Target, Tree};
 
-/// The files and functions with a value of the struct that is not a copy of another.
+/// The files and functions that construct the struct other than by copying a value.
 pub fn places_that_make(name: &str, tree: &Tree) -> Vec<String> {
     let mut makers = Makers { tree, name, module: 0, function: String::new(), in_own_impl: false, places: Vec::new() };
     for (id, module) in tree.modules.iter().enumerate() {

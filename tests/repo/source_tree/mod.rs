@@ -1,7 +1,9 @@
-//! Reads a crate's sources as a tree of modules, without the compiler: for checks of the architecture and of the public API.
+//! Reads a crate's sources as a tree of modules, without the compiler: for checks of the
+//! architecture and the public API.
 //!
-//! It parses each file with `syn`, follows `mod` declarations and resolves paths through imports and re-exports. It expands no
-//! macros and knows no types, so it does not see a method call as a use of the method's file.
+//! It parses each file with `syn`, follows `mod` declarations and resolves paths through imports
+//! and re-exports. It expands no macros and knows no types. So it does not see a method call as a
+//! use of the method's file.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 pub mod api;
@@ -36,7 +38,7 @@ pub struct Module {
     /// The file's path within `src`, with slashes.
     pub file: String,
     pub parent: Option<usize>,
-    /// All items, without what is for tests only. The items of a macro such as `pin_project!` are among them.
+    /// All items except test code. Items inside a macro such as `pin_project!` are included.
     pub items: Vec<Item>,
     /// The conditions of the `mod` declaration and of those above it.
     pub cfg: BTreeSet<String>,
@@ -55,9 +57,9 @@ enum Binding {
 #[derive(Clone)]
 pub struct Import {
     pub path: Vec<String>,
-    /// Begins with `::`.
+    /// Whether it begins with `::`.
     pub absolute: bool,
-    /// The name that it binds: `None` for a glob.
+    /// The bound name: `None` for a glob.
     pub name: Option<String>,
     pub visibility: Visibility,
     pub cfg: BTreeSet<String>,
@@ -82,7 +84,7 @@ impl Tree {
         tree
     }
 
-    /// The files that are not for tests only.
+    /// The files except test code.
     pub fn files(&self) -> BTreeSet<String> {
         self.modules.iter().map(|module| module.file.clone()).collect()
     }
@@ -161,7 +163,7 @@ impl Tree {
     }
 }
 
-/// The files `*.rs` of the folder and those within, by their paths with slashes.
+/// The `*.rs` files in the folder and below, by path with slashes.
 pub fn texts(folder: &Path) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     collect(folder, folder, &mut texts);
@@ -207,7 +209,7 @@ fn explicit_path(attributes: &[Attribute]) -> Option<String> {
     })
 }
 
-/// The items within a macro call at the top level, if that is what it contains. Otherwise the call itself.
+/// The items within a top-level macro call, if it contains items. Otherwise the call itself.
 fn expanded(item: Item) -> Vec<Item> {
     match &item {
         Item::Macro(call) if call.ident.is_none() => match syn::parse2::<syn::File>(call.mac.tokens.clone()) {

@@ -12,7 +12,7 @@ pub fn text(tokens: impl ToTokens) -> String {
     let mut line = String::new();
     for (at, piece) in pieces.iter().enumerate() {
         let before = at.checked_sub(1).map_or("", |at| pieces[at].as_str());
-        // A trailing comma of a list that was on several lines.
+        // A trailing comma in a list that was on several lines.
         let trailing =
             piece == "," && pieces.get(at + 1).is_some_and(|next| matches!(next.as_str(), ")" | ">" | "]" | "}"));
         let single = trailing && is_tuple_of_one(&pieces[..at]);
@@ -28,7 +28,7 @@ pub fn text(tokens: impl ToTokens) -> String {
     line
 }
 
-/// `(A,)`: the comma matters.
+/// `(A,)`: here the comma matters.
 fn is_tuple_of_one(before: &[String]) -> bool {
     let mut depth = 0;
     for (at, piece) in before.iter().enumerate().rev() {
@@ -103,7 +103,7 @@ fn has_space(before: &str, piece: &str) -> bool {
     !(tight_after || tight_before || generic || path || index)
 }
 
-/// What the attributes tell a user, and the conditions.
+/// The attributes and conditions that concern a user.
 pub fn notes(attributes: &[Attribute], cfg: &BTreeSet<String>) -> String {
     let told = ["deprecated", "must_use", "non_exhaustive"];
     let told = told.iter().filter(|name| attributes.iter().any(|attribute| attribute.path().is_ident(name)));
@@ -112,7 +112,7 @@ pub fn notes(attributes: &[Attribute], cfg: &BTreeSet<String>) -> String {
     notes.iter().map(|note| format!(" {note}")).collect()
 }
 
-/// The signature without what is the function's own business: `mut`.
+/// The signature without `mut`, which concerns only the function's body.
 pub fn signature(signature: &Signature) -> String {
     let mut plain = signature.clone();
     for input in &mut plain.inputs {

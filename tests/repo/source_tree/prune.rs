@@ -1,4 +1,4 @@
-//! Removes what is for tests only.
+//! Removes test code.
 
 use syn::{
     Attribute, ImplItem, Meta, Stmt, Token, TraitItem,
@@ -7,7 +7,7 @@ use syn::{
     visit_mut::{self, VisitMut},
 };
 
-/// Removes the parts of an item that are built for tests only.
+/// Removes test code within an item.
 pub struct Tests;
 
 impl VisitMut for Tests {

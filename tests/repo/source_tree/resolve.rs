@@ -1,4 +1,4 @@
-//! From a path to the items it names, through imports and re-exports.
+//! Resolves paths to items, through imports and re-exports.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use syn::Item;
 
 use super::{Binding, Import, Tree};
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// An item of the module, and the rest of the path (a variant, an associated function).
@@ -23,7 +23,8 @@ pub enum Target {
 type Seen = HashSet<(usize, String)>;
 
 impl Tree {
-    /// The items that the path names, seen from the module. A name has several where it is bound under several conditions.
+    /// The items that the path names, seen from the module. A name bound under several conditions
+    /// has several.
     pub fn resolve(&self, from: usize, path: &[String], absolute: bool) -> Vec<Target> {
         self.follow(from, path, absolute, &mut Seen::new())
     }
@@ -32,7 +33,7 @@ impl Tree {
         self.resolve(from, &import.path, import.absolute)
     }
 
-    /// What the name means in the module, also where it is imported.
+    /// The meaning of the name in the module, also if it is imported.
     pub fn lookup(&self, module: usize, name: &str) -> Vec<Target> {
         self.find(module, name, &mut Seen::new())
     }

@@ -1,4 +1,5 @@
-//! Two processes' mirrors of one Redis, under the suite. What only mirrors do is in `tests/servers/mirror`.
+//! Two processes' mirrors of one Redis, under the conformance suite. `tests/servers/mirror` tests
+//! the rest.
 
 use std::{
     sync::{Arc, Mutex},
@@ -25,7 +26,7 @@ pub(crate) struct Mirror {
     changed: Changed,
 }
 
-/// When each of the two last revoked something.
+/// The time of each process's last revocation.
 type Changed = Arc<[Mutex<Instant>; 2]>;
 
 impl Mirror {
@@ -41,7 +42,7 @@ impl Mirror {
     }
 }
 
-/// Asks a mirror, and tells Redis.
+/// Queries a mirror, and writes to Redis.
 #[derive(Clone)]
 struct Node<T> {
     tell: T,
@@ -52,7 +53,8 @@ struct Node<T> {
 
 impl<T: Send + Sync + 'static> Blocklist for Node<T> {
     fn check(&self, ids: &TokenIds, _now: SystemTime) -> Lookup {
-        // What it has revoked itself is known at once; what the other has, when that is proven.
+        // A mirror knows its own revocations at once, and the other's once it is proven to be
+        // complete.
         let (mirror, ids, changed) = (self.ask.clone(), *ids, *self.changed[1 - self.number].lock().unwrap());
         Lookup::waiting(async move {
             let is_proven = || {
@@ -60,7 +62,7 @@ impl<T: Send + Sync + 'static> Blocklist for Node<T> {
                 state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= changed.elapsed())
             };
             while !is_proven() {
-                assert!(changed.elapsed() < Duration::from_secs(30), "it is never proven that nothing is missing");
+                assert!(changed.elapsed() < Duration::from_secs(30), "the mirror never became complete");
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             mirror.check(&ids, SystemTime::now()).await
@@ -109,7 +111,7 @@ impl Backend for Mirror {
 
     async fn let_pass(&self, duration: Duration) {
         self.redis.let_pass(duration).await;
-        eventually("what is over is forgotten", async || {
+        eventually("expired entries are removed", async || {
             self.mirrors[0].state().entries() == self.redis.revocations().await
         })
         .await;

@@ -1,15 +1,15 @@
-//! The conformance suite over Redis and over mirrors of it, with each version of Redis.
+//! The conformance suite over Redis and over its mirrors, with each version of Redis.
 #![cfg(feature = "conformance")]
 
 mod mirror;
 mod redis;
 
-/// Runs each case over each version of Redis.
+/// Runs each case with each version of Redis.
 macro_rules! over_each_version {
     ($backend:ty, $($case:ident,)*) => {
         $(#[tokio::test] async fn $case() {
             for version in testkit::redis_versions() {
-                println!("over {version}");
+                println!("with {version}");
                 tower_jwt_blocklist::conformance::$case(<$backend>::start(&version).await).await;
             }
         })*

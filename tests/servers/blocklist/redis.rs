@@ -1,4 +1,5 @@
-//! A real Redis with two processes' views of it, under the suite. What only Redis does is in `tests/servers/redis`.
+//! A real Redis as seen by two processes, under the conformance suite. `tests/servers/redis` tests
+//! the rest.
 
 use std::time::{Duration, SystemTime};
 
@@ -21,7 +22,7 @@ impl Redis {
     pub(crate) async fn start(binary: &RedisBinary) -> Self {
         let server = RedisServer::options().binary(binary).start().await;
         let settings = RedisSettings::from_url(&server.url()).unwrap();
-        // The suite's tokens are of 1970.
+        // The suite's tokens are from 1970.
         RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
         let nodes = [
             RedisBlocklist::connect(settings.clone()).await.unwrap(),
@@ -32,7 +33,7 @@ impl Redis {
 }
 
 impl Redis {
-    /// What is stored, but for the newest refresh tokens.
+    /// The number of entries, without those for the newest refresh tokens.
     pub(crate) async fn revocations(&self) -> usize {
         self.server.cli(&["KEYS", "{jwt}:[tsui]:*"]).await.lines().count()
     }
@@ -58,7 +59,7 @@ impl Backend for Redis {
     }
 
     async fn stored(&self) -> usize {
-        // Unlike DBSIZE, KEYS leaves out what has expired and is not yet cleared away.
+        // Unlike DBSIZE, KEYS skips expired entries that have not been removed yet.
         self.server.cli(&["KEYS", "{jwt}:?:*"]).await.lines().count()
     }
 }

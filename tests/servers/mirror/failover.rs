@@ -54,5 +54,5 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back() {
         }
     }
     assert!(group.server(new).calls("mget").await >= asked + u64::try_from(confirmed.len()).unwrap());
-    assert_eq!(soon(direct.check(&token("in"), SystemTime::now())).await, NOT_REVOKED, "nobody was logged out");
+    assert_eq!(soon(direct.check(&token("in"), SystemTime::now())).await, NOT_REVOKED, "no session was logged out");
 }

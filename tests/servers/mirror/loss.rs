@@ -236,7 +236,7 @@ async fn g5_a_mirror_that_was_cut_off_for_long_does_not_vouch_for_the_floor_of_b
         answer == Ok(Status::BeforeLoss)
     })
     .await;
-    eventually("what it has is back", async || {
+    eventually("its entries are restored", async || {
         soon(node.redis.check(&token("out"), SystemTime::now())).await == REVOKED
     })
     .await;

@@ -162,7 +162,7 @@ async fn r62_a_stopped_redis_is_an_outage_at_the_deadline_and_good_again_after()
     .await;
 
     server.resume();
-    eventually("it is good again", async || works(&blocklist).await).await;
+    eventually("the connection works again", async || works(&blocklist).await).await;
     assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
 
@@ -183,7 +183,7 @@ async fn r60_a_dead_redis_is_an_outage_at_once_and_good_again_after_its_restart(
     assert_eq!(revoked, Err(RevokeError::Outage(Outage::NotConnected)), "g7: nothing was stored, so it is not Ok");
 
     server.restart().await;
-    eventually("it is good again", async || works(&blocklist).await).await;
+    eventually("the connection works again", async || works(&blocklist).await).await;
     blocklist.revoke(&session()).await.unwrap();
     assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Ok(Status::Revoked(RevocationScope::Session)));
 }
@@ -223,7 +223,7 @@ async fn a_half_open_connection_is_replaced() {
     let dialled = proxy.accepted();
     proxy.heal();
     // The old connection never answers again: only a new one can.
-    eventually("it is good again", async || works(&blocklist).await).await;
+    eventually("the connection works again", async || works(&blocklist).await).await;
     assert!(proxy.accepted() > dialled);
 }
 
@@ -239,7 +239,7 @@ async fn late_timeouts_are_charged_to_the_connection_they_happened_on() {
     proxy.heal();
     eventually("there is a new connection", async || blocklist.cut_off(ids().issuer(), None).await.is_ok()).await;
     let dialled = proxy.accepted();
-    assert!(in_flight.iter().all(|check| !check.is_finished()), "they wait on the old connection");
+    assert!(in_flight.iter().all(|check| !check.is_finished()), "the checks wait on the old connection");
     for check in in_flight {
         assert_eq!(soon(check).await.unwrap(), Err(Outage::TimedOut));
     }
@@ -258,7 +258,11 @@ async fn g7_a_server_that_became_read_only_is_an_error_of_revoke_and_is_left() {
     assert!(server.try_cli(&["SET", "x", "y"]).await.unwrap_err().contains("READONLY"));
     // No heartbeat has run yet, so the write itself notices it.
     assert_eq!(blocklist.revoke(&session()).await, Err(RevokeError::Outage(Outage::Failed)));
-    assert_eq!(blocklist.check(&ids(), SystemTime::now()).await, Err(Outage::NotConnected), "it is not asked any more");
+    assert_eq!(
+        blocklist.check(&ids(), SystemTime::now()).await,
+        Err(Outage::NotConnected),
+        "no check goes to it any more"
+    );
 }
 
 #[test]
@@ -337,7 +341,7 @@ async fn g7_a_redis_out_of_memory_is_an_error_of_revoke() {
     assert_eq!(
         blocklist.check(&ids(), SystemTime::now()).await,
         Ok(Status::Revoked(RevocationScope::Session)),
-        "what was stored is still there"
+        "the earlier entry is still stored"
     );
 }
 
@@ -365,7 +369,7 @@ async fn r64_a_redis_that_may_forget_is_said_loudly_or_refused() {
 
     server.cli(&["CONFIG", "SET", "maxmemory", "0"]).await;
     server.cli(&["CONFIG", "SET", "maxmemory-policy", "noeviction"]).await;
-    eventually("the strict one connects", async || works(&lazy).await).await;
+    eventually("the strict setting connects", async || works(&lazy).await).await;
     log.clear();
     assert!(works(&RedisBlocklist::connect(strict.clone()).await.unwrap()).await);
     assert!(!log.text().contains("may forget"), "{}", log.text());
@@ -433,7 +437,7 @@ async fn r65_a_master_that_was_demoted_is_not_asked_any_more() {
     assert!(blocklist.revoke(&session()).await.is_err());
 
     server.cli(&["REPLICAOF", "NO", "ONE"]).await;
-    eventually("it is good again", async || works(&blocklist).await).await;
+    eventually("the connection works again", async || works(&blocklist).await).await;
 }
 
 #[tokio::test]
@@ -489,7 +493,7 @@ async fn r62_over_the_bound_a_check_is_refused_at_once() {
     for check in under_way {
         assert_eq!(soon(check).await.unwrap(), Ok(Status::NotRevoked));
     }
-    assert!(works(&blocklist).await, "what has ended makes room");
+    assert!(works(&blocklist).await, "finished checks make room");
 }
 
 #[tokio::test]
@@ -521,7 +525,7 @@ async fn r62_checks_that_nobody_polls_any_more_do_not_hold_up_the_others() {
     }
     assert!(soon(async { works(&blocklist).await }).await);
     for check in left_alone {
-        assert_eq!(soon(check).await, Ok(Status::NotRevoked), "and they have their answers when somebody looks");
+        assert_eq!(soon(check).await, Ok(Status::NotRevoked), "the unpolled checks have their answers");
     }
 }
 
@@ -560,7 +564,7 @@ async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
     blocklist.revoke(&session()).await.unwrap();
     std::fs::remove_dir(&folder).unwrap();
     server.cli(&["BGSAVE"]).await;
-    eventually("it takes no writes", async || {
+    eventually("writes are rejected", async || {
         server.try_cli(&["SET", "x", "y"]).await.is_err_and(|error| error.contains("MISCONF"))
     })
     .await;
@@ -573,7 +577,7 @@ async fn g7_a_redis_that_cannot_save_is_an_error_of_revoke() {
     assert_eq!(
         blocklist.check(&ids(), SystemTime::now()).await,
         Ok(Status::Revoked(RevocationScope::Session)),
-        "what was stored is still there"
+        "the earlier entry is still stored"
     );
 }
 

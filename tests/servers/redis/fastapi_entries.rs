@@ -51,7 +51,7 @@ impl Beside {
     }
 
     async fn life_of(&self, key: &str) -> Duration {
-        Duration::from_millis(self.server.cli(&["PTTL", key]).await.parse().expect("a key with an end"))
+        Duration::from_millis(self.server.cli(&["PTTL", key]).await.parse().expect("the key expires"))
     }
 }
 

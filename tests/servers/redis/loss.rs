@@ -119,7 +119,7 @@ async fn g5_another_set_of_revocations_is_not_taken_for_ours() {
     let other = store.settings.clone().database(1).clock(clock.as_fn());
     RedisBlocklist::initialize(other, SystemTime::UNIX_EPOCH).await.unwrap();
     store.server.cli(&["SWAPDB", "0", "1"]).await;
-    assert!(store.server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "its floor refuses nothing");
+    assert!(store.server.cli(&["GET", "{jwt}:epoch"]).await.ends_with(" 0"), "its floor rejects nothing");
     store.refuses_the_earlier_and_heals().await;
 }
 
@@ -219,7 +219,7 @@ async fn g5_denying_waits_for_a_person() {
     store.server.resume();
 
     RedisBlocklist::initialize(store.settings.clone(), SystemTime::now()).await.unwrap();
-    eventually("the person is heard", async || {
+    eventually("the operator's decision counts", async || {
         let answer = soon(store.node.check(&store.earlier("in"), SystemTime::now())).await;
         assert_ne!(answer, Ok(Status::NotRevoked));
         answer == Ok(Status::BeforeLoss)

@@ -64,7 +64,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let new = group.failover().await;
     assert_ne!(new, old);
     // The old master claims for seconds to be the master. No check goes to it any more.
-    eventually("the new master is asked", async || {
+    eventually("checks go to the new master", async || {
         let before = group.server(new).calls("mget").await;
         let answer = blocklist.check(&ids("before"), SystemTime::now()).await;
         group.server(new).calls("mget").await > before && answer.is_ok()
@@ -73,7 +73,7 @@ async fn r65_sentinel_a_failover_is_followed_to_the_new_master() {
     let asked = group.server(old).calls("mget").await;
     works(&blocklist, "after").await;
     eventually("the other follows too", async || is_revoked(&other, "after").await).await;
-    assert_eq!(group.server(old).calls("mget").await, asked, "neither the demoted master nor a replica is asked");
+    assert_eq!(group.server(old).calls("mget").await, asked, "no check goes to the demoted master or a replica");
 }
 
 #[tokio::test]
@@ -147,7 +147,7 @@ async fn r59_g7_too_few_acknowledgements_are_an_error() {
     for _ in 0..2 {
         assert_eq!(blocklist.revoke(&logout("out")).await, Err(RevokeError::NotReplicated));
     }
-    assert!(is_revoked(&blocklist, "out").await, "it is stored all the same");
+    assert!(is_revoked(&blocklist, "out").await, "the revocation is stored nevertheless");
 
     let replica = RedisServer::start().await;
     replica.cli(&["REPLICAOF", "127.0.0.1", &server.port().to_string()]).await;
@@ -276,7 +276,7 @@ async fn r67_tls_only_a_server_that_proves_its_name_is_trusted() {
         ("of no authority that webpki knows", url),
         ("for another host", at(&elsewhere).tls_roots(&of_another_host.authority)),
         ("without TLS", roots(at(&plain))),
-        ("with TLS, to us who speak none", at(&server)),
+        ("a TLS server, but a client without TLS", at(&server)),
     ];
     for (name, settings) in rows {
         let error = soon(RedisBlocklist::connect(settings)).await.expect_err(name);

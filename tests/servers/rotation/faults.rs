@@ -132,7 +132,7 @@ async fn g6_a_stopped_redis_is_an_outage_and_the_token_is_as_good_as_before() {
     })
     .await;
     server.resume();
-    eventually("it is good again", async || node.works().await).await;
+    eventually("the connection works again", async || node.works().await).await;
     let next = rotated(node.refresh(&proof).await.unwrap());
     rotated(node.refresh(&node.proof(&next).await).await.unwrap());
 }
@@ -153,10 +153,10 @@ async fn g6_what_a_stalled_redis_does_too_late_it_does_not_do() {
     let scripts = server.calls("evalsha").await;
     server.cli(&["CLIENT", "PAUSE", "3600000", "WRITE"]).await;
     assert_eq!(node.refresh(&proof).await.unwrap_err(), IssueError::Outage(Outage::TimedOut));
-    assert_eq!(server.calls("evalsha").await, scripts, "it is held up");
+    assert_eq!(server.calls("evalsha").await, scripts, "the script is stalled");
     server.cli(&["CLIENT", "UNPAUSE"]).await;
     eventually("it has run by now", async || server.calls("evalsha").await == scripts + 1).await;
-    assert_eq!(state(&server).await, "", "and has done nothing");
+    assert_eq!(state(&server).await, "", "the script has stored nothing");
     rotated(node.refresh(&proof).await.unwrap());
 }
 
@@ -170,7 +170,7 @@ async fn g6_where_the_generation_was_lost_the_tokens_word_is_taken() {
     forget(&server).await;
     rotated(node.refresh(&proof).await.unwrap());
     assert!(state(&server).await.starts_with("2 "));
-    assert!(matches!(node.refresh(&old).await.unwrap(), Refreshed::Replayed), "and from then on it knows again");
+    assert!(matches!(node.refresh(&old).await.unwrap(), Refreshed::Replayed), "the session's state is stored again");
 }
 
 #[tokio::test]
@@ -183,7 +183,7 @@ async fn g5_g6_a_dead_redis_is_an_outage_and_one_that_came_back_empty_refuses_th
         assert!(matches!(node.refresh(&proof).await.unwrap_err(), IssueError::Outage(_)));
     }
     server.restart().await;
-    eventually("it is good again", async || node.works().await).await;
+    eventually("the connection works again", async || node.works().await).await;
     // The proof is from before the loss, so it is unknown whether ann has logged out.
     assert!(matches!(node.refresh(&proof).await.unwrap(), Refreshed::Revoked(_)));
     rotated(node.refresh(&node.proof(&node.login("ann").await).await).await.unwrap());
@@ -218,7 +218,7 @@ async fn r56_a_rotation_that_is_sent_twice_is_one() {
     proxy.wait_until(|seen| seen.accepted > 1).await;
     proxy.heal();
     let pair = rotated(soon(refresh).await.unwrap().unwrap());
-    assert_eq!(server.calls("evalsha").await, scripts + 2, "it was sent again");
+    assert_eq!(server.calls("evalsha").await, scripts + 2, "the redemption was sent again");
     assert_eq!(state(&server).await, done);
     rotated(node.refresh(&node.proof(&pair).await).await.unwrap());
 }
@@ -301,10 +301,13 @@ async fn r58_g6_whatever_races_with_a_logout_leaves_no_living_token() {
         for (node, pair) in nodes.iter().cycle().zip(&pairs) {
             let access = node.guard(TokenKind::Access).authenticate::<NoClaims>(pair.access.as_str()).await;
             let refresh = node.guard(TokenKind::Refresh).authenticate::<NoClaims>(pair.refresh.as_str()).await;
-            assert!(access.is_err() && refresh.is_err(), "round {round}: a token lives on: {access:?} {refresh:?}");
+            assert!(
+                access.is_err() && refresh.is_err(),
+                "round {round}: a token is still accepted: {access:?} {refresh:?}"
+            );
         }
     }
-    assert!(met_half_way > ROUNDS / 8, "the logout was too quick in all but {met_half_way} of {ROUNDS} rounds");
+    assert!(met_half_way > ROUNDS / 8, "the logout came first in all but {met_half_way} of {ROUNDS} rounds");
 }
 
 /// Refreshes as fast as possible until that fails. Returns all pairs that it got.

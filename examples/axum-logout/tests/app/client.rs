@@ -68,7 +68,7 @@ impl Client {
     /// Polls until the token is rejected.
     pub(crate) async fn wait_for_refusal(&self, path: &str, token: &str) {
         let asking = async { while self.get(path, token).await.status == StatusCode::OK {} };
-        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path} never refused the token"));
+        timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("{path} never rejected the token"));
     }
 
     pub(crate) async fn sign_up(&self, email: &str) -> Answer {

@@ -32,7 +32,7 @@ async fn in_an_empty_folder_it_makes_what_it_needs_and_says_so() {
     drop(server);
 
     let server = Server::start(folder.path(), &settings).await;
-    assert_eq!(server.client.get("/me", &tokens.access).await.status, 200, "the same secret, the same users");
+    assert_eq!(server.client.get("/me", &tokens.access).await.status, 200, "the secret and the users are kept");
     assert!(!server.output().contains("random"));
     assert_eq!(fs::read_to_string(&env_file).unwrap(), text);
 }

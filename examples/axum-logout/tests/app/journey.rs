@@ -33,7 +33,7 @@ async fn on_postgres_and_redis() {
     journey(&server).await;
     assert!(!server.output().contains("s3cret"));
     assert!(!server.output().contains("9f8a7c6b"));
-    assert!(!folder.path().join(".env").exists(), "a secret was given: none is to be made");
+    assert!(!folder.path().join(".env").exists(), "a given secret is used, and none is made");
 }
 
 /// Her token is valid, but the user no longer exists.
@@ -66,7 +66,7 @@ async fn journey(server: &Server) {
     let output = server.output();
     assert!(output.contains("/api/v1/auth/logout"), "requests are logged");
     for secret in [PASSWORD, &tokens.access, &tokens.refresh, &refreshed.access, &refreshed.refresh] {
-        assert!(!output.contains(secret), "secrets are not");
+        assert!(!output.contains(secret), "secrets are not logged");
     }
 }
 
@@ -87,7 +87,7 @@ async fn sign_up(client: &Client) {
     let (one, other) = join!(client.sign_up("cat@example.com"), client.sign_up("cat@example.com"));
     let mut statuses = [one.status.as_u16(), other.status.as_u16()];
     statuses.sort();
-    assert_eq!(statuses, [201, 409], "of two at once, one is first");
+    assert_eq!(statuses, [201, 409], "one of two concurrent sign-ups fails");
 }
 
 async fn bad_input(client: &Client) {
@@ -156,9 +156,9 @@ async fn refresh(client: &Client, tokens: &Tokens) -> Tokens {
     }
     let [first, again] = pairs.try_into().ok().unwrap();
     assert_ne!(first.refresh, tokens.refresh, "the refresh token is new");
-    assert_eq!(first.refresh, again.refresh, "and one");
+    assert_eq!(first.refresh, again.refresh, "the retry gets the same refresh token");
     assert!(first.access != tokens.access && first.access != again.access);
-    assert_eq!(client.get("/me", &tokens.access).await.status, 200, "a refresh takes no access token back");
+    assert_eq!(client.get("/me", &tokens.access).await.status, 200, "a refresh revokes no access token");
     again
 }
 
@@ -175,14 +175,14 @@ async fn log_out(client: &Client, tokens: &Tokens, refreshed: &Tokens) {
         client.get("/refresh_token", refresh).await.is_refused("revoked");
     }
 
-    assert_eq!(client.get("/me", &elsewhere.access).await.status, 200, "her other session goes on");
+    assert_eq!(client.get("/me", &elsewhere.access).await.status, 200, "her other session continues");
     assert_eq!(client.with(&elsewhere.access, Method::POST, "/logout").await.status, 200);
     client.get("/me", &elsewhere.access).await.is_refused("revoked");
     client.get("/logout", "forged").await.is_refused("not valid");
     assert_eq!(
         client.get("/me", &client.log_in("ann@example.com").await.access).await.status,
         200,
-        "and she can come back"
+        "she can log in again"
     );
 }
 
@@ -205,7 +205,7 @@ async fn log_out_elsewhere(client: &Client) {
     let (phone, desk) = (client.log_in("ann@example.com").await, client.log_in("ann@example.com").await);
     assert_eq!(client.get("/logout_others", &phone.access).await.status, 405, "only by POST");
     assert_eq!(client.with(&phone.access, Method::POST, "/logout_others").await.status, 200);
-    assert_eq!(client.get("/me", &phone.access).await.status, 200, "this session goes on");
+    assert_eq!(client.get("/me", &phone.access).await.status, 200, "this session continues");
     assert_eq!(client.get("/refresh_token", &phone.refresh).await.status, 200);
     client.get("/me", &desk.access).await.is_refused("revoked");
     client.get("/refresh_token", &desk.refresh).await.is_refused("revoked");
@@ -217,5 +217,5 @@ async fn log_out_elsewhere(client: &Client) {
         client.get("/refresh_token", &session.refresh).await.is_refused("revoked");
     }
     let back = client.log_in("ann@example.com").await;
-    assert_eq!(client.get("/me", &back.access).await.status, 200, "she can come back at once");
+    assert_eq!(client.get("/me", &back.access).await.status, 200, "she can log in again at once");
 }

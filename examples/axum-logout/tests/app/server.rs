@@ -104,6 +104,6 @@ async fn wait_for(output: &mut watch::Receiver<String>, words: &str) -> String {
         .map(|seen| seen.map(|text| text.lines().find(|line| line.contains(words)).unwrap().to_owned()));
     match seen {
         Ok(Ok(line)) => line,
-        _ => panic!("the program never said {words:?}, but:\n{}", output.borrow().as_str()),
+        _ => panic!("the program did not print {words:?}, but:\n{}", output.borrow().as_str()),
     }
 }

@@ -83,7 +83,7 @@ fn problems() {
         (Sources { redis_port: some("6379"), ..Sources::default() }, "REDIS_PORT is set and REDIS_HOST is not"),
         (
             Sources { redis_url: some("redis://h"), redis_host: some("h"), ..Sources::default() },
-            "REDIS_URL is set beside",
+            "REDIS_URL is set with",
         ),
         (Sources { redis_url: some("http://h"), ..Sources::default() }, "REDIS_URL can't be used"),
         (Sources { redis_host: some("h"), redis_port: some("0"), ..Sources::default() }, "REDIS_PORT is \"0\""),
@@ -98,7 +98,7 @@ fn problems() {
     ];
     for (sources, words) in table {
         let text = Settings::read(&sources).unwrap_err().to_string();
-        assert_eq!(text.lines().count(), 2, "one line beside the title: {text}");
+        assert_eq!(text.lines().count(), 2, "one line after the title: {text}");
         assert!(text.contains(words), "{words:?} is not in {text}");
     }
 }

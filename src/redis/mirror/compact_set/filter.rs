@@ -11,7 +11,7 @@ use crate::blocklist::RevocationId;
 /// unknown id in forty passes the filter.
 const IDS_PER_WORD: usize = 6;
 
-/// How many ids one step of growing adds to a new level: a few milliseconds of work.
+/// The number of ids that one step of growing adds to a new level: a few milliseconds of work.
 const GROWTH_STEP: usize = 100_000;
 
 /// More levels than any memory has room for.
@@ -31,7 +31,7 @@ pub(crate) struct Filter {
     levels: [OnceLock<Words>; LEVELS],
     /// The level that lookups use.
     current: AtomicUsize,
-    /// How many shards the next level has already.
+    /// The number of shards that the next level has already.
     filled: Mutex<usize>,
     shards: usize,
 }

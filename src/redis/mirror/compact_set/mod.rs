@@ -6,7 +6,7 @@
 //!
 //! # Structure
 //!
-//! - **Plain entries** refuse every token they name: nearly all revocations of single tokens and of
+//! - **Plain entries** reject every token they name: nearly all revocations of single tokens and of
 //!   sessions. Each takes 20 bytes and some free space in one of 4096 shards ([`table`]), chosen by
 //!   the first bits of its id. A lock protects each shard.
 //! - **Detailed entries** have a cut-off, or revoke a user or an issuer. They are few, but every
@@ -78,7 +78,7 @@ struct Detailed {
     until: Timestamp,
 }
 
-/// Which part is swept next, and when the last one was.
+/// The part to sweep next, and the time of the last sweep.
 struct Sweeps {
     next_part: usize,
     swept_at: Instant,
@@ -226,7 +226,7 @@ impl CompactSet {
     }
 
     /// Returns everything from a position on, in pages of at least so many entries, each with the
-    /// position of the page after it. Each page is read when it is asked for.
+    /// position of the page after it. Each page is read on demand.
     pub(crate) fn pages(
         &self,
         from: Cursor,

@@ -16,10 +16,10 @@ pub(crate) struct Calendar {
     now: Timestamp,
 }
 
-/// What happened to the wall clock since it was last read.
+/// The change of the wall clock since it was last read.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ClockChange {
-    /// Nothing that matters here.
+    /// Nothing of importance here.
     Normal,
     /// It was set back: entries that were dropped as expired may be alive again.
     SetBack,

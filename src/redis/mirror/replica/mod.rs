@@ -278,6 +278,6 @@ mod tests {
         assert_eq!(replica.state().phase(), MirrorPhase::Full);
         assert!(!replica.can_restart(), "there is no room yet");
         replica.restart();
-        assert_eq!(replica.status(&token("b"), replica.time()), None, "everything has to be read first");
+        assert_eq!(replica.status(&token("b"), replica.time()), None, "everything must be read first");
     }
 }

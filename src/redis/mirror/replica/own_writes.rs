@@ -11,7 +11,7 @@ use std::{
 
 use crate::blocklist::Revocation;
 
-/// How many of the latest own revocations are remembered.
+/// The number of the latest own revocations that are remembered.
 const REMEMBERED: usize = 1024;
 
 #[derive(Default)]

@@ -45,7 +45,7 @@ impl MirrorState {
         self.entries
     }
 
-    /// How long the mirror's last test entry took from this process through Redis and back.
+    /// The time that the mirror's last test entry took from this process through Redis and back.
     ///
     /// `None` before the first has arrived. The mirror sends one when it starts, and then one each
     /// minute.
