@@ -306,7 +306,7 @@ impl RedisSettings {
     }
 
     /// Validates the settings.
-    pub(crate) fn dialler(&self) -> Result<Dialer, ConfigError> {
+    pub(crate) fn dialer(&self) -> Result<Dialer, ConfigError> {
         self.validate()?;
         Ok(Dialer {
             topology: self.topology.clone(),
