@@ -10,12 +10,10 @@ use crate::{
     config_error::ConfigError,
     redis::{
         connection::{
-            cluster::Cluster,
             dial::Dialer,
             host::{Connector, Host},
-            sentinel::Sentinels,
             tls::Tls,
-            topology::Topology,
+            topology::{Cluster, Sentinels, Topology},
         },
         policy::{Eviction, OnLoss},
         schema::key_names::{FastapiEntries, KeyNames},
