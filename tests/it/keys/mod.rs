@@ -168,11 +168,3 @@ fn complains<T: Debug>(name: &str, result: Result<T, ConfigError>, kind: ConfigE
     assert_eq!(error.kind(), kind, "{name}: {error}");
     assert!(error.to_string().contains(words), "{name}: {error}");
 }
-
-/// The same for a key that is weak, malformed or of another sort.
-fn bad_key<T: Debug>(name: &str, result: Result<T, ConfigError>, words: &str) {
-    let error = result.expect_err(name);
-    let kinds = [ConfigErrorKind::WeakKey, ConfigErrorKind::MalformedKey, ConfigErrorKind::KeyMismatch];
-    assert!(kinds.contains(&error.kind()), "{name}: {:?}", error.kind());
-    assert!(error.to_string().contains(words), "{name}: {error}");
-}
