@@ -34,7 +34,7 @@ pub(crate) fn waited(since: Stopwatch) {
 }
 
 /// Counts a connection that was made in the background.
-pub(crate) fn redialled() {
+pub(crate) fn redialed() {
     add("jwt_blocklist_redials_total", [], 1);
 }
 

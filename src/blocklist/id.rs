@@ -80,26 +80,6 @@ impl RevocationId {
         Self(bytes)
     }
 
-    /// Parses what `Display` writes, and nothing else: the scripts in Redis compare ids as text.
-    #[cfg(feature = "redis")]
-    pub(crate) fn from_hex(digits: &str) -> Option<Self> {
-        let mut bytes = [0; 16];
-        if digits.len() != 32 || !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
-            return None;
-        }
-        for (index, byte) in bytes.iter_mut().enumerate() {
-            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-        }
-        Some(Self(bytes))
-    }
-
-    /// A random id.
-    #[cfg(feature = "redis")]
-    pub(crate) fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map(|()| Self(bytes))
-    }
-
     /// Rebuilds an id from its [bytes](Self::as_bytes).
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
@@ -116,18 +96,38 @@ impl RevocationId {
         hex
     }
 
+    /// Returns the 16 bytes: the key of an entry.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+#[cfg(feature = "redis")]
+impl RevocationId {
+    /// Parses what `Display` writes, and nothing else: the scripts in Redis compare ids as text.
+    pub(crate) fn from_hex(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 16];
+        if digits.len() != 32 || !digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f')) {
+            return None;
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+        }
+        Some(Self(bytes))
+    }
+
+    /// A random id.
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map(|()| Self(bytes))
+    }
+
     /// The id's place in a table of `len` places, by its first bits. Places ascend with the ids.
-    #[cfg(feature = "redis")]
     pub(crate) fn scaled_to(self, len: usize) -> usize {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         let scaled = u128::from(u64::from_be_bytes([a, b, c, d, e, f, g, h])) * len as u128;
         // Less than `len`, so it fits.
         (scaled >> 64) as usize
-    }
-
-    /// Returns the 16 bytes: the key of an entry.
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
     }
 }
 

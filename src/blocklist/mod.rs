@@ -89,7 +89,7 @@
 //!
 //! impl Tables {
 //!     fn scope_that_refuses(&self, ids: &TokenIds) -> Option<RevocationScope> {
-//!         let refuses = |id| self.revoked.get(&id).is_some_and(|(cut_off, _)| cut_off.rejects(ids));
+//!         let rejects = |id| self.revoked.get(&id).is_some_and(|(cut_off, _)| cut_off.rejects(ids));
 //!         ids.each().find(|(_, id)| rejects(*id)).map(|(scope, _)| scope)
 //!     }
 //!

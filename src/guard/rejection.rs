@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     blocklist::{Outage, RevocationScope},
-    token::{TokenKind, VerifyError},
+    token::{ClaimError, TokenKind, VerifyError},
 };
 
 /// A rejected request: the reason, and what the route requires.
@@ -93,7 +93,7 @@ impl Rejection {
         match self.reason {
             Reason::NoToken => RejectionKind::Missing,
             Reason::SeveralTokens | Reason::NotOneToken => RejectionKind::Malformed,
-            Reason::Unacceptable(VerifyError::Expired) | Reason::TokenAge => RejectionKind::Expired,
+            Reason::Unacceptable(VerifyError::Claim(ClaimError::Expired)) | Reason::TokenAge => RejectionKind::Expired,
             Reason::Unacceptable(_) => RejectionKind::Invalid,
             Reason::WrongKind => RejectionKind::WrongKind,
             Reason::Revoked(_) | Reason::BeforeLoss | Reason::Replayed => RejectionKind::Revoked,

@@ -10,7 +10,7 @@ use crate::{
         rejection::{Reason, Wanted},
     },
     json::Member,
-    token::{Payload, VerifyError},
+    token::{ClaimError, Payload},
 };
 
 /// Requirements of a route, in addition to a valid token that is not revoked.
@@ -71,7 +71,7 @@ impl Require {
 
     fn check<X>(&self, authenticated: &Authenticated<X>, clock: impl Fn() -> Times) -> Result<(), Reason> {
         if let Some(age) = self.max_token_age {
-            let issued_at = authenticated.issued_at().ok_or(Reason::Unacceptable(VerifyError::IssuedAt))?;
+            let issued_at = authenticated.issued_at().ok_or(Reason::Unacceptable(ClaimError::IssuedAt.into()))?;
             require(clock().is_within(age, issued_at.into()), Reason::TokenAge)?;
         }
         for list in &self.lists {

@@ -7,7 +7,7 @@ use crate::{
         Authenticated, Guard, Requirements,
         rejection::{Reason, Rejection},
     },
-    token::VerifyError,
+    token::ClaimError,
 };
 
 impl Guard {
@@ -23,7 +23,7 @@ impl Guard {
     pub async fn recheck<X>(&self, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
         let (token, now) = (authenticated.token(), self.verifier.now());
         if self.verifier.is_over(token.claims().expires_at, now) {
-            return Err(self.reject(Reason::Unacceptable(VerifyError::Expired)));
+            return Err(self.reject(Reason::Unacceptable(ClaimError::Expired.into())));
         }
         let answer = self.blocklist.check(token.ids(), now.into()).await;
         self.admit(Arc::clone(token), answer, &Requirements::none()).map(drop)

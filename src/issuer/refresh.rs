@@ -13,7 +13,7 @@ use crate::{
     },
     metrics,
     revocation::kept_after,
-    token::{TokenKind, VerifyError},
+    token::{ClaimError, TokenKind},
 };
 
 /// The outcome of a refresh. Either there are tokens, or the response is 401: see
@@ -52,7 +52,7 @@ impl Refreshed {
             Self::Rotated(pair) | Self::Repeated(pair) => return Ok(pair),
             Self::Replayed => Reason::Replayed,
             Self::Revoked(scope) => Reason::Revoked(scope),
-            Self::Expired => Reason::Unacceptable(VerifyError::Expired),
+            Self::Expired => Reason::Unacceptable(ClaimError::Expired.into()),
         };
         Err(Rejection::new(TokenKind::Refresh, reason))
     }

@@ -121,10 +121,10 @@ impl RedisBlocklist {
     ///
     /// Outside of a tokio runtime.
     pub async fn connect(settings: RedisSettings) -> Result<Self, ConfigError> {
-        let dialler = settings.dialler()?;
+        let dialer = settings.dialer()?;
         let mut last_known = LastKnown::default();
-        let first = dialler.dial(&mut last_known).await.map_err(|error| unusable(&settings, error))?;
-        Ok(Self::start(settings, dialler, last_known, Some(first), Handle::current()))
+        let first = dialer.dial(&mut last_known).await.map_err(|error| unusable(&settings, error))?;
+        Ok(Self::start(settings, dialer, last_known, Some(first), Handle::current()))
     }
 
     /// Connects in the background. Until that succeeds, every check is an outage (503).
@@ -133,11 +133,11 @@ impl RedisBlocklist {
     ///
     /// If the settings cannot work, or the call is outside of a tokio runtime.
     pub fn connect_lazy(settings: RedisSettings) -> Result<Self, ConfigError> {
-        let dialler = settings.dialler()?;
+        let dialer = settings.dialer()?;
         let runtime = Handle::try_current().map_err(|_| {
             ConfigError::unsupported("`RedisBlocklist` needs a tokio runtime: call it from an async function")
         })?;
-        Ok(Self::start(settings, dialler, LastKnown::default(), None, runtime))
+        Ok(Self::start(settings, dialer, LastKnown::default(), None, runtime))
     }
 
     /// Declares that a Redis holds all existing revocations, and disconnects.
@@ -156,18 +156,18 @@ impl RedisBlocklist {
     ///
     /// If the settings cannot work, or Redis cannot be reached or written to.
     pub async fn initialize(settings: RedisSettings, floor: SystemTime) -> Result<(), ConfigError> {
-        let dialler = settings.dialler()?;
-        dialler.initialize(floor.into()).await.map_err(|error| unusable(&settings, error))
+        let dialer = settings.dialer()?;
+        dialer.initialize(floor.into()).await.map_err(|error| unusable(&settings, error))
     }
 
     fn start(
         settings: RedisSettings,
-        dialler: Dialer,
+        dialer: Dialer,
         last_known: LastKnown,
         first: Option<Connected>,
         runtime: Handle,
     ) -> Self {
-        let shared = Arc::new(Shared::start(settings, dialler, last_known, first, runtime));
+        let shared = Arc::new(Shared::start(settings, dialer, last_known, first, runtime));
         Self {
             checker: Arc::new(Checker::new(Arc::clone(&shared))),
             revoker: Arc::new(Revoker::new(Arc::clone(&shared))),

@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     waiting_writer: Option<Supervisor>,
     pub(crate) settings: RedisSettings,
     pub(crate) keys: KeyNames,
-    pub(crate) dialler: Dialer,
+    pub(crate) dialer: Dialer,
     pub(crate) mirrors: LocalMirrors,
     pub(crate) runtime: Handle,
 }
@@ -32,19 +32,19 @@ impl Shared {
     /// runtime.
     pub(crate) fn start(
         settings: RedisSettings,
-        dialler: Dialer,
+        dialer: Dialer,
         last_known: LastKnown,
         first: Option<Connected>,
         runtime: Handle,
     ) -> Self {
         let supervise =
-            |last_known, first| Supervisor::start(dialler.clone(), last_known, settings.shown_address(), first);
+            |last_known, first| Supervisor::start(dialer.clone(), last_known, settings.shown_address(), first);
         Self {
             reader: supervise(last_known, first),
             waiting_writer: settings.replicas.map(|_| supervise(LastKnown::default(), None)),
             keys: settings.keys(),
             settings,
-            dialler,
+            dialer,
             mirrors: LocalMirrors::default(),
             runtime,
         }

@@ -53,7 +53,7 @@ mod wycheproof;
 pub use builder::{OptionalClaim, VerifierBuilder};
 pub use cache::TokenCache;
 pub(crate) use cache::VerifiedTokens;
-pub(crate) use claims::{GENERATION, Payload, RESERVED_CLAIMS, RegisteredClaims, SESSION_BEGAN, token68};
+pub(crate) use claims::{ClaimError, GENERATION, Payload, RESERVED_CLAIMS, RegisteredClaims, SESSION_BEGAN, token68};
 #[cfg(feature = "compat")]
 pub(crate) use claims::{Issuers, Presence, Rules};
 pub use claims::{KindSource, NoClaims, TokenIdSource, TokenKind};

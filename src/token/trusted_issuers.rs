@@ -4,7 +4,7 @@ use crate::{
     config_error::ConfigError,
     keys::{KeySet, RsaMinimum, VerifyingKey},
     token::{
-        claims::{Header, Issuers},
+        claims::{ClaimError, Header, Issuers},
         verify_error::VerifyError,
     },
 };
@@ -162,10 +162,10 @@ impl TrustedIssuers {
 /// Whether the key of another issuer, with the same id, may still prove the token. Any other error
 /// is about a token that is proven to come from this issuer.
 fn may_be_of_another_issuer(error: VerifyError) -> bool {
-    matches!(error, VerifyError::Algorithm | VerifyError::Signature | VerifyError::Issuer)
+    matches!(error, VerifyError::Algorithm | VerifyError::Signature | VerifyError::Claim(ClaimError::Issuer))
 }
 
 /// A right signature of the wrong issuer says more than a wrong signature.
 fn more_telling(earlier: VerifyError, later: VerifyError) -> VerifyError {
-    if earlier == VerifyError::Issuer { earlier } else { later }
+    if earlier == VerifyError::Claim(ClaimError::Issuer) { earlier } else { later }
 }

@@ -10,7 +10,9 @@ use crate::{
     config_error::ConfigError,
     keys::{CryptoProvider, KeySet, VerifyingKey},
     token::{
-        claims::{Header, Issuers, KindSource, Payload, Presented, RegisteredClaims, Rules, TokenKind, Typ},
+        claims::{
+            ClaimError, Header, Issuers, KindSource, Payload, Presented, RegisteredClaims, Rules, TokenKind, Typ,
+        },
         trusted_issuers::TrustedIssuers,
         verify_error::VerifyError,
     },
@@ -107,13 +109,13 @@ impl Verifier {
         let header = Header::parse(&decode_text(header).ok_or(VerifyError::Header)?)?;
         let rules = self.rules_for(header.typ);
         if !rules.kind.can_name_kind(header.typ) {
-            return Err(VerifyError::Kind);
+            return Err(ClaimError::Kind.into());
         }
         let signature = decode(signature)?;
         self.trusted.verify_with_key_of(&header, |trusted, key| {
             self.check_signature(key, signed, &signature)?;
 
-            let payload = decode_text(payload).ok_or(VerifyError::Payload)?;
+            let payload = decode_text(payload).ok_or(ClaimError::Payload)?;
             let presented = Presented { typ: header.typ, payload: &payload, signed };
             let (kind, claims) = rules.check(&presented, trusted.issuers.as_ref(), accepted_after_expiry, now)?;
             let application = serde_json::from_str(&payload).map_err(|_| VerifyError::ApplicationClaims)?;
@@ -125,7 +127,8 @@ impl Verifier {
     /// that it has accepted before.
     pub(crate) fn check_times(&self, claims: &RegisteredClaims, now: Timestamp) -> Result<(), VerifyError> {
         // All rules of a verifier have the same leeway and the same longest lifetime.
-        self.rules.check_times(claims.issued_at, claims.not_before, claims.expires_at, Duration::ZERO, now)
+        let (issued_at, not_before) = (claims.issued_at, claims.not_before);
+        Ok(self.rules.check_times(issued_at, not_before, claims.expires_at, Duration::ZERO, now)?)
     }
 
     fn rules_for(&self, typ: Typ) -> &Rules {

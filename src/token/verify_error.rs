@@ -1,7 +1,9 @@
 //! The reasons why a token is not accepted.
 
-/// The reason why a token is not accepted. A closed set for events and metrics: it holds no text of
-/// the token.
+use crate::token::claims::ClaimError;
+
+/// The reason why a token is not accepted. A closed set for events and metrics: it holds no text of the
+/// token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VerifyError {
     TooLong,
@@ -11,21 +13,8 @@ pub(crate) enum VerifyError {
     Typ,
     UnknownKey,
     Signature,
-    Payload,
-    Confirmation,
-    Issuer,
-    Subject,
-    Audience,
-    TokenId,
-    SessionId,
-    ExpiresAt,
-    NotBefore,
-    IssuedAt,
-    Lifetime,
-    Kind,
-    Generation,
+    Claim(ClaimError),
     ApplicationClaims,
-    Expired,
 }
 
 impl VerifyError {
@@ -38,21 +27,14 @@ impl VerifyError {
             Self::Typ => "typ",
             Self::UnknownKey => "unknown_key",
             Self::Signature => "signature",
-            Self::Payload => "payload",
-            Self::Confirmation => "cnf",
-            Self::Issuer => "iss",
-            Self::Subject => "sub",
-            Self::Audience => "aud",
-            Self::TokenId => "jti",
-            Self::SessionId => "sid",
-            Self::ExpiresAt => "exp",
-            Self::NotBefore => "nbf",
-            Self::IssuedAt => "iat",
-            Self::Lifetime => "lifetime",
-            Self::Kind => "kind",
-            Self::Generation => "refresh_generation",
+            Self::Claim(error) => error.as_str(),
             Self::ApplicationClaims => "application_claims",
-            Self::Expired => "expired",
         }
+    }
+}
+
+impl From<ClaimError> for VerifyError {
+    fn from(error: ClaimError) -> Self {
+        Self::Claim(error)
     }
 }

@@ -75,7 +75,7 @@ impl Revoker {
             _ => Err(Outage::UnexpectedReply.into()),
         };
         let (id, live) = shared.writer().send_with_retry(deadline, call, read).await?;
-        shared.dialler.confirmed_writes.add(live.connected.epoch, &id);
+        shared.dialer.confirmed_writes.add(live.connected.epoch, &id);
         Ok(Some(live))
     }
 }

@@ -20,6 +20,14 @@ impl Host {
     pub(crate) fn tcp(name: impl Into<String>, port: u16) -> Self {
         Self::Tcp { name: name.into(), port }
     }
+
+    pub(crate) fn from_addr(addr: &ConnectionAddr) -> Option<Self> {
+        match addr {
+            ConnectionAddr::Tcp(name, port) if !name.is_empty() => Some(Self::tcp(name.clone(), *port)),
+            ConnectionAddr::Unix(path) => Some(Self::Unix(path.clone())),
+            _ => None,
+        }
+    }
 }
 
 /// Shows the address, which is no secret.
@@ -36,6 +44,24 @@ impl fmt::Display for Host {
 /// The addresses of several servers, for a message.
 pub(crate) fn list(hosts: &[Host]) -> String {
     hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads the part of a URL that names several servers: `[user][:password@]host[:port],host[:port]…`.
+pub(crate) fn parse_list(authority: &str, database: &str, usual_port: u16) -> Option<(Vec<Host>, RedisConnectionInfo)> {
+    let (user, list) = match authority.rsplit_once('@') {
+        Some((user, list)) => (format!("{user}@"), list),
+        None => (String::new(), authority),
+    };
+    let login: ConnectionInfo = format!("redis://{user}host/{database}").into_connection_info().ok()?;
+    let hosts = list.split(',').map(|host| {
+        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
+        let info: ConnectionInfo = format!("redis://{host}").into_connection_info().ok()?;
+        match Host::from_addr(info.addr())? {
+            Host::Tcp { name, .. } if !has_port => Some(Host::Tcp { name, port: usual_port }),
+            host => Some(host),
+        }
+    });
+    Some((hosts.collect::<Option<_>>()?, login.redis_settings().clone()))
 }
 
 /// The error for settings that name no server.

@@ -89,10 +89,10 @@ pub(crate) struct Supervisor {
 
 impl Supervisor {
     /// Begins with the connection `first`, or by dialing. Call within a tokio runtime.
-    pub(crate) fn start(dialler: Dialer, last_known: LastKnown, address: String, first: Option<Connected>) -> Self {
+    pub(crate) fn start(dialer: Dialer, last_known: LastKnown, address: String, first: Option<Connected>) -> Self {
         let first = first.map(|connected| Live::new(connected, 0)).ok_or(NoConnection::Dialing);
         let (state, _) = watch::channel(first);
-        let task = tokio::spawn(supervise(dialler, last_known, address, state.clone()));
+        let task = tokio::spawn(supervise(dialer, last_known, address, state.clone()));
         Self { state, task }
     }
 
@@ -155,16 +155,16 @@ fn withdraw(state: &watch::Sender<State>, number: u64, reason: NoConnection) {
     });
 }
 
-async fn supervise(dialler: Dialer, mut last_known: LastKnown, address: String, state: watch::Sender<State>) {
+async fn supervise(dialer: Dialer, mut last_known: LastKnown, address: String, state: watch::Sender<State>) {
     let mut pause = SHORTEST_PAUSE;
     let mut last_failure = None;
     for number in 1.. {
         let started = Instant::now();
         if state.borrow().is_err() {
-            match dialler.dial(&mut last_known).await {
+            match dialer.dial(&mut last_known).await {
                 Ok(connected) => {
                     (pause, last_failure) = (SHORTEST_PAUSE, None);
-                    metrics::redialled();
+                    metrics::redialed();
                     state.send_modify(|state| *state = Ok(Live::new(connected, number)));
                 }
                 Err(error) => {
@@ -188,7 +188,7 @@ async fn supervise(dialler: Dialer, mut last_known: LastKnown, address: String, 
         let current = state.borrow().clone();
         if let Ok(current) = current {
             tracing::info!(address, "connected to Redis");
-            keep(&dialler, current, &mut last_known, &state).await;
+            keep(&dialer, current, &mut last_known, &state).await;
             tracing::warn!(address, "the connection to Redis is lost: reconnecting");
         }
         // Replace a connection that lived for a while at once, but do not dial in a hot loop.
@@ -197,13 +197,13 @@ async fn supervise(dialler: Dialer, mut last_known: LastKnown, address: String, 
 }
 
 /// Watches a connection until it is withdrawn.
-async fn keep(dialler: &Dialer, mut current: Live, last_known: &mut LastKnown, state: &watch::Sender<State>) {
+async fn keep(dialer: &Dialer, mut current: Live, last_known: &mut LastKnown, state: &watch::Sender<State>) {
     let mut changes = state.subscribe();
     let mut withdrawn = pin!(changes.wait_for(Result::is_err));
     while timeout(HEARTBEAT, &mut withdrawn).await.is_err() {
         // If the connection is withdrawn meanwhile, do not wait for the reply.
         let number = current.number;
-        let mut beat = pin!(dialler.heartbeat(&mut current.connected, last_known));
+        let mut beat = pin!(dialer.heartbeat(&mut current.connected, last_known));
         let lost = future::poll_fn(|context| match withdrawn.as_mut().poll(context) {
             Poll::Ready(_) => Poll::Ready(true),
             Poll::Pending => beat.as_mut().poll(context).map(|beat| beat.is_err()),

@@ -103,7 +103,7 @@ impl Feed {
 
     /// Connects, and runs cycles until one fails.
     async fn follow(&mut self) -> DialError {
-        let connecting = timeout(DIAL_DEADLINE, self.shared.dialler.connect()).await;
+        let connecting = timeout(DIAL_DEADLINE, self.shared.dialer.connect()).await;
         let (host, mut connection) = match connecting.unwrap_or(Err(DialError::TimedOut)) {
             Ok(connected) => connected,
             Err(error) => return error,
@@ -170,7 +170,7 @@ impl Feed {
         // A confirmed write that no feed has read has to be in the log too. Otherwise only the
         // supervisor would notice that it is lost, and raise the floor although mirrors could
         // restore it.
-        self.last_known.remember(&self.shared.dialler.confirmed_writes);
+        self.last_known.remember(&self.shared.dialer.confirmed_writes);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
         detect::query_epoch(&mut pipeline, keys, &self.last_known);
@@ -223,7 +223,7 @@ impl Feed {
         self.is_up_to_date = proven == Some(asked);
         if let Some(moment) = proven {
             self.replica.prove(self.route_confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
-            self.shared.dialler.known_mirrors.mark_present();
+            self.shared.dialer.known_mirrors.mark_present();
         }
         Ok(())
     }
@@ -281,8 +281,8 @@ impl Feed {
         if self.route_confirmed.as_ref().is_some_and(is_recent) {
             return Ok(());
         }
-        let dialler = &self.shared.dialler;
-        if !dialler.topology.is_master(host, &dialler.connector).await {
+        let dialer = &self.shared.dialer;
+        if !dialer.topology.is_master(host, &dialer.connector).await {
             return Err(DialError::NotMaster);
         }
         self.route_confirmed = Some(now);

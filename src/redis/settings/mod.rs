@@ -10,12 +10,10 @@ use crate::{
     config_error::ConfigError,
     redis::{
         connection::{
-            cluster::Cluster,
             dial::Dialer,
             host::{Connector, Host},
-            sentinel::Sentinels,
             tls::Tls,
-            topology::Topology,
+            topology::{Cluster, Sentinels, Topology},
         },
         policy::{Eviction, OnLoss},
         schema::key_names::{FastapiEntries, KeyNames},
@@ -158,39 +156,6 @@ impl RedisSettings {
         self
     }
 
-    /// Uses TLS, also to sentinels.
-    ///
-    /// Trusts the roots of webpki (Mozilla's), unless [`tls_roots`](Self::tls_roots) is set. Uses
-    /// the cryptography that the application has chosen for rustls, and otherwise aws-lc.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls(self) -> Self {
-        self.with_tls(Ok)
-    }
-
-    /// Uses TLS, and trusts only these certificates: PEM, one or more.
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls_roots(self, pem: impl AsRef<[u8]>) -> Self {
-        self.with_tls(|tls| tls.roots(pem.as_ref()))
-    }
-
-    /// Uses TLS with this client certificate (PEM, with its chain) and its private key (PEM).
-    #[cfg(feature = "tls")]
-    #[must_use]
-    pub fn tls_identity(self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
-        self.with_tls(|tls| tls.identity(certificate.as_ref(), key.as_ref()))
-    }
-
-    #[cfg(feature = "tls")]
-    fn with_tls(mut self, change: impl FnOnce(Tls) -> Result<Tls, ConfigError>) -> Self {
-        match self.connector.tls.take().map_or_else(Tls::new, Ok).and_then(change) {
-            Ok(tls) => self.connector.tls = Some(tls),
-            Err(error) => self.mistake = self.mistake.or(Some(error)),
-        }
-        self
-    }
-
     /// The user and password of the sentinels themselves; none by default. Works only with
     /// [`sentinel`](Self::sentinel), or with a `redis+sentinel` URL.
     #[must_use]
@@ -307,7 +272,7 @@ impl RedisSettings {
     }
 
     /// Validates the settings.
-    pub(crate) fn dialler(&self) -> Result<Dialer, ConfigError> {
+    pub(crate) fn dialer(&self) -> Result<Dialer, ConfigError> {
         self.validate()?;
         Ok(Dialer {
             topology: self.topology.clone(),
@@ -328,6 +293,38 @@ impl RedisSettings {
     /// The addresses, without secrets.
     pub(crate) fn shown_address(&self) -> String {
         self.topology.to_string()
+    }
+}
+
+#[cfg(feature = "tls")]
+impl RedisSettings {
+    /// Uses TLS, also to sentinels.
+    ///
+    /// Trusts the roots of webpki (Mozilla's), unless [`tls_roots`](Self::tls_roots) is set. Uses
+    /// the cryptography that the application has chosen for rustls, and otherwise aws-lc.
+    #[must_use]
+    pub fn tls(self) -> Self {
+        self.with_tls(Ok)
+    }
+
+    /// Uses TLS, and trusts only these certificates: PEM, one or more.
+    #[must_use]
+    pub fn tls_roots(self, pem: impl AsRef<[u8]>) -> Self {
+        self.with_tls(|tls| tls.roots(pem.as_ref()))
+    }
+
+    /// Uses TLS with this client certificate (PEM, with its chain) and its private key (PEM).
+    #[must_use]
+    pub fn tls_identity(self, certificate: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Self {
+        self.with_tls(|tls| tls.identity(certificate.as_ref(), key.as_ref()))
+    }
+
+    fn with_tls(mut self, change: impl FnOnce(Tls) -> Result<Tls, ConfigError>) -> Self {
+        match self.connector.tls.take().map_or_else(Tls::new, Ok).and_then(change) {
+            Ok(tls) => self.connector.tls = Some(tls),
+            Err(error) => self.mistake = self.mistake.or(Some(error)),
+        }
+        self
     }
 }
 

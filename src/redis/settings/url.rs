@@ -1,10 +1,13 @@
 //! Redis URLs, of every topology.
 
-use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
+use redis::{ConnectionInfo, IntoConnectionInfo, RedisConnectionInfo};
 
 use crate::{
     config_error::ConfigError,
-    redis::connection::{cluster::Cluster, host::Host, sentinel::Sentinels, topology::Topology},
+    redis::connection::{
+        host::Host,
+        topology::{Topology, URL_FORMS},
+    },
 };
 
 /// The content of a URL.
@@ -20,12 +23,6 @@ pub(crate) enum Security {
     Tls,
 }
 
-const FORMS: &str = "the Redis URL cannot be read: use redis://[user][:password@]host[:port][/database], rediss:// with TLS, \
-                     redis+sentinel://[user][:password@]host[:port],host…/master[/database] or redis+cluster://[user][:password@]host[:port],host…, \
-                     with special characters in user and password percent-encoded";
-
-const SENTINEL_PORT: u16 = 26379;
-
 /// Reads a URL.
 ///
 /// # Errors
@@ -33,7 +30,7 @@ const SENTINEL_PORT: u16 = 26379;
 /// If the URL has none of the forms. The message does not repeat it, because it may hold the
 /// password.
 pub(crate) fn parse(url: &str) -> Result<Parsed, ConfigError> {
-    try_parse(url).ok_or_else(|| ConfigError::setting(FORMS))
+    try_parse(url).ok_or_else(|| ConfigError::setting(URL_FORMS))
 }
 
 fn try_parse(url: &str) -> Option<Parsed> {
@@ -44,57 +41,20 @@ fn try_parse(url: &str) -> Option<Parsed> {
             (scheme.strip_prefix("redis").or_else(|| scheme.strip_prefix("valkey")).unwrap_or(scheme), Security::Plain)
         }
     };
-    match plain {
-        "+sentinel" => {
-            let (authority, path) = rest.split_once('/')?;
-            let (master, database) = path.split_once('/').unwrap_or((path, ""));
-            let (hosts, login) = hosts(authority, database, SENTINEL_PORT)?;
-            let topology = Topology::Sentinel(Sentinels::new(hosts, master));
-            (!master.is_empty()).then_some(Parsed { topology, login, security })
-        }
-        "+cluster" => {
-            let (hosts, login) = hosts(rest.strip_suffix('/').unwrap_or(rest), "", 6379)?;
-            Some(Parsed { topology: Topology::Cluster(Cluster::new(hosts)), login, security })
-        }
-        _ => {
-            // redis-rs would read `rediss` differently, depending on its own features.
-            let url = if security == Security::Tls { format!("redis{plain}://{rest}") } else { url.to_owned() };
-            let info: ConnectionInfo = url.as_str().into_connection_info().ok()?;
-            let host = host_of(info.addr())?;
-            Some(Parsed { topology: Topology::Node(host), login: info.redis_settings().clone(), security })
-        }
+    if plain.starts_with('+') {
+        return Topology::from_url(plain, rest).map(|(topology, login)| Parsed { topology, login, security });
     }
-}
-
-/// `[user][:password@]host[:port],host[:port]…`
-fn hosts(authority: &str, database: &str, usual_port: u16) -> Option<(Vec<Host>, RedisConnectionInfo)> {
-    let (user, list) = match authority.rsplit_once('@') {
-        Some((user, list)) => (format!("{user}@"), list),
-        None => (String::new(), authority),
-    };
-    let login: ConnectionInfo = format!("redis://{user}host/{database}").into_connection_info().ok()?;
-    let hosts = list.split(',').map(|host| {
-        let has_port = host.rsplit(']').next().is_some_and(|end| end.contains(':'));
-        let info: ConnectionInfo = format!("redis://{host}").into_connection_info().ok()?;
-        match host_of(info.addr())? {
-            Host::Tcp { name, .. } if !has_port => Some(Host::Tcp { name, port: usual_port }),
-            host => Some(host),
-        }
-    });
-    Some((hosts.collect::<Option<_>>()?, login.redis_settings().clone()))
-}
-
-fn host_of(addr: &ConnectionAddr) -> Option<Host> {
-    match addr {
-        ConnectionAddr::Tcp(name, port) if !name.is_empty() => Some(Host::tcp(name.clone(), *port)),
-        ConnectionAddr::Unix(path) => Some(Host::Unix(path.clone())),
-        _ => None,
-    }
+    // redis-rs would read `rediss` differently, depending on its own features.
+    let url = if security == Security::Tls { format!("redis{plain}://{rest}") } else { url.to_owned() };
+    let info: ConnectionInfo = url.as_str().into_connection_info().ok()?;
+    let host = Host::from_addr(info.addr())?;
+    Some(Parsed { topology: Topology::Node(host), login: info.redis_settings().clone(), security })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::connection::topology::{Cluster, Sentinels};
 
     #[test]
     fn every_form_is_read() {

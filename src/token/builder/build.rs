@@ -8,7 +8,7 @@ use crate::{
     revocation::MAX_LEEWAY,
     token::{
         builder::VerifierBuilder,
-        claims::{Presence, RESERVED_CLAIMS, Rules},
+        claims::{RESERVED_CLAIMS, Rules},
         trusted_issuers::TrustedIssuers,
         verifier::Verifier,
     },
@@ -46,34 +46,23 @@ impl VerifierBuilder {
         let audiences = self
             .audiences
             .into_names("no audience is set: call `audience(…)` with the `aud` of the tokens, or `any_audience()`")?;
-        if self.leeway > MAX_LEEWAY {
+        if self.rules.leeway > MAX_LEEWAY {
             return Err(ConfigError::out_of_range(
                 "the leeway is over 300 seconds: synchronize the clocks (NTP) instead",
             ));
         }
-        if self.max_lifetime.is_zero() || self.max_lifetime > LONGEST_LIFETIME {
+        if self.rules.max_lifetime.is_zero() || self.rules.max_lifetime > LONGEST_LIFETIME {
             return Err(ConfigError::out_of_range("the maximum lifetime must be more than zero and at most 10 years"));
         }
-        if self.kind.claim().is_some_and(|claim| RESERVED_CLAIMS.contains(&claim)) {
+        if self.rules.kind.claim().is_some_and(|claim| RESERVED_CLAIMS.contains(&claim)) {
             return Err(ConfigError::conflict("the kind of a token cannot be read from a registered claim"));
         }
-        if self.kind.is_ambiguous() {
+        if self.rules.kind.is_ambiguous() {
             return Err(ConfigError::conflict(
                 "access and refresh tokens must differ in the claim that names the kind",
             ));
         }
-        let mut rules = Rules {
-            issuers,
-            audiences,
-            audience: Presence::Required,
-            leeway: self.leeway,
-            max_lifetime: self.max_lifetime,
-            subject: self.subject,
-            issued_at: self.issued_at,
-            session_id: self.session_id,
-            token_id: self.token_id,
-            kind: self.kind,
-        };
+        let mut rules = Rules { issuers, audiences, ..self.rules };
         let rules_without_typ = match self.rules_without_typ {
             Some(_) if !self.trusted.is_empty() => {
                 return Err(ConfigError::conflict(

@@ -41,17 +41,12 @@ pub struct VerifierBuilder {
     pub(super) trusted: Vec<(Box<str>, KeySet)>,
     pub(super) issuers: Accepted,
     pub(super) audiences: Accepted,
-    pub(super) leeway: Duration,
-    pub(super) max_lifetime: Duration,
+    /// All rules but those for issuers and audiences, which `build` sets.
+    pub(super) rules: Rules,
     pub(super) max_token_bytes: usize,
     pub(super) rsa_minimum: RsaMinimum,
-    pub(super) subject: Presence,
-    pub(super) issued_at: Presence,
-    pub(super) session_id: Presence,
-    pub(super) token_id: TokenIdSource,
-    pub(super) kind: KindSource,
-    /// Derives the rules for tokens whose `typ` does not name a kind, if other rules hold for
-    /// those. It may change the rules for all other tokens too.
+    /// Derives the rules for tokens whose `typ` does not name a kind, if other rules hold for those. It may
+    /// change the rules for all other tokens too.
     pub(crate) rules_without_typ: Option<DeriveRules>,
     pub(super) provider: Option<CryptoProvider>,
     pub(super) clock: Arc<dyn Clock>,
@@ -71,15 +66,9 @@ impl Verifier {
             trusted: Vec::new(),
             issuers: Accepted::Unset,
             audiences: Accepted::Unset,
-            leeway: Duration::from_secs(30),
-            max_lifetime: Duration::from_secs(2 * 24 * 3600),
+            rules: Rules::default(),
             max_token_bytes: 8192,
             rsa_minimum: RsaMinimum::default(),
-            subject: Presence::Required,
-            issued_at: Presence::Required,
-            session_id: Presence::Optional,
-            token_id: TokenIdSource::default(),
-            kind: KindSource::default(),
             rules_without_typ: None,
             provider: None,
             clock: Arc::new(SystemClock),
@@ -153,7 +142,7 @@ impl VerifierBuilder {
     /// Sets how far clocks may differ: added to `exp`, and allowed to `nbf` and `iat`. 30 seconds
     /// by default, 0 to 300 seconds.
     pub fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
+        self.rules.leeway = leeway;
         self
     }
 
@@ -165,7 +154,7 @@ impl VerifierBuilder {
     /// forget it. Set the same value on every verifier of the same tokens. A revocation by a
     /// verifier with a shorter value would be forgotten while another still accepts the tokens.
     pub fn max_lifetime(mut self, max_lifetime: Duration) -> Self {
-        self.max_lifetime = max_lifetime;
+        self.rules.max_lifetime = max_lifetime;
         self
     }
 
@@ -187,8 +176,8 @@ impl VerifierBuilder {
     /// Accepts tokens without this claim. If it is present, it must still be well-formed.
     pub fn optional(mut self, claim: OptionalClaim) -> Self {
         match claim {
-            OptionalClaim::Sub => self.subject = Presence::Optional,
-            OptionalClaim::Iat => self.issued_at = Presence::Optional,
+            OptionalClaim::Sub => self.rules.subject = Presence::Optional,
+            OptionalClaim::Iat => self.rules.issued_at = Presence::Optional,
         }
         self
     }
@@ -196,19 +185,19 @@ impl VerifierBuilder {
     /// Rejects tokens without `sid`. By default such a token is accepted, and a logout revokes it
     /// alone.
     pub fn require_session_id(mut self) -> Self {
-        self.session_id = Presence::Required;
+        self.rules.session_id = Presence::Required;
         self
     }
 
     /// Sets the source of a token's id; [`TokenIdSource::Jti`] by default.
     pub fn token_id_source(mut self, source: TokenIdSource) -> Self {
-        self.token_id = source;
+        self.rules.token_id = source;
         self
     }
 
     /// Sets where a token names its kind; [`KindSource::typ_header`] by default.
     pub fn kind_source(mut self, source: KindSource) -> Self {
-        self.kind = source;
+        self.rules.kind = source;
         self
     }
 

@@ -4,21 +4,13 @@
 use crate::{
     json::{Member, read_members},
     keys::{Algorithm, MAX_KEY_ID_BYTES},
-    token::{claims::kind::TokenKind, verify_error::VerifyError},
+    token::{claims::kind::Typ, verify_error::VerifyError},
 };
 
 pub(crate) struct Header {
     pub(crate) algorithm: Algorithm,
     pub(crate) key_id: Option<String>,
     pub(crate) typ: Typ,
-}
-
-/// The `typ` header (RFC 8725 §3.11).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Typ {
-    /// Absent, or `JWT`, which says nothing about the kind.
-    Unspecified,
-    Of(TokenKind),
 }
 
 impl Header {
@@ -42,36 +34,11 @@ impl Header {
             Some(Member::Text(id)) if id.len() <= MAX_KEY_ID_BYTES => Some(id),
             Some(_) => return Err(VerifyError::UnknownKey),
         };
-        Ok(Self { algorithm, key_id, typ: Typ::parse(header.typ)? })
-    }
-}
-
-impl Typ {
-    fn parse(typ: Option<Member<'_>>) -> Result<Self, VerifyError> {
-        let Some(typ) = typ else { return Ok(Self::Unspecified) };
-        let name = short_media_type(&typ).ok_or(VerifyError::Typ)?;
-        [Self::Unspecified, Self::Of(TokenKind::Access), Self::Of(TokenKind::Refresh)]
-            .into_iter()
-            .find(|typ| typ.name().eq_ignore_ascii_case(name))
-            .ok_or(VerifyError::Typ)
-    }
-
-    /// The kind, if `typ` names one.
-    pub(crate) const fn kind(self) -> Option<TokenKind> {
-        match self {
-            Self::Unspecified => None,
-            Self::Of(kind) => Some(kind),
-        }
-    }
-
-    /// `at+jwt` is that of RFC 9068 §2.1. There is no registered name for refresh tokens, so
-    /// `rt+jwt` is this crate's own.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Unspecified => "JWT",
-            Self::Of(TokenKind::Access) => "at+jwt",
-            Self::Of(TokenKind::Refresh) => "rt+jwt",
-        }
+        let typ = match &header.typ {
+            None => Typ::Unspecified,
+            Some(typ) => short_media_type(typ).and_then(Typ::from_name).ok_or(VerifyError::Typ)?,
+        };
+        Ok(Self { algorithm, key_id, typ })
     }
 }
 
@@ -94,6 +61,7 @@ fn short_media_type<'m>(value: &'m Member<'_>) -> Option<&'m str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::token::claims::kind::TokenKind;
 
     fn parse(text: &str) -> Result<Header, VerifyError> {
         Header::parse(text)

@@ -4,10 +4,7 @@ use serde_json::Value;
 
 use crate::{
     json::Member,
-    token::{
-        claims::{header::Typ, kind::TokenKind},
-        verify_error::VerifyError,
-    },
+    token::claims::kind::{TokenKind, Typ},
 };
 
 /// The place where a token says whether it is an access or a refresh token.
@@ -85,8 +82,9 @@ impl KindSource {
         !(self.place == Place::TypHeader && typ == Typ::Unspecified)
     }
 
-    /// The kind that a token names, by its `typ` and by the value of [`claim`](Self::claim).
-    pub(crate) fn read(&self, typ: Typ, value: Option<&Member<'_>>) -> Result<TokenKind, VerifyError> {
+    /// The kind that a token names, by its `typ` and by the value of [`claim`](Self::claim); `None` if it
+    /// names none, or two.
+    pub(crate) fn read(&self, typ: Typ, value: Option<&Member<'_>>) -> Option<TokenKind> {
         let declared = match &self.place {
             Place::TypHeader => typ.kind(),
             Place::TypHeaderOrFlag { .. } if value.is_none() => typ.kind(),
@@ -101,8 +99,7 @@ impl KindSource {
                 _ => None,
             },
         };
-        let kind = declared.ok_or(VerifyError::Kind)?;
-        if typ == Typ::Unspecified || typ == Typ::Of(kind) { Ok(kind) } else { Err(VerifyError::Kind) }
+        declared.filter(|kind| typ == Typ::Unspecified || typ == Typ::Of(*kind))
     }
 
     /// The `typ` of a new token, and a claim, from which [`read`](Self::read) finds this kind.
@@ -156,7 +153,7 @@ mod tests {
             ("either: null is no absence", either, Typ::Of(Access), Some(Member::Other), None),
         ]);
         for (name, source, typ, value, expected) in rows {
-            assert_eq!(source.read(typ, value.as_ref()).ok(), expected, "{name}");
+            assert_eq!(source.read(typ, value.as_ref()), expected, "{name}");
         }
     }
 }

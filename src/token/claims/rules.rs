@@ -1,6 +1,7 @@
 //! The rules for the payload of a genuine token (RFC 7519 §4.1, RFC 8725 §3).
 //!
-//! A new rule is a line in [`Rules::check`], and a reason in `VerifyError`.
+//! A new rule is a field of [`Rules`] with its default, a check in [`Rules::check`], and a
+//! [`ClaimError`].
 
 use std::time::Duration;
 
@@ -10,15 +11,11 @@ use sha2::{Digest, Sha256};
 use crate::{
     clock::Timestamp,
     json::{Member, read_members},
-    token::{
-        claims::{
-            header::Typ,
-            kind::TokenKind,
-            kind_source::KindSource,
-            registered::{GENERATION, RegisteredClaims, SESSION_BEGAN},
-            values::{date, millis, text, whole},
-        },
-        verify_error::VerifyError,
+    token::claims::{
+        kind::{TokenKind, Typ},
+        kind_source::KindSource,
+        registered::{GENERATION, RegisteredClaims, SESSION_BEGAN},
+        values::{date, millis, text, whole},
     },
 };
 
@@ -56,6 +53,24 @@ pub(crate) struct Rules {
     pub(crate) session_id: Presence,
     pub(crate) token_id: TokenIdSource,
     pub(crate) kind: KindSource,
+}
+
+impl Default for Rules {
+    /// Accepts no issuer and no audience.
+    fn default() -> Self {
+        Self {
+            issuers: Issuers::OneOf(Vec::new()),
+            audiences: Vec::new(),
+            audience: Presence::Required,
+            leeway: Duration::from_secs(30),
+            max_lifetime: Duration::from_secs(2 * 24 * 3600),
+            subject: Presence::Required,
+            issued_at: Presence::Required,
+            session_id: Presence::Optional,
+            token_id: TokenIdSource::default(),
+            kind: KindSource::default(),
+        }
+    }
 }
 
 /// The issuers whose tokens are accepted.
@@ -99,6 +114,47 @@ impl Presence {
     }
 }
 
+/// The rule that the claims of a token break. A closed set, like
+/// [`VerifyError`](crate::token::VerifyError): it holds no text of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ClaimError {
+    Payload,
+    Confirmation,
+    Issuer,
+    Subject,
+    Audience,
+    TokenId,
+    SessionId,
+    ExpiresAt,
+    NotBefore,
+    IssuedAt,
+    Lifetime,
+    Kind,
+    Generation,
+    Expired,
+}
+
+impl ClaimError {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Payload => "payload",
+            Self::Confirmation => "cnf",
+            Self::Issuer => "iss",
+            Self::Subject => "sub",
+            Self::Audience => "aud",
+            Self::TokenId => "jti",
+            Self::SessionId => "sid",
+            Self::ExpiresAt => "exp",
+            Self::NotBefore => "nbf",
+            Self::IssuedAt => "iat",
+            Self::Lifetime => "lifetime",
+            Self::Kind => "kind",
+            Self::Generation => "refresh_generation",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// A token whose signature is proven.
 pub(crate) struct Presented<'t> {
     pub(crate) typ: Typ,
@@ -118,7 +174,7 @@ impl Rules {
         issuers: Option<&Issuers>,
         accepted_after_expiry: Duration,
         now: Timestamp,
-    ) -> Result<(TokenKind, RegisteredClaims), VerifyError> {
+    ) -> Result<(TokenKind, RegisteredClaims), ClaimError> {
         let claims = read_members!(token.payload => {
             issuer: "iss", subject: "sub", audience: "aud",
             expires_at: "exp", not_before: "nbf", issued_at: "iat", session_began: SESSION_BEGAN,
@@ -126,41 +182,41 @@ impl Rules {
             // Without a claim for the kind, this one is read and not used.
             kind: self.kind.claim().unwrap_or("typ"),
         });
-        let claims = claims.map_err(|_| VerifyError::Payload)?;
+        let claims = claims.map_err(|_| ClaimError::Payload)?;
 
         // Such a token is bound to a key, and nothing here proves its possession (RFC 7800 §3.1).
         if claims.confirmation.is_some() {
-            return Err(VerifyError::Confirmation);
+            return Err(ClaimError::Confirmation);
         }
-        let issuer = text(claims.issuer, usize::MAX).map_err(|()| VerifyError::Issuer)?;
+        let issuer = text(claims.issuer, usize::MAX).map_err(|()| ClaimError::Issuer)?;
         if !issuers.unwrap_or(&self.issuers).accept(issuer.as_deref()) {
-            return Err(VerifyError::Issuer);
+            return Err(ClaimError::Issuer);
         }
         self.check_audience(claims.audience)?;
 
         let subject = text(claims.subject, MAX_SUBJECT_BYTES)
             .and_then(|subject| self.subject.require(subject))
-            .map_err(|()| VerifyError::Subject)?;
+            .map_err(|()| ClaimError::Subject)?;
         let session_id = text(claims.session_id, MAX_ID_BYTES)
             .and_then(|id| self.session_id.require(id))
-            .map_err(|()| VerifyError::SessionId)?;
+            .map_err(|()| ClaimError::SessionId)?;
         let token_id = self.token_id(claims.token_id, token.signed)?;
 
-        let expires_at = date(claims.expires_at).ok().flatten().ok_or(VerifyError::ExpiresAt)?;
-        let not_before = date(claims.not_before).map_err(|()| VerifyError::NotBefore)?;
-        // The logout of a session is remembered for the longest lifetime. That suffices only if its
-        // tokens say when they were issued.
+        let expires_at = date(claims.expires_at).ok().flatten().ok_or(ClaimError::ExpiresAt)?;
+        let not_before = date(claims.not_before).map_err(|()| ClaimError::NotBefore)?;
+        // The logout of a session is remembered for the longest lifetime. That suffices only if its tokens
+        // say when they were issued.
         let presence = if session_id.is_some() { Presence::Required } else { self.issued_at };
         let issued_at = date(claims.issued_at)
             .and_then(|issued_at| presence.require(issued_at))
-            .map_err(|()| VerifyError::IssuedAt)?;
-        let kind = self.kind.read(token.typ, claims.kind.as_ref())?;
+            .map_err(|()| ClaimError::IssuedAt)?;
+        let kind = self.kind.read(token.typ, claims.kind.as_ref()).ok_or(ClaimError::Kind)?;
         self.check_times(issued_at, not_before, expires_at, accepted_after_expiry, now)?;
 
         let session_began = millis(claims.session_began)
             .and_then(|began| not_after_issue(began, issued_at))
-            .map_err(|()| VerifyError::IssuedAt)?;
-        let generation = whole(claims.generation).map_err(|()| VerifyError::Generation)?.unwrap_or(0);
+            .map_err(|()| ClaimError::IssuedAt)?;
+        let generation = whole(claims.generation).map_err(|()| ClaimError::Generation)?.unwrap_or(0);
 
         let claims = RegisteredClaims {
             issuer,
@@ -177,24 +233,24 @@ impl Rules {
     }
 
     /// One string or a list of strings, one of which is ours (RFC 7519 §4.1.3).
-    fn check_audience(&self, audience: Option<Member<'_>>) -> Result<(), VerifyError> {
+    fn check_audience(&self, audience: Option<Member<'_>>) -> Result<(), ClaimError> {
         let ours = |name: &str| self.audiences.iter().any(|ours| **ours == *name);
         let accepted = match audience {
             None => self.audience == Presence::Optional,
             Some(Member::Text(name)) => ours(&name),
             Some(Member::Texts(names)) => names.iter().any(|name| ours(name)),
-            Some(_) => return Err(VerifyError::Audience),
+            Some(_) => return Err(ClaimError::Audience),
         };
-        if accepted || self.audiences.is_empty() { Ok(()) } else { Err(VerifyError::Audience) }
+        if accepted || self.audiences.is_empty() { Ok(()) } else { Err(ClaimError::Audience) }
     }
 
-    fn token_id(&self, id: Option<Member<'_>>, signed: &str) -> Result<Box<str>, VerifyError> {
-        let id = text(id, MAX_ID_BYTES).map_err(|()| VerifyError::TokenId)?;
+    fn token_id(&self, id: Option<Member<'_>>, signed: &str) -> Result<Box<str>, ClaimError> {
+        let id = text(id, MAX_ID_BYTES).map_err(|()| ClaimError::TokenId)?;
         match (id, self.token_id) {
             (Some(id), _) => Ok(id),
             // Without the signature: ECDSA has two of them for one text.
             (None, TokenIdSource::JtiOrHash) => Ok(URL_SAFE_NO_PAD.encode(Sha256::digest(signed)).into()),
-            (None, TokenIdSource::Jti) => Err(VerifyError::TokenId),
+            (None, TokenIdSource::Jti) => Err(ClaimError::TokenId),
         }
     }
 
@@ -210,19 +266,19 @@ impl Rules {
         expires_at: Timestamp,
         accepted_after_expiry: Duration,
         now: Timestamp,
-    ) -> Result<(), VerifyError> {
+    ) -> Result<(), ClaimError> {
         let latest_start = now + self.leeway;
         if issued_at.is_some_and(|issued_at| issued_at > latest_start) {
-            return Err(VerifyError::IssuedAt);
+            return Err(ClaimError::IssuedAt);
         }
         let start = issued_at.unwrap_or(latest_start);
         if issued_at.is_some_and(|issued_at| issued_at > expires_at) || expires_at > start + self.max_lifetime {
-            return Err(VerifyError::Lifetime);
+            return Err(ClaimError::Lifetime);
         }
         if not_before.is_some_and(|not_before| not_before > latest_start) {
-            return Err(VerifyError::NotBefore);
+            return Err(ClaimError::NotBefore);
         }
-        if now >= expires_at + self.leeway + accepted_after_expiry { Err(VerifyError::Expired) } else { Ok(()) }
+        if now >= expires_at + self.leeway + accepted_after_expiry { Err(ClaimError::Expired) } else { Ok(()) }
     }
 }
 

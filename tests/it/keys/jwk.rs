@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use testkit::tokens::{KeyPair, bad_keys, encode};
 use tower_jwt_blocklist::{
     Algorithm, Verifier, VerifyingKey,
-    config_error::ConfigErrorKind,
+    config_error::ConfigErrorKind::{Conflict, KeyId, KeyMismatch, MalformedKey, WeakKey},
     keys::{Jwks, KeyRule, KeySet},
 };
 
-use super::{Sample, ask, bad_key, complains, guard, jwk_of, reason, with_key};
+use super::{Sample, ask, complains, guard, jwk_of, reason, with_key};
 use crate::support::{SECRET, der, good_token};
 
 fn with(mut jwk: Value, changes: Value) -> Value {
@@ -137,6 +137,8 @@ fn r32_each_bad_key_is_named_and_does_not_drop_the_others() {
         ("null", json!(null), Rule::Form),
         ("a secret", json!({ "kty": "oct", "alg": "HS256", "k": encode(SECRET), "kid": "bad" }), Rule::Secret),
     ];
+    // All other keys of the rule `Strength` are damaged or forged.
+    let weak = ["1024 bits", "exponent 1", "exponent 65536", "Ed25519 of small order"];
     let good = jwk_of(KeyPair::es256(), "good");
     for (name, bad, rule) in rows {
         let jwks = Jwks::parse(set(&[bad.clone(), good.clone()])).unwrap();
@@ -144,14 +146,19 @@ fn r32_each_bad_key_is_named_and_does_not_drop_the_others() {
         assert_eq!(jwks.keys().iter().map(VerifyingKey::id).collect::<Vec<_>>(), [Some("good")], "{name}");
         jwks.into_key_set().unwrap();
 
-        let error = VerifyingKey::from_jwk(bad.to_string()).expect_err(name).to_string();
+        let kind = match rule {
+            Rule::KeyType | Rule::Algorithm | Rule::Use | Rule::Secret => KeyMismatch,
+            Rule::Strength if weak.contains(&name) => WeakKey,
+            Rule::Strength | Rule::PrivateMember | Rule::Form => MalformedKey,
+            Rule::KeyId => KeyId,
+            other => panic!("{name}: {other:?} has no kind here"),
+        };
+        let error = VerifyingKey::from_jwk(bad.to_string()).expect_err(name);
+        assert_eq!(error.kind(), kind, "{name}");
+        let error = error.to_string();
         let alone = Jwks::parse(set(&[bad])).unwrap();
         assert!(alone.rejected()[0].to_string().ends_with(&error), "{name}");
-        if rule == Rule::KeyId {
-            complains(name, alone.into_key_set(), ConfigErrorKind::KeyId, &error);
-        } else {
-            bad_key(name, alone.into_key_set(), &error);
-        }
+        complains(name, alone.into_key_set(), kind, &error);
     }
     // Everything that is not forbidden is allowed.
     for (name, fine) in [
@@ -231,14 +238,14 @@ fn r28_of_keys_with_one_id_none_is_used() {
 async fn r28_secrets_are_loaded_by_an_explicit_call_and_never_beside_public_keys() {
     let secret = |id: &str| json!({ "kty": "oct", "alg": "HS256", "k": encode(SECRET), "kid": id });
     let text = secret("key-1").to_string();
-    bad_key("as a public key", VerifyingKey::from_jwk(&text), "from_secret_jwk");
+    complains("as a public key", VerifyingKey::from_jwk(&text), KeyMismatch, "from_secret_jwk");
     let key = VerifyingKey::from_secret_jwk(&text).unwrap();
     ask(&guard(with_key(key)), &good_token()).await.unwrap();
 
     let public = jwk_of(KeyPair::es256(), "public");
-    bad_key("a public key as a secret", VerifyingKey::from_secret_jwk(public.to_string()), "`oct`");
+    complains("a public key as a secret", VerifyingKey::from_secret_jwk(public.to_string()), KeyMismatch, "`oct`");
     let mixed = Jwks::parse_secrets(set(&[secret("a"), public.clone()]));
-    complains("mixed", mixed, ConfigErrorKind::Conflict, "secrets and public keys");
+    complains("mixed", mixed, Conflict, "secrets and public keys");
     assert_eq!(broken(&Jwks::parse(set(&[secret("a"), public])).unwrap()), [(0, KeyRule::Secret)]);
     assert_eq!(Jwks::parse_secrets(set(&[secret("a"), secret("b")])).unwrap().keys().len(), 2);
     for (name, changes, rule) in [
@@ -262,13 +269,18 @@ fn r32_an_rsa_key_without_alg_is_for_what_the_caller_says() {
     assert_eq!(jwks.keys()[0].algorithm(), Algorithm::PS384);
     assert_eq!(VerifyingKey::from_jwk_as(Algorithm::RS512, jwk.to_string()).unwrap().algorithm(), Algorithm::RS512);
     let named = jwk_of(KeyPair::rs256(), "key-1").to_string();
-    bad_key("another", VerifyingKey::from_jwk_as(Algorithm::RS512, &named), "is for RS256, not for RS512");
+    complains(
+        "another",
+        VerifyingKey::from_jwk_as(Algorithm::RS512, &named),
+        KeyMismatch,
+        "is for RS256, not for RS512",
+    );
     assert_eq!(
         Jwks::parse_assuming(Algorithm::RS512, set(&[jwk_of(KeyPair::rs256(), "a")])).unwrap().keys()[0].algorithm(),
         Algorithm::RS256
     );
     for algorithm in [Algorithm::HS256, Algorithm::ES256, Algorithm::EdDSA] {
-        bad_key("no RSA", Jwks::parse_assuming(algorithm, set(&[])), "not an algorithm of RSA keys");
+        complains("no RSA", Jwks::parse_assuming(algorithm, set(&[])), KeyMismatch, "not an algorithm of RSA keys");
     }
 }
 
@@ -277,14 +289,19 @@ fn r32_what_is_no_key_set_is_an_error_as_a_whole() {
     for text in
         ["", "[]", "{}", "null", r#"{"keys":{}}"#, r#"{"keys":null}"#, r#"{"keys":[],"keys":[]}"#, r#"{"keys":[]}x"#]
     {
-        bad_key(text, Jwks::parse(text), "expected a JSON object with a list `keys`");
+        complains(text, Jwks::parse(text), MalformedKey, "expected a JSON object with a list `keys`");
     }
-    bad_key("no text", Jwks::parse([0xFF, 0xFE]), "JWKS");
-    bad_key("a page", Jwks::parse("<html>"), "JWKS");
+    complains("no text", Jwks::parse([0xFF, 0xFE]), MalformedKey, "JWKS");
+    complains("a page", Jwks::parse("<html>"), MalformedKey, "JWKS");
     let key = jwk_of(KeyPair::eddsa(), "k");
-    bad_key("101 keys", Jwks::parse(set(&vec![key.clone(); 101])), "more than 100 keys");
+    complains("101 keys", Jwks::parse(set(&vec![key.clone(); 101])), MalformedKey, "more than 100 keys");
     assert_eq!(Jwks::parse(set(&vec![key; 100])).unwrap().rejected().len(), 100);
-    bad_key("too long", Jwks::parse(format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(256 * 1024))), "256 KiB");
+    complains(
+        "too long",
+        Jwks::parse(format!(r#"{{"keys":[],"x":"{}"}}"#, "x".repeat(256 * 1024))),
+        MalformedKey,
+        "256 KiB",
+    );
     let nothing = Jwks::parse(r#"{"keys":[]}"#).unwrap();
     assert!(nothing.into_key_set().is_err());
 }

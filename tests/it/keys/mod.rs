@@ -169,11 +169,3 @@ fn complains<T: Debug>(name: &str, result: Result<T, ConfigError>, kind: ConfigE
     assert_eq!(error.kind(), kind, "{name}: {error}");
     assert!(error.to_string().contains(words), "{name}: {error}");
 }
-
-/// Asserts that the key is rejected as weak, malformed or of another type.
-fn bad_key<T: Debug>(name: &str, result: Result<T, ConfigError>, words: &str) {
-    let error = result.expect_err(name);
-    let kinds = [ConfigErrorKind::WeakKey, ConfigErrorKind::MalformedKey, ConfigErrorKind::KeyMismatch];
-    assert!(kinds.contains(&error.kind()), "{name}: {:?}", error.kind());
-    assert!(error.to_string().contains(words), "{name}: {error}");
-}

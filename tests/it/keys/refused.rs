@@ -6,9 +6,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use pkcs8::{PrivateKeyInfo, spki::SubjectPublicKeyInfoRef};
 use serde_json::json;
 use testkit::tokens::{KeyPair, bad_keys, encode};
-use tower_jwt_blocklist::{Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, VerifyingKey};
+use tower_jwt_blocklist::{
+    Algorithm, Guard, Issuer, MemoryBlocklist, NoClaims, SigningKey, TokenKind, VerifyingKey,
+    config_error::ConfigErrorKind::{KeyMismatch, MalformedKey, WeakKey},
+};
 
-use super::{PROVIDERS, bad_key, raw_public, reason, with_key};
+use super::{PROVIDERS, complains, raw_public, reason, with_key};
 use crate::support::{SECRET, der, header, pem};
 
 #[test]
@@ -24,16 +27,16 @@ fn a_key_of_the_wrong_sort_says_what_to_do() {
         ("P-384 asked, P-256 given", ES384, p256.public_pem(), "needs an EC key on P-384"),
         ("Ed25519 asked, EC given", EdDSA, p256.public_pem(), "needs an Ed25519 key"),
     ] {
-        bad_key(name, VerifyingKey::from_pem(algorithm, pem), words);
-        bad_key(name, VerifyingKey::from_der(algorithm, der(pem)), words);
+        complains(name, VerifyingKey::from_pem(algorithm, pem), KeyMismatch, words);
+        complains(name, VerifyingKey::from_der(algorithm, der(pem)), KeyMismatch, words);
         let private = KeyPair::all().into_iter().find(|pair| pair.public_pem() == pem).unwrap().private_pem();
-        bad_key(name, SigningKey::from_pem(algorithm, private), words);
-        bad_key(name, SigningKey::from_der(algorithm, der(private)), words);
+        complains(name, SigningKey::from_pem(algorithm, private), KeyMismatch, words);
+        complains(name, SigningKey::from_der(algorithm, der(private)), KeyMismatch, words);
     }
     for algorithm in [RS256, PS256, ES256, ES384, EdDSA] {
         let words = "use `from_pem` or `from_der`";
-        bad_key("a secret for a pair", VerifyingKey::from_secret(algorithm, SECRET), words);
-        bad_key("a secret for a pair", SigningKey::from_secret(algorithm, SECRET), words);
+        complains("a secret for a pair", VerifyingKey::from_secret(algorithm, SECRET), KeyMismatch, words);
+        complains("a secret for a pair", SigningKey::from_secret(algorithm, SECRET), KeyMismatch, words);
     }
 }
 
@@ -45,47 +48,64 @@ fn r31_key_files_of_another_form_say_how_to_convert_them() {
     let old_encrypted = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n\
                          -----END RSA PRIVATE KEY-----\n";
     let half = &ec.public_pem()[..ec.public_pem().len() / 2];
-    for (name, text, words) in [
-        ("private key", ec.private_pem().to_owned(), "openssl pkey -pubout"),
-        ("private key of the old form", pem("EC PRIVATE KEY", sec1), "openssl pkey -pubout"),
-        ("encrypted private key", pem("ENCRYPTED PRIVATE KEY", &pkcs8), "openssl pkey -pubout"),
-        ("certificate", pem("CERTIFICATE", &der(ec.public_pem())), "openssl x509 -pubkey"),
-        ("another label", pem("PARAMETERS", &der(ec.public_pem())), "PUBLIC KEY"),
-        ("half of it", half.to_owned(), "-----BEGIN PUBLIC KEY-----"),
-        ("empty", String::new(), "-----BEGIN PUBLIC KEY-----"),
-        ("base64 alone", STANDARD.encode(der(ec.public_pem())), "-----BEGIN PUBLIC KEY-----"),
+    for (name, text, kind, words) in [
+        ("private key", ec.private_pem().to_owned(), KeyMismatch, "openssl pkey -pubout"),
+        ("private key of the old form", pem("EC PRIVATE KEY", sec1), KeyMismatch, "openssl pkey -pubout"),
+        ("encrypted private key", pem("ENCRYPTED PRIVATE KEY", &pkcs8), KeyMismatch, "openssl pkey -pubout"),
+        ("certificate", pem("CERTIFICATE", &der(ec.public_pem())), MalformedKey, "openssl x509 -pubkey"),
+        ("another label", pem("PARAMETERS", &der(ec.public_pem())), MalformedKey, "PUBLIC KEY"),
+        ("half of it", half.to_owned(), MalformedKey, "-----BEGIN PUBLIC KEY-----"),
+        ("empty", String::new(), MalformedKey, "-----BEGIN PUBLIC KEY-----"),
+        ("base64 alone", STANDARD.encode(der(ec.public_pem())), MalformedKey, "-----BEGIN PUBLIC KEY-----"),
         (
             "not base64",
             "-----BEGIN PUBLIC KEY-----\n****\n-----END PUBLIC KEY-----\n".into(),
+            MalformedKey,
             "-----BEGIN PUBLIC KEY-----",
         ),
     ] {
-        bad_key(name, VerifyingKey::from_pem(Algorithm::ES256, &text), words);
+        complains(name, VerifyingKey::from_pem(Algorithm::ES256, &text), kind, words);
     }
-    bad_key("DER as PEM", VerifyingKey::from_pem(Algorithm::ES256, der(ec.public_pem())), "use `from_der`");
-    bad_key("PEM as DER", VerifyingKey::from_der(Algorithm::ES256, ec.public_pem()), "SubjectPublicKeyInfo");
-    bad_key("private DER as public", VerifyingKey::from_der(Algorithm::ES256, &pkcs8), "SubjectPublicKeyInfo");
-    bad_key(
+    complains(
+        "DER as PEM",
+        VerifyingKey::from_pem(Algorithm::ES256, der(ec.public_pem())),
+        MalformedKey,
+        "use `from_der`",
+    );
+    complains(
+        "PEM as DER",
+        VerifyingKey::from_der(Algorithm::ES256, ec.public_pem()),
+        MalformedKey,
+        "SubjectPublicKeyInfo",
+    );
+    complains(
+        "private DER as public",
+        VerifyingKey::from_der(Algorithm::ES256, &pkcs8),
+        MalformedKey,
+        "SubjectPublicKeyInfo",
+    );
+    complains(
         "a byte too many",
         VerifyingKey::from_der(Algorithm::ES256, [der(ec.public_pem()), vec![0]].concat()),
+        MalformedKey,
         "DER",
     );
 
-    for (name, text, words) in [
-        ("public key", ec.public_pem().to_owned(), "signing needs the private half"),
-        ("old form", pem("EC PRIVATE KEY", sec1), "openssl pkcs8 -topk8 -nocrypt"),
-        ("encrypted", pem("ENCRYPTED PRIVATE KEY", &pkcs8), "openssl pkcs8 -topk8 -nocrypt"),
-        ("encrypted, old form", old_encrypted.to_owned(), "PRIVATE KEY"),
-        ("OpenSSH", pem("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"), "openssl pkcs8 -topk8 -nocrypt"),
-        ("certificate", pem("CERTIFICATE", &pkcs8), "PRIVATE KEY"),
-        ("empty", String::new(), "-----BEGIN PRIVATE KEY-----"),
+    for (name, text, kind, words) in [
+        ("public key", ec.public_pem().to_owned(), KeyMismatch, "signing needs the private half"),
+        ("old form", pem("EC PRIVATE KEY", sec1), MalformedKey, "openssl pkcs8 -topk8 -nocrypt"),
+        ("encrypted", pem("ENCRYPTED PRIVATE KEY", &pkcs8), MalformedKey, "openssl pkcs8 -topk8 -nocrypt"),
+        ("encrypted, old form", old_encrypted.to_owned(), MalformedKey, "PRIVATE KEY"),
+        ("OpenSSH", pem("OPENSSH PRIVATE KEY", b"openssh-key-v1\0"), MalformedKey, "openssl pkcs8 -topk8 -nocrypt"),
+        ("certificate", pem("CERTIFICATE", &pkcs8), KeyMismatch, "PRIVATE KEY"),
+        ("empty", String::new(), MalformedKey, "-----BEGIN PRIVATE KEY-----"),
     ] {
-        bad_key(name, SigningKey::from_pem(Algorithm::ES256, &text), words);
+        complains(name, SigningKey::from_pem(Algorithm::ES256, &text), kind, words);
     }
-    bad_key("old form", SigningKey::from_der(Algorithm::ES256, sec1), "openssl pkcs8 -topk8 -nocrypt");
-    bad_key("public", SigningKey::from_der(Algorithm::ES256, der(ec.public_pem())), "PKCS #8");
-    bad_key("PEM as DER", SigningKey::from_der(Algorithm::ES256, ec.private_pem()), "PKCS #8");
-    bad_key("DER as PEM", SigningKey::from_pem(Algorithm::ES256, &pkcs8), "use `from_der`");
+    complains("old form", SigningKey::from_der(Algorithm::ES256, sec1), MalformedKey, "openssl pkcs8 -topk8 -nocrypt");
+    complains("public", SigningKey::from_der(Algorithm::ES256, der(ec.public_pem())), MalformedKey, "PKCS #8");
+    complains("PEM as DER", SigningKey::from_der(Algorithm::ES256, ec.private_pem()), MalformedKey, "PKCS #8");
+    complains("DER as PEM", SigningKey::from_pem(Algorithm::ES256, &pkcs8), MalformedKey, "use `from_der`");
 }
 
 /// One ASN.1 value.
@@ -126,7 +146,12 @@ fn r30_rsa_keys_too_small_too_large_or_of_a_small_exponent_fail_at_load() {
     let load = |modulus: &[u8], exponent: &[u8]| VerifyingKey::from_der(Algorithm::RS256, rsa_der(modulus, exponent));
     let f4 = [1, 0, 1];
     for bits in [512, 1024, 2040, 2047, 4097, 8192, 16_384] {
-        bad_key(&format!("{bits} bits"), load(&odd(bits), &f4), &format!("has {bits} bits and needs 2048 to 4096"));
+        complains(
+            &format!("{bits} bits"),
+            load(&odd(bits), &f4),
+            WeakKey,
+            &format!("has {bits} bits and needs 2048 to 4096"),
+        );
     }
     for bits in [2048, 2049, 3072, 4096] {
         load(&odd(bits), &f4).unwrap_or_else(|error| panic!("{bits} bits: {error}"));
@@ -134,7 +159,7 @@ fn r30_rsa_keys_too_small_too_large_or_of_a_small_exponent_fail_at_load() {
     for exponent in
         [&[0][..], &[1], &[2], &[3], &[17], &[0x7F, 0xFF], &[0xFF, 0xFF], &[1, 0, 0], &[1, 0, 2], &[1, 0, 0, 0]]
     {
-        bad_key(&format!("exponent {exponent:?}"), load(&odd(2048), exponent), "usual 65537");
+        complains(&format!("exponent {exponent:?}"), load(&odd(2048), exponent), WeakKey, "usual 65537");
     }
     for exponent in [&f4[..], &[1, 0, 3], &[1, 0, 0, 1]] {
         load(&odd(2048), exponent).unwrap_or_else(|error| panic!("exponent {exponent:?}: {error}"));
@@ -142,13 +167,23 @@ fn r30_rsa_keys_too_small_too_large_or_of_a_small_exponent_fail_at_load() {
     use Algorithm::{PS256, PS384, PS512, RS256, RS384, RS512};
     for algorithm in [RS256, RS384, RS512, PS256, PS384, PS512] {
         let words = "has 1024 bits";
-        bad_key("1024 bits", VerifyingKey::from_pem(algorithm, bad_keys::RSA_1024_PUBLIC_PEM), words);
-        bad_key("1024 bits, DER", VerifyingKey::from_der(algorithm, der(bad_keys::RSA_1024_PUBLIC_PEM)), words);
-        bad_key("1024 bits, private", SigningKey::from_pem(algorithm, bad_keys::RSA_1024_PRIVATE_PEM), words);
+        complains("1024 bits", VerifyingKey::from_pem(algorithm, bad_keys::RSA_1024_PUBLIC_PEM), WeakKey, words);
+        complains(
+            "1024 bits, DER",
+            VerifyingKey::from_der(algorithm, der(bad_keys::RSA_1024_PUBLIC_PEM)),
+            WeakKey,
+            words,
+        );
+        complains(
+            "1024 bits, private",
+            SigningKey::from_pem(algorithm, bad_keys::RSA_1024_PRIVATE_PEM),
+            WeakKey,
+            words,
+        );
         let private = der(bad_keys::RSA_1024_PRIVATE_PEM);
-        bad_key("1024 bits, private DER", SigningKey::from_der(algorithm, &private), words);
+        complains("1024 bits, private DER", SigningKey::from_der(algorithm, &private), WeakKey, words);
         let pkcs1 = PrivateKeyInfo::try_from(&*private).unwrap().private_key;
-        bad_key("1024 bits, private PKCS #1", SigningKey::from_der(algorithm, pkcs1), words);
+        complains("1024 bits, private PKCS #1", SigningKey::from_der(algorithm, pkcs1), WeakKey, words);
     }
 }
 
@@ -172,7 +207,7 @@ fn r31_points_that_are_none_fail_at_load() {
             ("a byte short", point[..point.len() - 1].to_vec()),
             ("a byte long", [&**point, &[0]].concat()),
         ] {
-            bad_key(&format!("{algorithm}: {name}"), load(&bad), "-conv_form uncompressed");
+            complains(&format!("{algorithm}: {name}"), load(&bad), MalformedKey, "-conv_form uncompressed");
         }
         for (name, bad) in [
             ("last bit flipped", [&point[..point.len() - 1], &[point[point.len() - 1] ^ 1]].concat()),
@@ -180,14 +215,14 @@ fn r31_points_that_are_none_fail_at_load() {
             ("zeros", [vec![4], vec![0; point.len() - 1]].concat()),
             ("coordinates over the prime", [vec![4], vec![0xFF; point.len() - 1]].concat()),
         ] {
-            bad_key(&format!("{algorithm}: {name}"), load(&bad), "not a point of its curve");
+            complains(&format!("{algorithm}: {name}"), load(&bad), MalformedKey, "not a point of its curve");
         }
     }
     let off_curve = VerifyingKey::from_pem(Algorithm::ES256, bad_keys::P256_OFF_CURVE_PUBLIC_PEM);
-    bad_key("off the curve", off_curve, "not a point of its curve");
-    // The right length for the algorithm, but labeled with the other curve.
+    complains("off the curve", off_curve, MalformedKey, "not a point of its curve");
+    // The right length for the algorithm, but the other curve's name in front.
     let p256_as_p384 = VerifyingKey::from_der(Algorithm::ES256, public_der(KeyPair::es384(), &p256));
-    bad_key("the name of another curve", p256_as_p384, "needs an EC key on P-256");
+    complains("the name of another curve", p256_as_p384, KeyMismatch, "needs an EC key on P-256");
 }
 
 /// Every encoding of the eight points whose order divides 8. They were computed as L times random
@@ -220,10 +255,10 @@ fn r31_ed25519_keys_of_another_length_or_of_small_order_fail_at_load() {
     load(&good).unwrap();
     for length in [0, 1, 31, 33, 64] {
         let point: Vec<_> = good.iter().copied().cycle().take(length).collect();
-        bad_key(&format!("{length} bytes"), load(&point), "32 bytes");
+        complains(&format!("{length} bytes"), load(&point), MalformedKey, "32 bytes");
     }
     for point in SMALL_ORDER {
-        bad_key(point, load(&unhex(point)), "small order");
+        complains(point, load(&unhex(point)), WeakKey, "small order");
     }
 }
 

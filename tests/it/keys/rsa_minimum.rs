@@ -4,12 +4,13 @@ use serde_json::json;
 use testkit::tokens::KeyPair;
 use tower_jwt_blocklist::{
     Algorithm, Verifier, VerifyingKey,
+    config_error::ConfigErrorKind::WeakKey,
     keys::{Jwks, KeySet, RsaMinimum},
     token::VerifierBuilder,
 };
 
 use super::{
-    ask, bad_key, guard, jwk_of, reason,
+    ask, complains, guard, jwk_of, reason,
     refused::{odd, rsa_der},
 };
 use crate::support::{AUDIENCE, ISSUER, clock, header, payload};
@@ -34,12 +35,12 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
     for bits in [2048, 2049, 3071] {
         let words = "fewer than the 3072 bits of `rsa_minimum`";
         let build = strict().key(rsa(bits, "small")).build();
-        bad_key(&format!("{bits} bits"), build.as_ref().map_err(Clone::clone), words);
-        bad_key("named", build, "kid \"small\"");
+        complains(&format!("{bits} bits"), build.as_ref().map_err(Clone::clone), WeakKey, words);
+        complains("named", build, WeakKey, "kid \"small\"");
         let beside = strict().key(rsa(3072, "large")).key(rsa(bits, "small"));
-        bad_key(&format!("{bits} bits with 3072"), beside.build(), words);
+        complains(&format!("{bits} bits beside 3072"), beside.build(), WeakKey, words);
         let of_another = strict().key(rsa(3072, "k")).trust(OTHER, KeySet::new([rsa(bits, "small")]).unwrap());
-        bad_key(&format!("{bits} bits of another issuer"), of_another.build(), words);
+        complains(&format!("{bits} bits of another issuer"), of_another.build(), WeakKey, words);
         settings().key(rsa(bits, "k")).build().unwrap();
         settings().rsa_minimum(RsaMinimum::Bits2048).key(rsa(bits, "k")).build().unwrap();
     }

@@ -2,9 +2,12 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use testkit::tokens::KeyPair;
-use tower_jwt_blocklist::{Algorithm, SigningKey, VerifyingKey};
+use tower_jwt_blocklist::{
+    Algorithm, SigningKey, VerifyingKey,
+    config_error::ConfigErrorKind::{KeyMismatch, WeakKey},
+};
 
-use super::{bad_key, raw_public};
+use super::{complains, raw_public};
 use crate::support::{der, pem};
 
 #[test]
@@ -24,8 +27,8 @@ fn r29_weak_secrets_fail_at_load() {
             ("zeros", "\0".repeat(64)),
         ];
         for (name, secret) in rows {
-            bad_key(name, SigningKey::from_secret(algorithm, &secret), &openssl);
-            bad_key(name, VerifyingKey::from_secret(algorithm, &secret), &openssl);
+            complains(name, SigningKey::from_secret(algorithm, &secret), WeakKey, &openssl);
+            complains(name, VerifyingKey::from_secret(algorithm, &secret), WeakKey, &openssl);
         }
     }
     for published in [
@@ -36,7 +39,7 @@ fn r29_weak_secrets_fail_at_load() {
         "super-secret-jwt-token-with-at-least-32-characters-long\n",
         " your-super-secret-jwt-token-with-at-least-32-characters-long",
     ] {
-        bad_key(published, VerifyingKey::from_secret(Algorithm::HS256, published), "publicly known");
+        complains(published, VerifyingKey::from_secret(Algorithm::HS256, published), WeakKey, "publicly known");
     }
 }
 
@@ -99,7 +102,17 @@ fn r29_public_keys_are_no_secrets_in_any_text_form() {
     rows.push(("PKCS #1 DER".into(), raw_public(KeyPair::rs256())));
     rows.extend([b' ', b'\n', b'\r', b'\t', 0x0C].map(|byte| (format!("DER that ends in {byte:#x}"), ending_in(byte))));
     for (name, secret) in rows {
-        bad_key(&name, VerifyingKey::from_secret(Algorithm::HS256, &secret), "use `from_pem` or `from_der`");
-        bad_key(&name, SigningKey::from_secret(Algorithm::HS256, &secret), "use `from_pem` or `from_der`");
+        complains(
+            &name,
+            VerifyingKey::from_secret(Algorithm::HS256, &secret),
+            KeyMismatch,
+            "use `from_pem` or `from_der`",
+        );
+        complains(
+            &name,
+            SigningKey::from_secret(Algorithm::HS256, &secret),
+            KeyMismatch,
+            "use `from_pem` or `from_der`",
+        );
     }
 }

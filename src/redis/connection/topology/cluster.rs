@@ -4,21 +4,23 @@
 
 use std::{fmt, time::Duration};
 
-use redis::{RedisResult, Value};
+use redis::{RedisConnectionInfo, RedisResult, Value};
 use tokio::time::timeout;
 
 use crate::{
     config_error::ConfigError,
     redis::{
         connection::{
-            find_master::{Answer, FindMaster},
-            host::{Connector, Host, list, require_one},
+            host::{Connector, Host, list, parse_list, require_one},
+            topology::find_master::{Answer, FindMaster},
         },
         error::DialError,
     },
 };
 
-/// The time limit for one node to name the owner of the slot. A slower node is left out.
+const USUAL_PORT: u16 = 6379;
+
+/// How long one node may take to name the owner of the slot. A slower node is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Some nodes of a cluster.
@@ -30,6 +32,12 @@ pub(crate) struct Cluster {
 impl Cluster {
     pub(crate) fn new(seeds: Vec<Host>) -> Self {
         Self { seeds }
+    }
+
+    /// Reads `[user][:password@]host[:port],host…`.
+    pub(super) fn from_url(rest: &str) -> Option<(Self, RedisConnectionInfo)> {
+        let (hosts, login) = parse_list(rest.strip_suffix('/').unwrap_or(rest), "", USUAL_PORT)?;
+        Some((Self::new(hosts), login))
     }
 
     /// The master that has the slot of this key, according to the first node that answers.

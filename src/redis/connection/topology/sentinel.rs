@@ -16,14 +16,16 @@ use crate::{
     config_error::ConfigError,
     redis::{
         connection::{
-            find_master::{Answer, FindMaster},
-            host::{Connector, Host, list, require_one},
+            host::{Connector, Host, list, parse_list, require_one},
+            topology::find_master::{Answer, FindMaster},
         },
         error::DialError,
     },
 };
 
-/// The time limit for the answer of one sentinel. A slower one is left out.
+const USUAL_PORT: u16 = 26379;
+
+/// How long one sentinel may take to answer. A slower one is left out.
 const PATIENCE: Duration = Duration::from_millis(300);
 
 /// The sentinels of one master.
@@ -40,6 +42,14 @@ pub(crate) struct Sentinels {
 impl Sentinels {
     pub(crate) fn new(hosts: Vec<Host>, master: impl Into<Box<str>>) -> Self {
         Self { hosts, master: master.into(), login: RedisConnectionInfo::default(), next: Arc::default() }
+    }
+
+    /// Reads `[user][:password@]host[:port],host…/master[/database]`.
+    pub(super) fn from_url(rest: &str) -> Option<(Self, RedisConnectionInfo)> {
+        let (authority, path) = rest.split_once('/')?;
+        let (master, database) = path.split_once('/').unwrap_or((path, ""));
+        let (hosts, login) = parse_list(authority, database, USUAL_PORT)?;
+        (!master.is_empty()).then(|| (Self::new(hosts, master), login))
     }
 
     /// The master that most sentinels name.
