@@ -28,26 +28,26 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! // At startup: the key, the claims that a token must have, and the blocklist. Invalid settings
-//! // are errors here. let key = SigningKey::from_secret(Algorithm::HS256,
-//! "3f9a7c02b1d84e65a0c7f1e2d3b49586")?; let verifier =
-//! Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
-//! let blocklist = MemoryBlocklist::new(); let issuer = Issuer::builder(verifier.clone(), key,
-//! blocklist.clone()).build()?;
+//! // are errors here.
+//! let key = SigningKey::from_secret(Algorithm::HS256, "3f9a7c02b1d84e65a0c7f1e2d3b49586")?;
+//! let verifier = Arc::new(Verifier::builder().key(key.verifying_key()?).issuer("my-app").audience("my-app").build()?);
+//! let blocklist = MemoryBlocklist::new();
+//! let issuer = Issuer::builder(verifier.clone(), key, blocklist.clone()).build()?;
 //!
-//! // The layer in front of routes. `Authenticated` in a handler proves that it ran. let app =
-//! Router::new() .route("/me", get(async |user: Authenticated|
-//! user.subject().unwrap_or_default().to_owned()))
-//! .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
+//! // The layer in front of routes. `Authenticated` in a handler proves that it ran.
+//! let app = Router::new()
+//!     .route("/me", get(async |user: Authenticated| user.subject().unwrap_or_default().to_owned()))
+//!     .route_layer(JwtBlocklistLayer::access(verifier.clone(), blocklist.clone()));
 //!
-//! // A request with a valid token is admitted … let token = issuer.login("user-1", &NoClaims
-//! {}).await?.access.into_string(); let request = || Request::get("/me").header("Authorization",
-//! format!("Bearer {token}")).body(Body::empty());
+//! // A request with a valid token is admitted …
+//! let token = issuer.login("user-1", &NoClaims {}).await?.access.into_string();
+//! let request = || Request::get("/me").header("Authorization", format!("Bearer {token}")).body(Body::empty());
 //! assert_eq!(app.clone().oneshot(request()?).await?.status(), StatusCode::OK);
 //!
-//! // … until its session is logged out. (A handler already has the `Authenticated`.) let user =
-//! Guard::new(TokenKind::Access, verifier, blocklist).authenticate::<NoClaims>(&token).await?;
-//! issuer.logout(&user).await?; assert_eq!(app.oneshot(request()?).await?.status(),
-//! StatusCode::UNAUTHORIZED);
+//! // … until its session is logged out. (A handler already has the `Authenticated`.)
+//! let user = Guard::new(TokenKind::Access, verifier, blocklist).authenticate::<NoClaims>(&token).await?;
+//! issuer.logout(&user).await?;
+//! assert_eq!(app.oneshot(request()?).await?.status(), StatusCode::UNAUTHORIZED);
 //! # Ok(())
 //! # }
 //! ```

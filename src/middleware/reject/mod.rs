@@ -1,6 +1,6 @@
 //! The response to a rejected request.
 //!
-//! A layer rejects a request with a [`Rejection`](crate::Rejection), and a [`RenderRejection`]
+//! A layer rejects a request with a [`Rejection`], and a [`RenderRejection`]
 //! makes a response of it:
 //!
 //! - [`Rfc6750`], the default: a status, a challenge and a JSON body;
@@ -12,13 +12,13 @@
 //! No matter which renderer is set, the layer
 //!
 //! - adds `Cache-Control: no-store` if the response has no `Cache-Control`;
-//! - puts the [`RejectionKind`](crate::reject::RejectionKind) into the response's extensions;
+//! - puts the [`RejectionKind`] into the response's extensions;
 //! - sends no body to `HEAD`;
 //! - logs the exact reason, without the token: an outage at WARN, everything else at DEBUG.
 //!
 //! # Caveat
 //!
-//! Answer [`RejectionKind::Unavailable`](crate::reject::RejectionKind::Unavailable) with a 5xx
+//! Answer [`RejectionKind::Unavailable`] with a 5xx
 //! status. A 401 makes clients throw good tokens away.
 //!
 //! # Example

@@ -38,7 +38,7 @@ fn r30_with_the_3072_profile_smaller_keys_fail_the_build_and_no_others() {
         complains(&format!("{bits} bits"), build.as_ref().map_err(Clone::clone), WeakKey, words);
         complains("named", build, WeakKey, "kid \"small\"");
         let beside = strict().key(rsa(3072, "large")).key(rsa(bits, "small"));
-        complains(&format!("{bits} bits beside 3072"), beside.build(), WeakKey, words);
+        complains(&format!("{bits} bits with 3072"), beside.build(), WeakKey, words);
         let of_another = strict().key(rsa(3072, "k")).trust(OTHER, KeySet::new([rsa(bits, "small")]).unwrap());
         complains(&format!("{bits} bits of another issuer"), of_another.build(), WeakKey, words);
         settings().key(rsa(bits, "k")).build().unwrap();
