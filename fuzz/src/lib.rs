@@ -14,7 +14,10 @@ use http::{Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use sha2::Sha256;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_jwt_blocklist::{Algorithm, Authenticated, JwtBlocklistLayer, MemoryBlocklist, Verifier, VerifyingKey, blocklist::TokenIds, token::VerifierBuilder};
+use tower_jwt_blocklist::{
+    Algorithm, Authenticated, JwtBlocklistLayer, MemoryBlocklist, Verifier, VerifyingKey, blocklist::TokenIds,
+    token::VerifierBuilder,
+};
 
 /// A public secret: it signs only the tokens of tests.
 pub const SECRET: &str = "3f9a7c02b1d84e65a0c7f1e2d3b4958677665544332211000ffeeddccbbaa998";

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use fuzz::{AUDIENCE, ISSUER, blocklist, now};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tower_jwt_blocklist::{Algorithm, Guard, Issuer, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey, keys::Jwks};
+use tower_jwt_blocklist::{
+    Algorithm, Guard, Issuer, NoClaims, SigningKey, TokenKind, Verifier, VerifyingKey, keys::Jwks,
+};
 
 fuzz_target!(|text: &[u8]| -> Corpus {
     let Some(at) = text.iter().position(|byte| *byte == b'\n') else { return Corpus::Reject };

@@ -9,7 +9,10 @@ use std::{
 use fuzz::stored_limit;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use redis::{Value, parse_redis_value};
-use tower_jwt_blocklist::{fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole}, blocklist::{Redemption, RevocationId, RevocationScope, Rotation, Status, TokenIds}};
+use tower_jwt_blocklist::{
+    blocklist::{Redemption, RevocationId, RevocationScope, Rotation, Status, TokenIds},
+    fuzzing::{epoch, is_master, page, rotation, status, time, unpack, whole},
+};
 
 const EPOCH: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 0";
 const EPOCH_WITH_FLOOR: &str = "043a718774c572bd8a25adbeb1bfcd5c 1767225600123 1767225600123";
@@ -34,10 +37,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
 /// "Not revoked" needs the expected epoch, and four entries that are missing or reject only older
 /// tokens.
 fn check_status(reply: &Value, epoch: &str) {
-    let issued_at = IDS.issued_at().unwrap().as_millis();
+    let issued_at = IDS.issued_at().unwrap().duration_since(UNIX_EPOCH).unwrap().as_millis();
     let admits = |entry: &Value| match entry {
         Value::Nil => true,
-        Value::BulkString(text) => stored_limit(text, &IDS).is_some_and(|limit| issued_at > limit),
+        Value::BulkString(text) => stored_limit(text, &IDS).is_some_and(|limit| issued_at > u128::from(limit)),
         _ => false,
     };
     let is_clean = match reply {

@@ -7,7 +7,10 @@ use std::{collections::BTreeSet, sync::LazyLock};
 use fuzz::{GOOD, ask, assert_still_good, blocklist, verifier};
 use http::{HeaderName, HeaderValue, Method, Request, Response, header::*};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tower_jwt_blocklist::{JwtBlocklistLayer, sources::{TokenCookie, TokenSources}};
+use tower_jwt_blocklist::{
+    JwtBlocklistLayer,
+    sources::{TokenCookie, TokenSources},
+};
 
 static LAYERS: LazyLock<[JwtBlocklistLayer; 3]> = LazyLock::new(|| {
     let plain = JwtBlocklistLayer::access(verifier(), blocklist());

@@ -6,7 +6,9 @@ use std::sync::{Arc, LazyLock};
 use futures_util::FutureExt;
 use fuzz::{AUDIENCE, ISSUER, SECRET, blocklist, now};
 use libfuzzer_sys::{Corpus, fuzz_target};
-use tower_jwt_blocklist::{Algorithm, Guard, LoggingOut, NoClaims, TokenKind, Verifier, VerifyingKey, keys::KeySet, reject::RejectionKind};
+use tower_jwt_blocklist::{
+    Algorithm, Guard, LoggingOut, NoClaims, TokenKind, Verifier, VerifyingKey, keys::KeySet, reject::RejectionKind,
+};
 
 /// Signed with the keys of the tests, one per kind of key.
 const SIGNED: [&str; 4] = [

@@ -62,8 +62,8 @@ pub fn entry_of(revocation: &Revocation) -> Entry {
 }
 
 /// Parses an epoch. Returns its text if it is an open one, and the floor of any.
-pub fn epoch(bytes: &[u8]) -> (Option<String>, Timestamp) {
-    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes))
+pub fn epoch(bytes: &[u8]) -> (Option<String>, SystemTime) {
+    (Epoch::parse(bytes).map(Epoch::to_text), Epoch::floor_of(bytes).into())
 }
 
 /// The set of a mirror.
@@ -110,8 +110,8 @@ pub fn is_master(hello: &Value) -> bool {
 }
 
 /// Returns the time of a server's clock.
-pub fn time(reply: &Value) -> Option<Timestamp> {
-    rotate::parse_time(reply).ok()
+pub fn time(reply: &Value) -> Option<SystemTime> {
+    rotate::parse_time(reply).ok().map(SystemTime::from)
 }
 
 /// Returns the fields and values of the new entries in the log.
