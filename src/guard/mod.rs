@@ -145,8 +145,8 @@ impl Guard {
     ) -> Result<Check<X>, Rejection> {
         // Read the key version first: if the keys change meanwhile, the cached token is out of date
         // at once.
-        let (now, generation) = (self.verifier.now(), self.verifier.key_version());
-        let candidate = match seen.get(token, generation) {
+        let (now, key_version) = (self.verifier.now(), self.verifier.key_version());
+        let verified = match seen.get(token, key_version) {
             Some(verified) => match self.verifier.check_times(verified.claims(), now) {
                 Ok(()) => verified,
                 Err(error) => {
@@ -157,12 +157,12 @@ impl Guard {
             None => {
                 let text = token68(token).ok_or_else(|| self.reject(Reason::NotOneToken))?;
                 let verified = Arc::new(self.verify(text, now)?);
-                seen.keep(token, generation, &verified);
+                seen.keep(token, key_version, &verified);
                 verified
             }
         };
-        let lookup = self.blocklist.check(candidate.ids(), now.into());
-        Ok(Check { candidate, lookup })
+        let lookup = self.blocklist.check(verified.ids(), now.into());
+        Ok(Check { verified, lookup })
     }
 
     fn verify<X: DeserializeOwned>(&self, token: &str, now: Timestamp) -> Result<VerifiedToken<X>, Rejection> {
@@ -232,7 +232,7 @@ impl fmt::Debug for Guard {
 /// A genuine token of the right kind, about which the blocklist is being queried. [`Guard::admit`]
 /// takes the answer.
 pub(crate) struct Check<X> {
-    pub(crate) candidate: Arc<VerifiedToken<X>>,
+    pub(crate) verified: Arc<VerifiedToken<X>>,
     pub(crate) lookup: Lookup,
 }
 

@@ -52,7 +52,7 @@ pin_project! {
 
 /// Waits for the blocklist's answer. `inner` is the service that was polled ready.
 pub(crate) struct Waiting<S, X, B> {
-    pub(crate) candidate: Arc<VerifiedToken<X>>,
+    pub(crate) verified: Arc<VerifiedToken<X>>,
     pub(crate) request: Request<B>,
     pub(crate) inner: S,
     pub(crate) policy: Arc<Policy<X>>,
@@ -94,8 +94,8 @@ where
             let next = match state.as_mut().project() {
                 StateProj::Checking { lookup, waiting } => {
                     let answer = ready!(Pin::new(lookup).poll(context));
-                    let Waiting { candidate, mut request, mut inner, policy } = *waiting.take().expect(POLLED_AGAIN);
-                    match policy.guard.admit(candidate, answer, &policy.requirements) {
+                    let Waiting { verified, mut request, mut inner, policy } = *waiting.take().expect(POLLED_AGAIN);
+                    match policy.guard.admit(verified, answer, &policy.requirements) {
                         Ok(authenticated) => {
                             insert_identity(&policy, request.extensions_mut(), Some(authenticated));
                             State::Calling { future: inner.call(request) }

@@ -84,7 +84,7 @@ impl<X: DeserializeOwned> Policy<X> {
         };
         match check.lookup.answer() {
             None => Verdict::Wait(check),
-            Some(answer) => match self.guard.admit(check.candidate, answer, &self.requirements) {
+            Some(answer) => match self.guard.admit(check.verified, answer, &self.requirements) {
                 Ok(authenticated) => Verdict::Admit(Some(authenticated)),
                 Err(rejection) => Verdict::Reject(rejection),
             },

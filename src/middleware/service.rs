@@ -74,13 +74,13 @@ where
             Verdict::Reject(rejection) => {
                 ResponseFuture::rejected(policy.http.reject(&rejection, request.method()), finish)
             }
-            Verdict::Wait(Check { candidate, lookup }) => {
+            Verdict::Wait(Check { verified, lookup }) => {
                 // Only `self.inner` was polled ready, so it serves this request, and its clone
                 // takes its place.
                 let clone = self.inner.clone();
                 let inner = mem::replace(&mut self.inner, clone);
                 let policy = Arc::clone(policy);
-                ResponseFuture::checking(lookup, Waiting { candidate, request, inner, policy }, finish)
+                ResponseFuture::checking(lookup, Waiting { verified, request, inner, policy }, finish)
             }
         }
     }

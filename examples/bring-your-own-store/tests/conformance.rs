@@ -9,7 +9,13 @@ use std::{
 
 use bring_your_own_store::FileBlocklist;
 use tempfile::TempDir;
-use tower_jwt_blocklist::{blocklist::{Blocklist, Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status, TokenIds}, conformance::Backend};
+use tower_jwt_blocklist::{
+    blocklist::{
+        Blocklist, Generation, Redemption, Revocation, RevocationId, RevocationScope, Revoke, Rotate, Rotation, Status,
+        TokenIds,
+    },
+    conformance::Backend,
+};
 
 struct Fixture {
     folder: TempDir,
