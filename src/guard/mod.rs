@@ -129,9 +129,9 @@ impl Guard {
     ///
     /// If the token is not acceptable or was revoked, or the blocklist has no answer.
     pub async fn authenticate<X: DeserializeOwned>(&self, token: &str) -> Result<Authenticated<X>, Rejection> {
-        let now = self.verifier.now();
-        let verified = Arc::new(self.verify(token, now)?);
-        let answer = self.blocklist.check(verified.ids(), now.into()).await;
+        let time = self.verifier.system_time();
+        let verified = Arc::new(self.verify(token, time.into())?);
+        let answer = self.blocklist.check(verified.ids(), time).await;
         self.admit(verified, answer, &Requirements::none())
     }
 
@@ -145,7 +145,8 @@ impl Guard {
     ) -> Result<Check<X>, Rejection> {
         // Read the key version first: if the keys change meanwhile, the cached token is out of date
         // at once.
-        let (now, key_version) = (self.verifier.now(), self.verifier.key_version());
+        let (time, key_version) = (self.verifier.system_time(), self.verifier.key_version());
+        let now = Timestamp::from(time);
         let verified = match seen.get(token, key_version) {
             Some(verified) => match self.verifier.check_times(verified.claims(), now) {
                 Ok(()) => verified,
@@ -161,7 +162,7 @@ impl Guard {
                 verified
             }
         };
-        let lookup = self.blocklist.check(verified.ids(), now.into());
+        let lookup = self.blocklist.check(verified.ids(), time);
         Ok(Check { verified, lookup })
     }
 

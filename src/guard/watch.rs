@@ -21,11 +21,11 @@ impl Guard {
     ///
     /// If the token has expired or was revoked, or the blocklist has no answer.
     pub async fn recheck<X>(&self, authenticated: &Authenticated<X>) -> Result<(), Rejection> {
-        let (token, now) = (authenticated.token(), self.verifier.now());
-        if self.verifier.is_over(token.claims().expires_at, now) {
+        let (token, time) = (authenticated.token(), self.verifier.system_time());
+        if self.verifier.is_over(token.claims().expires_at, time.into()) {
             return Err(self.reject(Reason::Unacceptable(ClaimError::Expired.into())));
         }
-        let answer = self.blocklist.check(token.ids(), now.into()).await;
+        let answer = self.blocklist.check(token.ids(), time).await;
         self.admit(Arc::clone(token), answer, &Requirements::none()).map(drop)
     }
 

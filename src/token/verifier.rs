@@ -1,6 +1,10 @@
 //! The verifier: turns a compact token into verified claims.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::de::DeserializeOwned;
@@ -178,7 +182,12 @@ impl Verifier {
     }
 
     pub(crate) fn now(&self) -> Timestamp {
-        self.clock.now().into()
+        self.system_time().into()
+    }
+
+    /// The clock's time as a store takes it. [`now`](Self::now) is the same in milliseconds.
+    pub(crate) fn system_time(&self) -> SystemTime {
+        self.clock.now()
     }
 
     pub(crate) fn max_lifetime(&self) -> Duration {
