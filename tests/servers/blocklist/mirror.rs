@@ -58,8 +58,10 @@ impl<T: Send + Sync + 'static> Blocklist for Node<T> {
         let (mirror, ids, changed) = (self.ask.clone(), *ids, *self.changed[1 - self.number].lock().unwrap());
         Lookup::waiting(async move {
             let is_proven = || {
+                // Read first: a pause before the age is read can then only hide a proof, not feign one.
+                let elapsed = changed.elapsed();
                 let state = mirror.state();
-                state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= changed.elapsed())
+                state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= elapsed)
             };
             while !is_proven() {
                 assert!(changed.elapsed() < Duration::from_secs(30), "the mirror never became complete");

@@ -80,8 +80,10 @@ impl Node {
     async fn catches_up(&self) {
         let called = std::time::Instant::now();
         eventually("the mirror catches up", async || {
+            // Read first: a pause before the age is read can then only hide a proof, not feign one.
+            let elapsed = called.elapsed();
             let state = self.mirror.state();
-            state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= called.elapsed())
+            state.phase() == MirrorPhase::Fresh && state.age().is_some_and(|age| age <= elapsed)
         })
         .await;
     }
