@@ -37,6 +37,10 @@ pub struct Redemption {
     pub session: RevocationId,
     /// The [`number`](Generation::number) of the presented token.
     pub presented: u32,
+    /// The 128 random bits of the presented token's `jti`: its
+    /// [`token_id`](Generation::token_id). `None` if its `jti` has another form, because another
+    /// issuer minted it.
+    pub token_id: Option<u128>,
     /// The 128 random bits of the successor's `jti`: new for every use, and the same if one use is
     /// sent twice.
     pub successor: u128,
@@ -66,8 +70,8 @@ pub enum Rotation {
     /// The token was redeemed within the grace, and this is its successor. The store changes
     /// nothing.
     Repeated(Generation),
-    /// The token was redeemed earlier, so it has been copied: the store revokes the session with
-    /// [`Redemption::theft`].
+    /// The token or its predecessor was redeemed earlier, so it has been copied: the store revokes
+    /// the session with [`Redemption::theft`].
     Replayed,
     /// The token was revoked in this scope; if several apply, it is any one of them. The store
     /// changes nothing.
@@ -83,21 +87,29 @@ impl Redemption {
     /// - A revocation comes first: the grace does not apply after a logout.
     /// - If the store knows no generation, or an older one than the token's, it has lost data. The
     ///   token is genuine, so its generation was reached, and it is redeemed.
+    /// - If the store knows another token of the same generation, it has lost the redemption that
+    ///   minted one of the two, and their predecessor was redeemed again: a replay.
     /// - If the proposed successor is stored already, this is the same use, sent again because the
     ///   answer was lost.
     pub fn decide(&self, revoked: Option<RevocationScope>, newest: Option<Generation>) -> Rotation {
         if let Some(scope) = revoked {
             return Rotation::Revoked(scope);
         }
-        let Some(newest) = newest.filter(|newest| self.presented < newest.number) else { return Rotation::Rotated };
-        if self.presented + 1 < newest.number {
-            return Rotation::Replayed;
+        let Some(newest) = newest.filter(|newest| self.presented <= newest.number) else { return Rotation::Rotated };
+        let next = self.next_generation();
+        if (next.number, next.token_id) == (newest.number, newest.token_id) {
+            return Rotation::Rotated;
+        }
+        if self.presented == newest.number {
+            return match self.token_id.is_none_or(|token_id| token_id == newest.token_id) {
+                true => Rotation::Rotated,
+                false => Rotation::Replayed,
+            };
         }
         // In milliseconds, as stores keep it.
         let age = Timestamp::from(self.now).since(newest.minted_at.into());
-        match newest.token_id == self.successor {
-            true => Rotation::Rotated,
-            false if age < self.grace => Rotation::Repeated(newest),
+        match next.number == newest.number && age < self.grace {
+            true => Rotation::Repeated(newest),
             false => Rotation::Replayed,
         }
     }
@@ -123,7 +135,7 @@ impl fmt::Debug for Generation {
     }
 }
 
-/// Does not show the successor's id.
+/// Does not show the ids of the token and its successor.
 impl fmt::Debug for Redemption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redemption")
@@ -149,27 +161,42 @@ mod tests {
     #[test]
     fn r56_every_row_of_the_rule() {
         let newest = Generation { number: 5, token_id: 50, minted_at: at(1000) };
+        let last = Generation { number: u32::MAX, ..newest };
         let grace = Duration::from_millis(10);
+        let stored = Some(50);
         let rows = [
-            ("nothing is known", 3, 1, 1000, grace, None, Rotation::Rotated),
-            ("the newest", 5, 1, 1000, grace, Some(newest), Rotation::Rotated),
-            ("newer than is known", 6, 1, 1000, grace, Some(newest), Rotation::Rotated),
-            ("the last number", u32::MAX, 1, 1000, grace, Some(newest), Rotation::Rotated),
-            ("in the grace", 4, 1, 1009, grace, Some(newest), Rotation::Repeated(newest)),
-            ("by a clock that is behind", 4, 1, 900, grace, Some(newest), Rotation::Repeated(newest)),
-            ("when the grace has ended", 4, 1, 1010, grace, Some(newest), Rotation::Replayed),
-            ("without grace", 4, 1, 1000, Duration::ZERO, Some(newest), Rotation::Replayed),
-            ("without grace, by a clock behind", 4, 1, 900, Duration::ZERO, Some(newest), Rotation::Replayed),
-            ("sent again", 4, 50, 1000, Duration::ZERO, Some(newest), Rotation::Rotated),
-            ("an older one", 3, 1, 1000, grace, Some(newest), Rotation::Replayed),
-            ("an older one, whatever it proposes", 3, 50, 1000, grace, Some(newest), Rotation::Replayed),
+            ("nothing is known", 3, Some(30), 1, 1000, grace, None, Rotation::Rotated),
+            ("the newest", 5, stored, 1, 1000, grace, Some(newest), Rotation::Rotated),
+            ("another of the newest generation", 5, Some(51), 1, 1000, grace, Some(newest), Rotation::Replayed),
+            ("the newest, of another issuer", 5, None, 1, 1000, grace, Some(newest), Rotation::Rotated),
+            ("newer than is known", 6, Some(60), 1, 1000, grace, Some(newest), Rotation::Rotated),
+            ("the last number", u32::MAX, Some(60), 1, 1000, grace, Some(newest), Rotation::Rotated),
+            ("the last number again", u32::MAX, Some(60), 1, 1000, grace, Some(last), Rotation::Replayed),
+            ("the last number, sent again", u32::MAX, Some(60), 50, 1000, grace, Some(last), Rotation::Rotated),
+            ("in the grace", 4, Some(40), 1, 1009, grace, Some(newest), Rotation::Repeated(newest)),
+            ("by a clock that is behind", 4, Some(40), 1, 900, grace, Some(newest), Rotation::Repeated(newest)),
+            ("when the grace has ended", 4, Some(40), 1, 1010, grace, Some(newest), Rotation::Replayed),
+            ("without grace", 4, Some(40), 1, 1000, Duration::ZERO, Some(newest), Rotation::Replayed),
+            ("without grace, by a clock behind", 4, Some(40), 1, 900, Duration::ZERO, Some(newest), Rotation::Replayed),
+            ("sent again", 4, Some(40), 50, 1000, Duration::ZERO, Some(newest), Rotation::Rotated),
+            ("an older one", 3, Some(30), 1, 1000, grace, Some(newest), Rotation::Replayed),
+            ("an older one, whatever it proposes", 3, Some(30), 50, 1000, grace, Some(newest), Rotation::Replayed),
         ];
         let ids = TokenIds::new(None, "t", Some("s"));
-        for (name, presented, successor, now, grace, known, expected) in rows {
+        for (name, presented, token_id, successor, now, grace, known, expected) in rows {
             let session = RevocationId::new(None, RevocationScope::Session, "s");
             let (now, until) = (at(now), at(5000));
-            let redemption =
-                Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until };
+            let redemption = Redemption {
+                ids,
+                session,
+                presented,
+                token_id,
+                successor,
+                now,
+                grace,
+                kept_until: until,
+                revoked_until: until,
+            };
             assert_eq!(redemption.decide(None, known), expected, "{name}");
             let revoked = redemption.decide(Some(RevocationScope::Subject), known);
             assert_eq!(revoked, Rotation::Revoked(RevocationScope::Subject), "{name}, revoked");

@@ -156,6 +156,7 @@ macro_rules! __conformance_cases {
             r58_the_session_that_is_spared_goes_on,
             r56_a_use_that_is_sent_again_is_the_same_use,
             r56_a_store_that_knows_less_takes_the_tokens_word,
+            r56_a_second_token_of_the_newest_generation_ends_the_session,
             g3_a_line_is_known_as_long_as_any_redemption_asked_for_and_then_forgotten,
             behind_an_arc_dyn_it_is_the_same_line,
         }

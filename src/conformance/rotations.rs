@@ -39,12 +39,14 @@ fn access() -> TokenIds {
 }
 
 /// The first use of the refresh token of this generation, of ann's session `s`. Each use proposes
-/// another successor.
+/// another successor. Another issuer minted the token: only [`of`] says which one of its generation
+/// it is.
 fn using(backend: &impl Backend, presented: u32, successor: u128) -> Redemption {
     Redemption {
         ids: ids("r", "s"),
         session: session_id("s"),
         presented,
+        token_id: None,
         successor,
         now: first(),
         grace: GRACE,
@@ -57,6 +59,11 @@ fn using(backend: &impl Backend, presented: u32, successor: u128) -> Redemption 
 fn by(ids: TokenIds, redemption: Redemption) -> Redemption {
     let session = ids.session().expect("a refresh token of these cases has a session");
     Redemption { ids, session, ..redemption }
+}
+
+/// The same use of the token with this id.
+fn of(token_id: u128, redemption: Redemption) -> Redemption {
+    Redemption { token_id: Some(token_id), ..redemption }
 }
 
 fn later(redemption: Redemption, by: Duration) -> Redemption {
@@ -248,6 +255,20 @@ pub async fn r56_a_store_that_knows_less_takes_the_tokens_word(backend: impl Bac
     assert_eq!(rotate(&node, using(&backend, 7, 2)).await, repeated(8, 1));
     assert_eq!(rotate(&node, using(&backend, 11, 3)).await, Rotation::Rotated, "newer than is known");
     assert_eq!(rotate(&node, using(&backend, 8, 4)).await, Rotation::Replayed, "from then on it is known");
+}
+
+/// After a store has lost a redemption, a session can have two tokens of one generation. The stored
+/// one is redeemed. A use of the other is a theft, without a grace.
+pub async fn r56_a_second_token_of_the_newest_generation_ends_the_session(backend: impl Backend) {
+    let (node, other) = (backend.node(), backend.other_node());
+    assert_eq!(rotate(&node, of(70, using(&backend, 7, 80))).await, Rotation::Rotated);
+    assert_eq!(rotate(&node, of(80, using(&backend, 8, 90))).await, Rotation::Rotated, "the stored one");
+    assert_eq!(rotate(&node, of(80, using(&backend, 8, 90))).await, Rotation::Rotated, "sent again");
+    assert_eq!(rotate(&node, of(80, using(&backend, 8, 91))).await, repeated(9, 90), "within the grace");
+    assert_eq!(rotate(&node, using(&backend, 9, 100)).await, Rotation::Rotated, "of another issuer");
+    assert_eq!(rotate(&node, of(101, using(&backend, 10, 110))).await, Rotation::Replayed);
+    assert_eq!(check(&backend, &other, &access()).await, Status::Revoked(RevocationScope::Session));
+    assert_eq!(rotate(&other, of(100, using(&backend, 10, 111))).await, DEAD, "the stored one died with it");
 }
 
 /// The store keeps a session's generation until the latest `kept_until` of its redemptions, and

@@ -212,6 +212,12 @@ pub(crate) fn id_text(bits: u128) -> String {
     URL_SAFE_NO_PAD.encode(bits.to_be_bytes())
 }
 
+/// Parses what [`id_text`] writes; `None` for an id of any other form.
+pub(crate) fn parse_id(text: &str) -> Option<u128> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    Some(u128::from_be_bytes(bytes.try_into().ok()?))
+}
+
 impl MintedToken {
     /// Returns the compact token.
     pub fn as_str(&self) -> &str {
@@ -232,5 +238,28 @@ impl MintedToken {
 impl fmt::Debug for MintedToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MintedToken").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r56_only_an_id_that_an_issuer_writes_is_parsed() {
+        for bits in [0, 1, u128::MAX, 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef] {
+            assert_eq!(parse_id(&id_text(bits)), Some(bits));
+        }
+        for other in [
+            "",
+            "session-1",
+            "8f14e45f-ceea-467f-a1d0-7b3c5a529c11",
+            "8f14e45fceea467fa1d07b3c5a529c11",
+            "AAECAwQFBgcICQoLDA0ODx",
+            "AAECAwQFBgcICQoLDA0ODw==",
+            "AAECAwQFBgcICQoLDA0ODxA",
+        ] {
+            assert_eq!(parse_id(other), None, "{other}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     issuer::{
         Issuer,
         error::IssueError,
-        mint::{Session, TokenPair, random_bits},
+        mint::{Session, TokenPair, parse_id, random_bits},
     },
     metrics,
     revocation::kept_after,
@@ -104,6 +104,7 @@ impl Issuer {
             ids: *session.ids(),
             session: name,
             presented: session.generation(),
+            token_id: parse_id(session.token_id()),
             successor: random_bits()?,
             now: now.into(),
             grace: self.shared.rotation_grace,

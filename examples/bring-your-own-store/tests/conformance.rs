@@ -93,6 +93,7 @@ async fn a_restart_forgets_no_redemption() {
         ids,
         session: ids.session().unwrap(),
         presented: 0,
+        token_id: None,
         successor,
         now,
         grace: HOUR,

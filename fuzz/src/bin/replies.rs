@@ -96,6 +96,7 @@ fn check_rotation(reply: &Value) {
         ids: *IDS,
         session,
         presented: u32::MAX,
+        token_id: Some(5),
         successor: 7,
         now,
         grace: Duration::from_secs(10),

@@ -1,5 +1,5 @@
-//! Searches every interleaving of a client, thieves and logouts: the documented guarantees of the
-//! rule hold in all of them.
+//! Searches every interleaving of a client, thieves, logouts and a loss of redemptions: the
+//! documented guarantees of the rule hold in all of them.
 //!
 //! A request has three separate steps: the guard admits the token, the store decides, the
 //! answer arrives. Between any two of them everything else can happen, or the node crashes. Time
@@ -42,7 +42,8 @@ enum Answer {
 struct World {
     graces: u64,
     // The store.
-    newest: Option<(Token, u64)>,
+    newest: Newest,
+    loss: Loss,
     session_revoked: bool,
     cut_off: bool,
     // Outside of it.
@@ -52,8 +53,24 @@ struct World {
     held: BTreeSet<Token>,
     /// A logout has been confirmed, or a theft detected.
     is_over: bool,
-    /// Each token that a store has decided to issue, and whether the session had ended by then.
+    /// Each token that the store has decided to issue since a loss, and whether the session had
+    /// ended by then.
     minted: BTreeSet<(Token, bool)>,
+    /// A token was redeemed although the store had issued another one of its generation.
+    has_forked: bool,
+}
+
+/// What a store keeps: the newest refresh token, and when it was minted.
+type Newest = Option<(Token, u64)>;
+
+/// Whether the store loses redemptions. Revocations are never lost here: another protocol detects
+/// that.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Loss {
+    /// It is still to come, and brings back one of these earlier states.
+    ToCome(Vec<Newest>),
+    /// It has happened, or never does.
+    Past,
 }
 
 /// The behavior of the store under test.
@@ -61,6 +78,7 @@ struct World {
 struct Store {
     decide: fn(&Redemption, Option<RevocationScope>, Option<Generation>) -> Rotation,
     steps: Steps,
+    loses: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,11 +89,12 @@ enum Steps {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(store: Store) -> Self {
         let login = (0, 0);
         Self {
             graces: 0,
             newest: None,
+            loss: if store.loses { Loss::ToCome(Vec::new()) } else { Loss::Past },
             session_revoked: false,
             cut_off: false,
             requests: BTreeSet::new(),
@@ -83,6 +102,7 @@ impl World {
             held: BTreeSet::from([login]),
             is_over: false,
             minted: BTreeSet::from([(login, false)]),
+            has_forked: false,
         }
     }
 
@@ -104,16 +124,17 @@ impl World {
     }
 
     /// Returns the store's decision, with the successor that this request proposes.
-    fn decide(&self, store: Store, request: u8, presented: u32) -> Rotation {
-        let newest = self.newest.map(|((number, token_id), graces)| Generation {
-            number,
-            token_id,
+    fn decide(&self, store: Store, request: u8, (number, token_id): Token) -> Rotation {
+        let newest = self.newest.map(|((newest, newest_id), graces)| Generation {
+            number: newest,
+            token_id: newest_id,
             minted_at: (BEGAN + GRACE * u32::try_from(graces).unwrap()).into(),
         });
         let redemption = Redemption {
             ids: Self::ids(),
             session: RevocationId::new(None, RevocationScope::Session, "s"),
-            presented,
+            presented: number,
+            token_id: Some(token_id),
             successor: u128::from(request) + 1,
             now: self.now().into(),
             grace: GRACE,
@@ -124,10 +145,15 @@ impl World {
     }
 
     /// Stores the decision, and returns the answer.
-    fn carry_out(&mut self, rotation: Rotation, request: u8, presented: u32) -> Answer {
+    fn carry_out(&mut self, rotation: Rotation, request: u8, presented: Token) -> Answer {
         let token = match rotation {
             Rotation::Rotated => {
-                let next = (presented + 1, u128::from(request) + 1);
+                let next = (presented.0 + 1, u128::from(request) + 1);
+                let is_another = |minted: Token| minted.0 == presented.0 && minted != presented;
+                self.has_forked |= self.minted.iter().any(|(token, _)| is_another(*token));
+                if let Loss::ToCome(states) = &mut self.loss {
+                    states.push(self.newest);
+                }
                 self.newest = Some((next, self.graces));
                 next
             }
@@ -162,6 +188,14 @@ impl World {
                 });
             }
         }
+        if let Loss::ToCome(states) = &self.loss {
+            for state in states {
+                step(&|world| {
+                    (world.newest, world.loss) = (*state, Loss::Past);
+                    world.minted.clear();
+                });
+            }
+        }
         for token in &self.held {
             if self.begun < MOST_REQUESTS && token.0 < MOST_GENERATIONS && self.revoked().is_none() {
                 step(&|world| {
@@ -182,11 +216,11 @@ impl World {
                     Stage::Checked if store.steps == Steps::Two => {
                         // Only the state found now counts for its later write.
                         let mut later = world.clone();
-                        Stage::Asked(later.carry_out(world.decide(store, number, token.0), number, token.0))
+                        Stage::Asked(later.carry_out(world.decide(store, number, token), number, token))
                     }
                     Stage::Checked => {
-                        let rotation = world.decide(store, number, token.0);
-                        Stage::Answered(world.carry_out(rotation, number, token.0))
+                        let rotation = world.decide(store, number, token);
+                        Stage::Answered(world.carry_out(rotation, number, token))
                     }
                     Stage::Asked(Answer::Tokens(next)) => {
                         world.newest = Some((next, world.graces));
@@ -217,6 +251,9 @@ impl World {
         {
             return Some("a token has two successors");
         }
+        if self.has_forked {
+            return Some("a second token of one generation was redeemed");
+        }
         if (self.is_over || self.session_revoked) && self.revoked().is_none() {
             return Some("a token of a revoked session is still accepted");
         }
@@ -227,8 +264,8 @@ impl World {
 /// Searches all worlds that can be, the nearest first: the first that must not be, or how many
 /// there are.
 fn search(store: Store) -> Result<usize, Box<(&'static str, World)>> {
-    let mut seen = HashSet::from([World::new()]);
-    let mut queue = VecDeque::from([World::new()]);
+    let mut seen = HashSet::from([World::new(store)]);
+    let mut queue = VecDeque::from([World::new(store)]);
     while let Some(world) = queue.pop_front() {
         if let Some(what) = world.broken() {
             return Err(Box::new((what, world)));
@@ -242,11 +279,21 @@ fn search(store: Store) -> Result<usize, Box<(&'static str, World)>> {
     Ok(seen.len())
 }
 
+fn count_worlds(store: Store) -> usize {
+    let worlds = search(store).unwrap_or_else(|broken| panic!("{broken:?}"));
+    println!("{worlds} worlds");
+    worlds
+}
+
 #[test]
 fn r58_g6_in_every_interleaving_a_dead_session_stays_dead_and_a_token_has_one_successor() {
-    let worlds =
-        search(Store { decide: Redemption::decide, steps: Steps::One }).unwrap_or_else(|broken| panic!("{broken:?}"));
-    println!("{worlds} worlds");
+    let worlds = count_worlds(Store { decide: Redemption::decide, steps: Steps::One, loses: false });
+    assert!(worlds > 10_000, "only {worlds} worlds: the search is broken");
+}
+
+#[test]
+fn r56_g6_in_every_interleaving_with_a_lost_redemption_one_token_of_a_generation_is_redeemed() {
+    let worlds = count_worlds(Store { decide: Redemption::decide, steps: Steps::One, loses: true });
     assert!(worlds > 10_000, "only {worlds} worlds: the search is broken");
 }
 
@@ -265,16 +312,21 @@ fn what_others_got_wrong_is_found() {
         other => other,
     };
     let never_looks_back = |redemption: &Redemption, revoked, _| redemption.decide(revoked, None);
+    let never_compares_the_id = |redemption: &Redemption, revoked, newest| {
+        Redemption { token_id: None, ..redemption.clone() }.decide(revoked, newest)
+    };
     let over = "a token was minted after the session had ended";
     let two = "a token has two successors";
-    for (name, decide, steps, expected) in [
-        ("a grace that also applies after a logout", grace_after_logout as fn(&_, _, _) -> _, Steps::One, over),
-        ("a rotation that ignores revocations", forgets_the_logout, Steps::One, over),
-        ("a grace that rotates", rotates_in_the_grace, Steps::One, two),
-        ("a token that is not redeemed", never_looks_back, Steps::One, two),
-        ("a query first and a write later", Redemption::decide, Steps::Two, over),
+    let forked = "a second token of one generation was redeemed";
+    for (name, decide, steps, loses, expected) in [
+        ("a grace that also applies after a logout", grace_after_logout as fn(&_, _, _) -> _, Steps::One, false, over),
+        ("a rotation that ignores revocations", forgets_the_logout, Steps::One, false, over),
+        ("a grace that rotates", rotates_in_the_grace, Steps::One, false, two),
+        ("a token that is not redeemed", never_looks_back, Steps::One, false, two),
+        ("a loss, and ids that are not compared", never_compares_the_id, Steps::One, true, forked),
+        ("a query first and a write later", Redemption::decide, Steps::Two, false, over),
     ] {
-        let (what, _) = *search(Store { decide, steps }).expect_err(name);
+        let (what, _) = *search(Store { decide, steps, loses }).expect_err(name);
         assert_eq!(what, expected, "{name}");
     }
 }

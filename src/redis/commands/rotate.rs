@@ -63,8 +63,10 @@ fn rotate_call(
     }
     call.key(keys.legacy(ids.raw_jti()));
     let left = |until: Timestamp| millis(until.since(shared.now())).max(1);
+    let digits = |token_id: u128| format!("{token_id:032x}");
     call.arg(redemption.presented)
-        .arg(format!("{:032x}", redemption.successor))
+        .arg(redemption.token_id.map(digits).unwrap_or_default())
+        .arg(digits(redemption.successor))
         .arg(Timestamp::from(redemption.now).as_millis());
     call.arg(millis(redemption.grace)).arg(left(redemption.kept_until.into()));
     call.arg(CutOff::ALWAYS.all.as_millis()).arg(left(theft.expiry())).arg(log_entry::pack(&theft));

@@ -137,7 +137,17 @@ async fn g7_a_full_memory_list_redeems_nothing_and_still_keeps_a_thief_out() {
         let until = clock.now() + MINUTE;
         let (session, now) = (ids.session().unwrap(), clock.now());
         let grace = Duration::ZERO;
-        Redemption { ids, session, presented, successor, now, grace, kept_until: until, revoked_until: until }
+        Redemption {
+            ids,
+            session,
+            presented,
+            token_id: None,
+            successor,
+            now,
+            grace,
+            kept_until: until,
+            revoked_until: until,
+        }
     };
     assert_eq!(list.rotate(&using("a", 0, 1)).await, Ok(Rotation::Rotated));
     assert_eq!(list.rotate(&using("b", 0, 2)).await, Err(RevokeError::Full));
@@ -166,6 +176,7 @@ fn g6_r58_in_memory_nothing_is_redeemed_after_a_logout() {
                     ids,
                     session,
                     presented: 0,
+                    token_id: None,
                     successor,
                     now,
                     grace,

@@ -22,16 +22,31 @@ use crate::support::clock;
 /// One step, with one of two sessions of one subject.
 #[derive(Debug, Clone)]
 enum Step {
-    Use { session: u8, presented: u32, successor: u8, second: u64, grace: u64, knows_its_time: bool },
-    Revoke { scope: u8, session: u8, up_to: Option<u64>, but_for: Option<u8> },
+    Use {
+        session: u8,
+        presented: u32,
+        token_id: Option<u8>,
+        successor: u8,
+        second: u64,
+        grace: u64,
+        knows_its_time: bool,
+    },
+    Revoke {
+        scope: u8,
+        session: u8,
+        up_to: Option<u64>,
+        but_for: Option<u8>,
+    },
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let number = prop_oneof![6 => 0..4_u32, 1 => (u32::MAX - 2)..=u32::MAX];
-    let a_use = (0..2_u8, number, 0..4_u8, 0..4_u64, 0..3_u64, prop::bool::weighted(0.9)).prop_map(
-        |(session, presented, successor, second, grace, knows_its_time)| Step::Use {
+    let token_id = proptest::option::weighted(0.8, 0..4_u8);
+    let a_use = (0..2_u8, number, token_id, 0..4_u8, 0..4_u64, 0..3_u64, prop::bool::weighted(0.9)).prop_map(
+        |(session, presented, token_id, successor, second, grace, knows_its_time)| Step::Use {
             session,
             presented,
+            token_id,
             successor,
             second,
             grace,
@@ -70,6 +85,10 @@ impl Names {
 
 fn session_name(session: u8) -> String {
     format!("session-{session}")
+}
+
+fn id_bits(id: u8) -> u128 {
+    u128::from(id) << 90 | 7
 }
 
 /// Sessions begin in the second of their number.
@@ -118,13 +137,14 @@ proptest! {
                     runtime.block_on(memory.revoke(&revocation)).unwrap();
                     runtime.block_on(redis.revoke(&revocation)).unwrap();
                 }
-                Step::Use { session, presented, successor, second, grace, knows_its_time } => {
+                Step::Use { session, presented, token_id, successor, second, grace, knows_its_time } => {
                     let ids = names.ids(session);
                     let use_it = Redemption {
                         ids: if knows_its_time { ids.with_issued_at(second_of(session.into())) } else { ids },
                         session: names.session(session),
                         presented,
-                        successor: u128::from(successor) << 90 | 7,
+                        token_id: token_id.map(id_bits),
+                        successor: id_bits(successor),
                         now: second_of(second),
                         grace: Duration::from_secs(grace),
                         kept_until: names.until,

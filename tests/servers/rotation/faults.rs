@@ -22,7 +22,7 @@ use crate::support::{
 
 /// One process: its connection to Redis, its issuer and its guard.
 #[derive(Clone)]
-struct Node {
+pub(super) struct Node {
     store: RedisBlocklist,
     verifier: Arc<Verifier>,
     issuer: Issuer,
@@ -36,23 +36,23 @@ impl Node {
         Self { issuer: issuer.unwrap(), store, verifier }
     }
 
-    async fn of(server: &RedisServer, grace: Duration) -> Self {
+    pub(super) async fn of(server: &RedisServer, grace: Duration) -> Self {
         Self::at(RedisSettings::from_url(&server.url()).unwrap(), grace).await
     }
 
-    async fn login(&self, subject: &str) -> TokenPair {
+    pub(super) async fn login(&self, subject: &str) -> TokenPair {
         self.issuer.login(subject, &NoClaims {}).await.unwrap()
     }
 
-    fn guard(&self, kind: TokenKind) -> Guard {
+    pub(super) fn guard(&self, kind: TokenKind) -> Guard {
         Guard::new(kind, self.verifier.clone(), self.store.clone())
     }
 
-    async fn proof(&self, pair: &TokenPair) -> Authenticated {
+    pub(super) async fn proof(&self, pair: &TokenPair) -> Authenticated {
         self.guard(TokenKind::Refresh).authenticate(pair.refresh.as_str()).await.unwrap()
     }
 
-    async fn refresh(&self, proof: &Authenticated) -> Result<Refreshed, IssueError> {
+    pub(super) async fn refresh(&self, proof: &Authenticated) -> Result<Refreshed, IssueError> {
         soon(self.issuer.refresh(proof, &NoClaims {})).await
     }
 
@@ -66,7 +66,7 @@ fn through(proxy: &FaultProxy) -> RedisSettings {
 }
 
 /// The stored state of the session: `<number> <minted at> <token id>`, or nothing.
-async fn state(server: &RedisServer) -> String {
+pub(super) async fn state(server: &RedisServer) -> String {
     match &*server.cli(&["KEYS", "{jwt}:r:*"]).await {
         "" => String::new(),
         key => server.cli(&["GET", key]).await,
@@ -74,7 +74,7 @@ async fn state(server: &RedisServer) -> String {
 }
 
 /// Deletes that state, but no revocation.
-async fn forget(server: &RedisServer) {
+pub(super) async fn forget(server: &RedisServer) {
     let key = server.cli(&["KEYS", "{jwt}:r:*"]).await;
     assert_eq!(server.cli(&["DEL", &key]).await, "1");
 }
