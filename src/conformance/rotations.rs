@@ -269,6 +269,12 @@ pub async fn r56_a_second_token_of_the_newest_generation_ends_the_session(backen
     assert_eq!(rotate(&node, of(101, using(&backend, 10, 110))).await, Rotation::Replayed);
     assert_eq!(check(&backend, &other, &access()).await, Status::Revoked(RevocationScope::Session));
     assert_eq!(rotate(&other, of(100, using(&backend, 10, 111))).await, DEAD, "the stored one died with it");
+
+    // The successor of the last number has the same number.
+    let last = || by(ids("r", "t"), of(1, using(&backend, u32::MAX, 2)));
+    assert_eq!(rotate(&node, last()).await, Rotation::Rotated);
+    assert_eq!(rotate(&other, last()).await, Rotation::Rotated, "the last number, sent again");
+    assert_eq!(rotate(&other, of(1, Redemption { successor: 3, ..last() })).await, Rotation::Replayed);
 }
 
 /// The store keeps a session's generation until the latest `kept_until` of its redemptions, and
