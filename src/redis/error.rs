@@ -87,7 +87,7 @@ impl DialError {
             }
             Self::LoginFailed => "the login failed: correct the user and password",
             Self::NotPermitted => {
-                "the user lacks permissions: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+cluster|keyslot +cluster|slots` in a cluster, `+xread` for a mirror"
+                "the user lacks permissions: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+cluster|keyslot +cluster|slots` in a cluster, `+xread +pexpire` for a mirror"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",

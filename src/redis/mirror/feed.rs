@@ -74,6 +74,7 @@ impl Feed {
         let Moment { at, time } = replica.moment();
         Self {
             restorer: Restorer::new(Arc::clone(&replica), Arc::clone(&shared)),
+            canary: Canary::new(&shared.keys),
             replica,
             shared,
             pace,
@@ -84,7 +85,6 @@ impl Feed {
             calendar: Calendar::new(at, time),
             route_confirmed: None,
             announced: None,
-            canary: Canary::default(),
         }
     }
 
@@ -135,6 +135,8 @@ impl Feed {
         let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
         check_role(role)?;
         let (observed, news) = rest.split_at_checked(detect::REPLIES).ok_or(DialError::Other)?;
+        let news = news.first().ok_or(DialError::Other)?;
+        self.read_canary(news)?;
         let observed = detect::parse_observed(&self.last_known, observed).ok_or(DialError::Other)?;
         let epoch = match self.last_known.judge(&observed) {
             Ok(epoch) => epoch,
@@ -149,7 +151,7 @@ impl Feed {
             self.adopt(epoch);
             return Ok(());
         }
-        let page = Page::parse(news.first().ok_or(DialError::Other)?).map_err(|_| DialError::Other)?;
+        let page = Page::parse(news, &self.shared.keys.log()).map_err(|_| DialError::Other)?;
         self.merge_page(&page)?;
         self.note_proof(epoch, observed, asked)?;
         if self.is_up_to_date {
@@ -178,7 +180,8 @@ impl Feed {
         if let Some(wait) = wait {
             pipeline.arg("BLOCK").arg(millis(wait));
         }
-        pipeline.arg("STREAMS").arg(keys.log()).arg(self.progress.cursor);
+        let (canary, canary_cursor) = self.canary.stream().unzip();
+        pipeline.arg("STREAMS").arg(keys.log()).arg(canary).arg(self.progress.cursor).arg(canary_cursor);
         if wait.is_some() || matches!(self.pace, Pace::Poll(_)) {
             self.canary.send_if_due(&self.shared);
         }
@@ -189,23 +192,26 @@ impl Feed {
         Ok((asked, replies))
     }
 
+    /// Reads the news of the mirror's test entries, whatever the epoch is: an unread one would end
+    /// the next wait for news at once.
+    fn read_canary(&mut self, news: &Value) -> Result<(), DialError> {
+        let Some((key, _)) = self.canary.stream() else { return Ok(()) };
+        let page = Page::parse(news, key).map_err(|_| DialError::Other)?;
+        if let Some(took) = self.canary.read(&page) {
+            metrics::propagated(took);
+            self.replica.set_propagation(took);
+        }
+        Ok(())
+    }
+
     /// Merges the entries of the log into the replica.
     fn merge_page(&mut self, page: &Page<'_>) -> Result<(), DialError> {
         for entry in &page.entries {
-            match entry.field {
-                b"d" => {
-                    let revocation = log_entry::unpack(entry.value).ok_or(DialError::UnknownEntry)?;
-                    if revocation.expiry() > self.calendar.now() {
-                        self.replica.merge(&revocation);
-                    }
+            if entry.field == b"d" {
+                let revocation = log_entry::unpack(entry.value).ok_or(DialError::UnknownEntry)?;
+                if revocation.expiry() > self.calendar.now() {
+                    self.replica.merge(&revocation);
                 }
-                Canary::FIELD => {
-                    if let Some(took) = self.canary.arrived(entry.value) {
-                        metrics::propagated(took);
-                        self.replica.set_propagation(took);
-                    }
-                }
-                _ => {}
             }
         }
         self.progress.read(page);
@@ -242,6 +248,7 @@ impl Feed {
     /// Reads the log from its beginning again.
     fn resync(&mut self) {
         self.progress = Progress::default();
+        self.canary.resync();
         self.is_up_to_date = false;
         metrics::resynced();
     }

@@ -114,9 +114,9 @@ pub fn time(reply: &Value) -> Option<SystemTime> {
     rotate::parse_time(reply).ok().map(SystemTime::from)
 }
 
-/// Returns the fields and values of the new entries in the log.
-pub fn page(reply: &Value) -> Option<Vec<(&[u8], &[u8])>> {
-    let page = Page::parse(reply).ok()?;
+/// Returns the fields and values of the new entries in one stream.
+pub fn page<'a>(reply: &'a Value, stream: &str) -> Option<Vec<(&'a [u8], &'a [u8])>> {
+    let page = Page::parse(reply, stream).ok()?;
     Some(page.entries.iter().map(|entry| (entry.field, entry.value)).collect())
 }
 

@@ -46,7 +46,7 @@ impl Progress {
     }
 }
 
-/// Entries of the log as `XREAD` returns them.
+/// Entries of one stream as `XREAD` returns them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page<'a> {
     pub(crate) entries: Vec<Entry<'a>>,
@@ -60,24 +60,42 @@ pub(crate) struct Entry<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Parses a reply to `XREAD`. Nil means no news, also if there is no log at all: the caller has
-    /// to check that there is one.
-    pub(crate) fn parse(reply: &'a Value) -> Result<Self, Outage> {
-        let entries = match reply {
-            Value::Nil => return Ok(Self::default()),
-            Value::Array(streams) => match streams.as_slice() {
-                [Value::Array(stream)] => stream.get(1),
-                _ => None,
-            },
-            Value::Map(streams) => match streams.as_slice() {
-                [(_, entries)] => Some(entries),
-                _ => None,
-            },
+    /// Parses the news of one stream in a reply to `XREAD`. No news are also the answer if there is
+    /// no log at all: the caller has to check that there is one.
+    pub(crate) fn parse(reply: &'a Value, stream: &str) -> Result<Self, Outage> {
+        let mut page = Self::default();
+        for (name, entries) in streams(reply).ok_or(Outage::UnexpectedReply)? {
+            let (Value::BulkString(name), Value::Array(entries)) = (name, entries) else {
+                return Err(Outage::UnexpectedReply);
+            };
+            if name == stream.as_bytes() {
+                let entries: Option<Vec<_>> = entries.iter().map(parse_entry).collect();
+                page.entries.extend(entries.ok_or(Outage::UnexpectedReply)?);
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// The names and the entries of the streams that have news. RESP2 has arrays, RESP3 has a map.
+fn streams(reply: &Value) -> Option<Vec<(&Value, &Value)>> {
+    match reply {
+        Value::Nil => Some(Vec::new()),
+        Value::Array(streams) if !streams.is_empty() => streams.iter().map(stream_of_resp2).collect(),
+        Value::Map(streams) if !streams.is_empty() => {
+            Some(streams.iter().map(|(name, entries)| (name, entries)).collect())
+        }
+        _ => None,
+    }
+}
+
+fn stream_of_resp2(stream: &Value) -> Option<(&Value, &Value)> {
+    match stream {
+        Value::Array(parts) => match parts.as_slice() {
+            [name, entries] => Some((name, entries)),
             _ => None,
-        };
-        let Some(Value::Array(entries)) = entries else { return Err(Outage::UnexpectedReply) };
-        let entries: Option<_> = entries.iter().map(parse_entry).collect();
-        entries.map(|entries| Self { entries }).ok_or(Outage::UnexpectedReply)
+        },
+        _ => None,
     }
 }
 
@@ -140,13 +158,20 @@ mod tests {
     fn r68_a_page_of_another_form_is_none() {
         let text = |text: &str| Value::BulkString(text.into());
         let entry = |id: &str| Value::Array(vec![text(id), Value::Array(vec![text("d"), text("x")])]);
-        let stream = |entries| Value::Array(vec![Value::Array(vec![text("log"), Value::Array(entries)])]);
+        let named = |name, entries| Value::Array(vec![text(name), Value::Array(entries)]);
+        let stream = |entries| Value::Array(vec![named("log", entries)]);
         let expected = Entry { id: StreamId(5, 1), field: b"d", value: b"x" };
-        let by_resp3 = Value::Map(vec![(text("log"), Value::Array(vec![entry("5-1")]))]);
-        for reply in [stream(vec![entry("5-1")]), by_resp3] {
-            assert_eq!(Page::parse(&reply).unwrap().entries, [Entry { ..expected }]);
+        let by_resp3 = |name, id| (text(name), Value::Array(vec![entry(id)]));
+        for reply in [
+            stream(vec![entry("5-1")]),
+            Value::Array(vec![named("canary", vec![entry("6-1")]), named("log", vec![entry("5-1")])]),
+            Value::Map(vec![by_resp3("log", "5-1")]),
+            Value::Map(vec![by_resp3("log", "5-1"), by_resp3("canary", "6-1")]),
+        ] {
+            assert_eq!(Page::parse(&reply, "log").unwrap().entries, [Entry { ..expected }]);
+            assert_eq!(Page::parse(&reply, "other"), Ok(Page::default()), "no news of that stream");
         }
-        assert_eq!(Page::parse(&Value::Nil), Ok(Page::default()));
+        assert_eq!(Page::parse(&Value::Nil, "log"), Ok(Page::default()));
         for reply in [
             Value::Okay,
             Value::Array(vec![]),
@@ -154,8 +179,12 @@ mod tests {
             stream(vec![entry("-")]),
             stream(vec![Value::Nil]),
             stream(vec![Value::Array(vec![text("5-1"), Value::Nil])]),
+            Value::Array(vec![Value::Array(vec![text("log")])]),
+            Value::Array(vec![named("log", vec![]), Value::Nil]),
+            Value::Array(vec![Value::Array(vec![text("canary"), Value::Nil])]),
+            Value::Map(vec![(text("log"), Value::Nil)]),
         ] {
-            assert_eq!(Page::parse(&reply), Err(Outage::UnexpectedReply), "{reply:?}");
+            assert_eq!(Page::parse(&reply, "log"), Err(Outage::UnexpectedReply), "{reply:?}");
         }
     }
 }

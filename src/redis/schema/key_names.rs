@@ -61,6 +61,11 @@ impl KeyNames {
         format!("{}audit", self.prefix)
     }
 
+    /// The stream with the test entry of one mirror.
+    pub(crate) fn canary(&self, mirror: RevocationId) -> String {
+        format!("{}canary:{mirror}", self.prefix)
+    }
+
     /// Present while a process holds all revocations in memory.
     pub(crate) fn mirrored(&self) -> String {
         format!("{}mirrored", self.prefix)

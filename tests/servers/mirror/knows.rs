@@ -204,3 +204,38 @@ async fn settings_that_cannot_work_are_an_error() {
         assert!(error.to_string().contains("tutorial"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn test_entries_of_mirrors_stay_out_of_the_log_and_expire() {
+    let server = redis().await;
+    let nodes = [
+        Node::start(to(&server), usual()).await,
+        Node::start(to(&server), usual()).await,
+        Node::start(to(&server), usual()).await,
+    ];
+    for node in &nodes {
+        eventually("the propagation is measured", async || node.mirror.state().propagation().is_some()).await;
+    }
+    assert_eq!(server.cli(&["XLEN", "{jwt}:log"]).await, "1", "only the entry of the epoch");
+    let streams = server.cli(&["KEYS", "{jwt}:canary:*"]).await;
+    assert_eq!(streams.lines().count(), nodes.len());
+    for stream in streams.lines() {
+        assert_eq!(server.cli(&["XLEN", stream]).await, "1");
+        let left: u64 = server.cli(&["PTTL", stream]).await.parse().unwrap();
+        assert!(left <= 300_000, "{left} ms");
+    }
+}
+
+/// Nothing would delete the stream after the mirror has ended.
+#[tokio::test]
+async fn r68_a_mirror_that_may_not_let_its_test_entries_expire_sends_none() {
+    let server = redis().await;
+    server.cli(&["ACL", "SETUSER", "app", "on", ">s3cret", "~{jwt}:*", "+@all", "-pexpire"]).await;
+    let node = Node::start(to(&server).username("app").password("s3cret"), strict()).await;
+    eventually("it was denied", async || server.cli(&["ACL", "LOG"]).await.contains("pexpire")).await;
+    node.revoke("out").await;
+    node.catches_up().await;
+    assert_eq!((node.says("out"), node.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
+    assert_eq!(node.mirror.state().propagation(), None);
+    assert_eq!(server.cli(&["KEYS", "{jwt}:canary:*"]).await, "");
+}
