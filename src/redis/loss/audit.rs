@@ -1,26 +1,35 @@
 //! Compares the entries with the log, and restores those that are missing: a client deleted them,
-//! or Redis evicted them.
+//! or Redis evicted them. Trims the log before its first live entry.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use redis::{Value, streams::StreamRangeReply};
+use redis::{
+    Value,
+    streams::{StreamId, StreamRangeReply},
+};
 
 use crate::{
     blocklist::Revocation,
     clock::Timestamp,
     redis::{
         loss::reconcile::{Channel, Log, Target, Which, reconcile},
-        schema::{key_names::KeyNames, log_entry, millis},
+        schema::{key_names::KeyNames, log_entry, millis, scripts::LuaScript},
     },
 };
 
 /// The number of log entries read at a time.
 const PAGE: usize = 500;
-/// An entry with less than this to live may have expired in Redis already, because clocks differ.
-const EXPIRES_SOON: Duration = Duration::from_secs(60);
+/// The largest difference between two clocks. An entry with less than this to live may have expired
+/// in Redis already. One that expired by the clock of Redis less than this ago may still be needed.
+const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
+
+static TRIM: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("trim.lua")));
 
 /// Compares the whole log with the entries, and returns how many were missing. Does nothing if
 /// another process has done it within this interval.
+///
+/// A revocation trims the log by age, and only up to the longest life so far. Without the audit, a
+/// single long life would keep all others as long, and a log that nobody appends to for ever.
 pub(crate) async fn audit<C: Channel>(
     channel: &mut C,
     keys: &KeyNames,
@@ -31,20 +40,71 @@ pub(crate) async fn audit<C: Channel>(
     if !is_our_turn(channel, keys, interval).await? {
         return Ok(0);
     }
-    let (mut missing, mut after) = (0, "-".to_owned());
+    // Read before the log. The clock of this process could be days ahead.
+    let redis_time = read_time(channel).await?;
+    let (mut missing, mut after, mut first_kept) = (0, "-".to_owned(), None);
     loop {
         let page = read_page(channel, keys, &after).await?;
-        let Some(last) = page.ids.last() else { return Ok(missing) };
+        let Some(last) = page.ids.last() else { break };
         after = format!("({}", last.id);
+        if first_kept.is_none() {
+            first_kept = page.ids.iter().find(|entry| !has_expired(entry, redis_time)).map(|entry| entry.id.clone());
+        }
         let now = now();
-        let logged = page.ids.iter().filter_map(|entry| match entry.map.get("d") {
-            Some(Value::BulkString(packed)) => log_entry::unpack(packed),
-            _ => None,
-        });
-        let lasting: Vec<Revocation> = logged.filter(|revocation| revocation.expiry() > now + EXPIRES_SOON).collect();
+        let logged = page.ids.iter().filter_map(|entry| revocation_of(entry)?);
+        let lasting: Vec<Revocation> =
+            logged.filter(|revocation| revocation.expiry() > now + MAX_CLOCK_DIFFERENCE).collect();
         let target = Target { keys, epoch, now, log: Log::Keep };
         missing += reconcile(channel, &target, &lasting, Which::Missing).await?;
     }
+    // The last entry stays although it has expired, because an empty log is a loss.
+    if let Some(first_kept) = first_kept.as_deref().or_else(|| after.strip_prefix('(')) {
+        trim(channel, keys, epoch, first_kept).await?;
+    }
+    Ok(missing)
+}
+
+/// The revocation of an entry: the outer `None` for an entry of another kind, the inner `None` for
+/// bytes that cannot be read.
+fn revocation_of(entry: &StreamId) -> Option<Option<Revocation>> {
+    match entry.map.get("d")? {
+        Value::BulkString(packed) => Some(log_entry::unpack(packed)),
+        _ => Some(None),
+    }
+}
+
+/// Whether nobody needs the entry any more. An entry of an unknown form may be of a later version.
+fn has_expired(entry: &StreamId, redis_time: Timestamp) -> bool {
+    match revocation_of(entry) {
+        Some(Some(revocation)) => revocation.expiry() + MAX_CLOCK_DIFFERENCE <= redis_time,
+        Some(None) => false,
+        None => entry.map.contains_key("e"),
+    }
+}
+
+/// Removes the entries before this one.
+async fn trim<C: Channel>(channel: &mut C, keys: &KeyNames, epoch: &str, first_kept: &str) -> Result<(), C::Error> {
+    let mut pipeline = redis::pipe();
+    TRIM.load(&mut pipeline);
+    let mut call = TRIM.call(keys, epoch);
+    pipeline.invoke_script(call.arg(first_kept));
+    loop {
+        match channel.query(&pipeline).await?.as_slice() {
+            [_, Value::Int(0)] => return Ok(()),
+            [_, Value::Int(_)] => {}
+            _ => return Err(C::unexpected_reply()),
+        }
+    }
+}
+
+/// The time of the clock of Redis.
+async fn read_time<C: Channel>(channel: &mut C) -> Result<Timestamp, C::Error> {
+    let mut pipeline = redis::pipe();
+    pipeline.cmd("TIME");
+    let time = channel.query(&pipeline).await?.into_iter().next();
+    let time =
+        time.and_then(|time| redis::from_redis_value::<(u64, u64)>(time).ok()).ok_or_else(C::unexpected_reply)?;
+    Ok(Timestamp::from_millis(time.0.saturating_mul(1000).saturating_add(time.1 / 1000)))
 }
 
 /// The first process of all to ask audits.

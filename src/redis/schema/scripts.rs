@@ -30,6 +30,11 @@ impl LuaScript {
         call.key(keys.log()).key(keys.longest()).arg(epoch);
         call
     }
+
+    /// Loads the script: a server that was restarted does not know it.
+    pub(crate) fn load(&self, pipeline: &mut Pipeline) {
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.code);
+    }
 }
 
 /// The parameters of a write.
@@ -67,5 +72,5 @@ pub(crate) fn revoke_call(
 
 /// Loads the script of [`revoke_call`]: a server that was restarted does not know it.
 pub(crate) fn load_revoke(pipeline: &mut Pipeline) {
-    pipeline.cmd("SCRIPT").arg("LOAD").arg(&REVOKE.code);
+    REVOKE.load(pipeline);
 }
