@@ -226,6 +226,23 @@ async fn test_entries_of_mirrors_stay_out_of_the_log_and_expire() {
     }
 }
 
+/// The permissions in `docs/redis_in_production.md`, with those for a mirror.
+#[tokio::test]
+async fn r67_the_documented_permissions_are_enough_for_a_mirror() {
+    let server = redis().await;
+    let permissions = "+hello +auth +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
+    let mut rule = vec!["ACL", "SETUSER", "app", "on", ">s3cret", "~{jwt}:*", "-@all", "+xread", "+pexpire"];
+    rule.extend(permissions.split(' '));
+    server.cli(&rule).await;
+    let settings = to(&server).username("app").password("s3cret").audit_every(Duration::from_millis(50));
+    let node = Node::start(settings, usual()).await;
+    eventually("the propagation is measured", async || node.mirror.state().propagation().is_some()).await;
+    node.revoke("out").await;
+    node.catches_up().await;
+    assert_eq!(node.says("out"), Some(REVOKED));
+    eventually("the log is audited and trimmed", async || server.calls("xtrim").await >= 2).await;
+}
+
 /// Nothing would delete the stream after the mirror has ended.
 #[tokio::test]
 async fn r68_a_mirror_that_may_not_let_its_test_entries_expire_sends_none() {
