@@ -1,6 +1,7 @@
 //! Each fault takes effect when it is set, and the proxy counts it.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use testkit::{FaultProxy, Traffic};
@@ -70,6 +71,39 @@ async fn delay_holds_back_replies() {
     let start = Instant::now();
     assert!(echoes(&mut client).await);
     assert!(start.elapsed() >= A_MOMENT);
+}
+
+#[tokio::test]
+async fn latency_lengthens_both_ways() {
+    let proxy = FaultProxy::start(echo().await).await;
+    let mut client = connect(&proxy).await;
+    proxy.latency(A_MOMENT);
+    let start = Instant::now();
+    assert!(echoes(&mut client).await);
+    assert!(start.elapsed() >= 2 * A_MOMENT);
+}
+
+#[tokio::test]
+async fn throttle_limits_the_rate() {
+    let proxy = FaultProxy::start(echo().await).await;
+    let mut client = connect(&proxy).await;
+    proxy.throttle(NonZeroU32::new(100_000));
+    let (sent, start) = (vec![b'x'; 20_000], Instant::now());
+    client.write_all(&sent).await.unwrap();
+    let mut received = vec![0; sent.len()];
+    client.read_exact(&mut received).await.unwrap();
+    assert_eq!(received, sent);
+    assert!(start.elapsed() >= A_MOMENT);
+}
+
+#[tokio::test]
+async fn heal_releases_what_is_on_its_way() {
+    let proxy = FaultProxy::start(echo().await).await;
+    let mut client = connect(&proxy).await;
+    assert!(echoes(&mut client).await);
+    proxy.latency(EVER * 2);
+    let (answered, ()) = tokio::join!(echoes(&mut client), async { proxy.heal() });
+    assert!(answered);
 }
 
 #[tokio::test]

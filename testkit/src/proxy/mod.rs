@@ -4,6 +4,7 @@ mod connection;
 mod traffic;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -20,6 +21,9 @@ struct Faults {
     refuse: bool,
     black_hole: bool,
     delay: Duration,
+    latency: Duration,
+    /// Bytes per second.
+    throttle: Option<NonZeroU32>,
     /// The number of times all connections were cut so far.
     cuts: u64,
     /// The number of times a black hole was opened so far.
@@ -68,6 +72,17 @@ impl FaultProxy {
     /// Delays each chunk of the target's replies by this time.
     pub fn delay(&self, by: Duration) {
         self.faults.send_modify(|faults| faults.delay = by);
+    }
+
+    /// Makes the way this long, in each direction: a round trip takes twice the time. Unlike with
+    /// [`Self::delay`], any number of bytes can be on their way.
+    pub fn latency(&self, each_way: Duration) {
+        self.faults.send_modify(|faults| faults.latency = each_way);
+    }
+
+    /// Limits each direction of each connection to this many bytes per second; `None` for no limit.
+    pub fn throttle(&self, rate: Option<NonZeroU32>) {
+        self.faults.send_modify(|faults| faults.throttle = rate);
     }
 
     /// Opens or closes a black hole: connections are accepted and stay open, but everything either
