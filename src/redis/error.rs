@@ -24,6 +24,7 @@ pub(crate) enum DialError {
     EvictionUnknown,
     Lost(Loss),
     Restoring,
+    Overtaken,
     UnknownEntry,
     NoRandom,
     OfACluster,
@@ -67,6 +68,7 @@ impl DialError {
         match (error.kind(), error.code()) {
             _ if error.is_connection_refusal() => Self::Refused,
             _ if error.is_timeout() => Self::TimedOut,
+            (_, Some(LOST)) => Self::Overtaken,
             (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => Self::LoginFailed,
             (ErrorKind::Server(ServerErrorKind::NoPerm), _) => Self::NotPermitted,
             (ErrorKind::Server(ServerErrorKind::Moved), _) => Self::OfACluster,
@@ -83,11 +85,11 @@ impl DialError {
         match self {
             Self::Refused => "nothing listens there: start Redis, or correct the host and port",
             Self::TimedOut => {
-                "no answer within 1 second: check the host and port, that Redis is running, and that both sides use TLS or neither does"
+                "no answer in time: check the host and port, that Redis is running, and that both sides use TLS or neither does"
             }
             Self::LoginFailed => "the login failed: correct the user and password",
             Self::NotPermitted => {
-                "the user lacks permissions: grant it `~{jwt}:* +hello +auth +select +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+cluster|keyslot +cluster|slots` in a cluster, `+xread +pexpire` for a mirror"
+                "the user lacks permissions: grant it `~{jwt}:* +hello +auth +select +get +set +del +mget +pttl +time +incr +hset +hdel +hgetall +evalsha +script|load +xadd +xtrim +xrange +xrevrange` (with your namespace), `+wait` for acknowledgements, `+cluster|keyslot +cluster|slots` in a cluster, `+xread +pexpire` for a mirror"
             }
             Self::NotMaster => "it is a replica, which may hold old data: connect to the master",
             Self::Loading => "it is still loading its data set",
@@ -100,6 +102,7 @@ impl DialError {
             Self::EvictionUnknown => "its maxmemory-policy cannot be read: grant the user `+info`",
             Self::Lost(loss) => loss.as_str(),
             Self::Restoring => "it has lost revocations, and waits for the processes that hold them to restore them",
+            Self::Overtaken => "another process has restored the revocations meanwhile, or restores them now",
             Self::UnknownEntry => {
                 "its log holds an entry that cannot be read: is a later version of this crate in use as well?"
             }

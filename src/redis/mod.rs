@@ -15,8 +15,10 @@
 //! # Caveat
 //!
 //! By default a failover of Redis may lose revocations that were confirmed in the moments before
-//! it. The processes notice that when they connect to the new master, and [`OnLoss`] applies.
-//! [`RedisSettings::replica_acks`] prevents the loss if every replica must acknowledge.
+//! it. The processes that have seen them notice that when they connect to the new master. Mirrors
+//! and the processes that revoked then restore them; without a mirror, [`OnLoss`] applies. Until
+//! then, other processes admit these tokens. [`RedisSettings::replica_acks`] prevents the loss if
+//! every replica must acknowledge.
 //!
 //! Set `maxmemory-policy` to `noeviction`: a Redis that evicts may forget a logout (see
 //! [`Eviction`]).
@@ -115,7 +117,8 @@ impl RedisBlocklist {
     ///
     /// # Errors
     ///
-    /// If the settings cannot work, or Redis cannot be reached within a second.
+    /// If the settings cannot work, or Redis cannot be reached within two seconds, or lost
+    /// revocations are still being restored after three.
     ///
     /// # Panics
     ///

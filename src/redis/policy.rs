@@ -9,8 +9,10 @@
 /// [`RedisBlocklist::initialize`](crate::RedisBlocklist::initialize) was called before.
 ///
 /// While a process with a [`MirrorBlocklist`](crate::MirrorBlocklist) is alive, neither variant
-/// takes effect: the mirrors restore everything. If mirrors are known to exist, other processes
-/// wait up to two seconds for them.
+/// takes effect: the mirrors restore everything. Other processes wait a second for a mirror to
+/// begin. If they know of mirrors, they wait as long as the slowest of these may need: its
+/// [`max_staleness`](crate::redis::MirrorSettings::max_staleness), or longer on a slow link, and at
+/// most 10 seconds. Checks and revocations are outages meanwhile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnLoss {

@@ -3,6 +3,7 @@
 use tokio::runtime::Handle;
 
 use crate::{
+    blocklist::Revocation,
     clock::Timestamp,
     redis::{
         connection::{
@@ -10,7 +11,7 @@ use crate::{
             supervisor::Supervisor,
         },
         local_mirrors::LocalMirrors,
-        loss::detect::LastKnown,
+        loss::{detect::LastKnown, own_writes::AfterRestore},
         schema::key_names::KeyNames,
         settings::RedisSettings,
     },
@@ -53,6 +54,27 @@ impl Shared {
     /// The connection for revocations.
     pub(crate) fn writer(&self) -> &Supervisor {
         self.waiting_writer.as_ref().unwrap_or(&self.reader)
+    }
+
+    /// The number of restorations that this process has answered. Read it before a revocation is
+    /// stored, for [`note_own`](Self::note_own).
+    pub(crate) fn restorations(&self) -> usize {
+        self.dialer.process.own_writes.restorations()
+    }
+
+    /// Remembers a revocation that this process has stored, and tells its mirrors.
+    pub(crate) fn note_own(&self, revocation: &Revocation, restorations_before: usize) -> AfterRestore {
+        self.mirrors.notify(revocation);
+        self.dialer.process.own_writes.add(revocation, restorations_before)
+    }
+
+    /// Looks at Redis at once, because a mirror has noticed a loss.
+    pub(crate) fn note_loss(&self) {
+        for supervisor in [Some(&self.reader), self.waiting_writer.as_ref()].into_iter().flatten() {
+            if let Ok(live) = supervisor.live() {
+                supervisor.lost(&live);
+            }
+        }
     }
 
     pub(crate) fn now(&self) -> Timestamp {

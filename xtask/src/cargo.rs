@@ -21,14 +21,15 @@ pub(crate) fn target_folder() -> Result<PathBuf> {
     Ok(folder.into())
 }
 
-/// Runs every test of the workspace, and returns their exit code.
-pub(crate) fn test(arguments: &[OsString], servers: &Servers) -> Result<ExitCode> {
+/// Runs every test of the workspace, with these variables too, and returns their exit code.
+pub(crate) fn test(arguments: &[OsString], servers: &Servers, variables: &[(&str, OsString)]) -> Result<ExitCode> {
     let status = cargo()
         .args(["test", "--workspace", "--all-features"])
         .args(arguments)
         .env("REDIS_SERVER", &servers.redis_server)
         .env("REDIS_SERVERS", &servers.redis_servers)
         .env("POSTGRES_BIN", &servers.postgres_bin)
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .status()
         .context("can't run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use redis::Value;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::{
     blocklist::{Outage, Revocation, RevokeError},
     redis::{
         commands::{acks::Acks, batch::Batcher},
         connection::{send::Request, supervisor::Live},
-        local_mirrors::AfterRestore,
+        loss::own_writes::AfterRestore,
         schema::{
             log_entry,
             scripts::{self, Write},
@@ -37,9 +37,9 @@ impl Revoker {
     /// Stores a revocation, and passes it to the mirrors of this process at once.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), RevokeError> {
         for _ in 0..ATTEMPTS {
-            let restorations = self.shared.mirrors.restorations();
+            let restorations = self.shared.restorations();
             self.store_acknowledged(revocation).await?;
-            if self.shared.mirrors.notify(revocation, restorations) == AfterRestore::Stored {
+            if self.shared.note_own(revocation, restorations) == AfterRestore::Stored {
                 return Ok(());
             }
         }
@@ -48,11 +48,24 @@ impl Revoker {
 
     async fn store_acknowledged(&self, revocation: &Revocation) -> Result<(), RevokeError> {
         let deadline = Instant::now() + self.shared.settings.revoke_deadline;
+        self.join(deadline).await;
         let Some(live) = self.store(revocation, deadline).await? else { return Ok(()) };
         if self.shared.settings.replicas.is_none() {
             return Ok(());
         }
         self.acks.ask(live, deadline).await.unwrap_or(Err(RevokeError::NotReplicated))
+    }
+
+    /// Makes this process known to the others before its first revocation: they wait for it after a
+    /// loss. A failure is ignored, because the next heartbeat repeats it.
+    async fn join(&self, deadline: Instant) {
+        let (shared, process) = (&*self.shared, &*self.shared.dialer.process);
+        if process.is_member() {
+            return;
+        }
+        if let Ok(mut live) = shared.writer().live_by(deadline).await {
+            let _ = timeout_at(deadline, process.join(&mut live.connected.connection, &shared.keys)).await;
+        }
     }
 
     /// Stores an entry, and returns the connection that it was stored on; `None` if the revocation
@@ -75,7 +88,7 @@ impl Revoker {
             _ => Err(Outage::UnexpectedReply.into()),
         };
         let (id, live) = shared.writer().send_with_retry(deadline, call, read).await?;
-        shared.dialer.confirmed_writes.add(live.connected.epoch, &id);
+        shared.dialer.process.confirmed_writes.add(live.connected.epoch, &id, &packed);
         Ok(Some(live))
     }
 }

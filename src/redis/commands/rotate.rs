@@ -13,7 +13,7 @@ use crate::{
         commands::revoke::Revoker,
         connection::{send::Request, supervisor::Live},
         error::Failure,
-        local_mirrors::AfterRestore,
+        loss::own_writes::AfterRestore,
         schema::{entry, log_entry, millis, scripts::LuaScript},
         shared::Shared,
     },
@@ -40,10 +40,10 @@ pub(crate) async fn rotate(
         true => Ok(Rotation::Revoked(RevocationScope::Issuer)),
         false => parse_rotation(reply, redemption).unwrap_or(Err(Outage::UnexpectedReply.into())),
     };
-    let restorations = shared.mirrors.restorations();
+    let restorations = shared.restorations();
     let (rotation, _) = shared.reader.send_with_retry(deadline, call, read).await?;
     let theft = redemption.theft();
-    if rotation == Rotation::Replayed && shared.mirrors.notify(&theft, restorations) == AfterRestore::PerhapsLost {
+    if rotation == Rotation::Replayed && shared.note_own(&theft, restorations) == AfterRestore::PerhapsLost {
         revoker.revoke(&theft).await?;
     }
     Ok(rotation)

@@ -1,6 +1,10 @@
 //! Makes connections to a master that holds the revocations.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use redis::{RedisResult, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
@@ -14,16 +18,19 @@ use crate::{
         },
         error::{DialError, Failure},
         loss::{
-            detect::{self, ConfirmedWrites, KnownMirrors, LastKnown},
-            recover,
+            detect::{self, LastKnown},
+            process::Process,
+            recover::{self, Recovery},
         },
         policy::{Eviction, OnLoss},
         schema::{epoch::Epoch, key_names::KeyNames},
     },
 };
 
-/// The time limit for dialing, logging in and the checks at the beginning together.
-pub(crate) const DIAL_DEADLINE: Duration = Duration::from_secs(1);
+/// The time limit for connecting and logging in: up to four round trips with TLS.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
+/// The time limit for one question about the state of the server.
+const QUERY_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Makes connections.
 #[derive(Clone)]
@@ -34,8 +41,7 @@ pub(crate) struct Dialer {
     pub(crate) eviction: Eviction,
     pub(crate) on_loss: OnLoss,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) confirmed_writes: Arc<ConfirmedWrites>,
-    pub(crate) known_mirrors: Arc<KnownMirrors>,
+    pub(crate) process: Arc<Process>,
 }
 
 /// A connection to a master whose revocations belong to this epoch.
@@ -49,34 +55,36 @@ pub(crate) struct Connected {
 impl Dialer {
     /// Connects, logs in, and makes sure that the server is a master and has lost nothing.
     pub(crate) async fn dial(&self, last_known: &mut LastKnown) -> Result<Connected, DialError> {
-        let dialling = async {
-            let (host, mut connection) = self.connect().await?;
-            self.check_eviction(&mut connection).await?;
-            last_known.remember(&self.confirmed_writes);
-            let (keys, mirrors) = (&self.keys, &*self.known_mirrors);
-            let epoch =
-                recover::recover(&mut connection, keys, last_known, self.on_loss, mirrors, || self.now()).await?;
-            Ok(Connected { connection, epoch, host })
-        };
-        timeout(DIAL_DEADLINE, dialling).await.unwrap_or(Err(DialError::TimedOut))
+        let (host, mut connection) = self.connect().await?;
+        within(QUERY_DEADLINE, self.check_eviction(&mut connection)).await?;
+        last_known.remember(&self.process.confirmed_writes);
+        let (keys, process) = (&self.keys, &*self.process);
+        let recovery = Recovery { keys, process, on_loss: self.on_loss, now: || self.now() };
+        let asked = Instant::now();
+        let epoch = recovery.run(&mut connection, last_known).await?;
+        self.process.verify_own(&mut connection, keys, epoch, asked, self.now()).await?;
+        Ok(Connected { connection, epoch, host })
     }
 
     /// Begins a new epoch in place of any other.
     pub(crate) async fn initialize(&self, floor: Timestamp) -> Result<(), DialError> {
-        let writing = async {
-            let (_, mut connection) = self.connect().await?;
-            let begun = Epoch::begin(self.now(), floor)?;
-            recover::initialize(&mut connection, &self.keys, begun).await
-        };
-        timeout(DIAL_DEADLINE, writing).await.unwrap_or(Err(DialError::TimedOut))
+        let (_, mut connection) = self.connect().await?;
+        let begun = Epoch::begin(self.now(), floor)?;
+        recover::initialize(&mut connection, &self.keys, begun).await
     }
 
     /// Connects to the master, and logs in. Does not check the state of the store.
     pub(crate) async fn connect(&self) -> Result<(Host, MultiplexedConnection), DialError> {
-        let host = self.topology.find_master(&self.connector, &self.keys.epoch()).await?;
-        let connecting = self.connector.connect(&host);
-        let mut connection = connecting.await.map_err(|error| DialError::of(&error))?;
-        check_role(&redis::cmd("HELLO").query_async(&mut connection).await.map_err(|error| DialError::of(&error))?)?;
+        let epoch_key = self.keys.epoch();
+        let host = within(CONNECT_DEADLINE, self.topology.find_master(&self.connector, &epoch_key)).await?;
+        let connecting = async { self.connector.connect(&host).await.map_err(|error| DialError::of(&error)) };
+        let mut connection = within(CONNECT_DEADLINE, connecting).await?;
+        let asking = async {
+            let hello = redis::cmd("HELLO").query_async(&mut connection).await;
+            check_role(&hello.map_err(|error| DialError::of(&error))?)
+        };
+        within(QUERY_DEADLINE, asking).await?;
+        self.process.own_writes.forget_verification();
         Ok((host, connection))
     }
 
@@ -86,28 +94,26 @@ impl Dialer {
         connected: &mut Connected,
         last_known: &mut LastKnown,
     ) -> Result<(), DialError> {
-        let beat = async {
-            last_known.remember(&self.confirmed_writes);
-            let mut pipeline = redis::pipe();
-            pipeline.cmd("HELLO");
-            detect::query_epoch(&mut pipeline, &self.keys, last_known);
-            let sent = self.now();
-            let replies: Vec<Value> = match pipeline.query_async(&mut connected.connection).await {
-                Ok(replies) => replies,
-                Err(error) if Failure::of(&error) == Failure::Moving => return Ok(()),
-                Err(error) => return Err(DialError::of(&error)),
-            };
-            let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
-            check_role(role)?;
-            let observed = detect::parse_observed(last_known, rest).ok_or(DialError::Other)?;
-            last_known.confirm(connected.epoch, &observed, sent, &self.known_mirrors).map_err(DialError::Lost)?;
-            if self.topology.is_master(&connected.host, &self.connector).await {
-                Ok(())
-            } else {
-                Err(DialError::NotMaster)
-            }
+        last_known.remember(&self.process.confirmed_writes);
+        let (connection, keys, process) = (&mut connected.connection, &self.keys, &*self.process);
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("HELLO");
+        detect::query_epoch(&mut pipeline, keys, last_known);
+        let (asked, sent) = (Instant::now(), self.now());
+        let answer = timeout(QUERY_DEADLINE, pipeline.query_async(connection)).await;
+        let replies: Vec<Value> = match answer.map_err(|_| DialError::TimedOut)? {
+            Ok(replies) => replies,
+            Err(error) if Failure::of(&error) == Failure::Moving => return Ok(()),
+            Err(error) => return Err(DialError::of(&error)),
         };
-        timeout(DIAL_DEADLINE, beat).await.unwrap_or(Err(DialError::TimedOut))
+        let (role, rest) = replies.split_first().ok_or(DialError::Other)?;
+        check_role(role)?;
+        let observed = detect::parse_observed(last_known, rest).ok_or(DialError::Other)?;
+        last_known.confirm(connected.epoch, &observed, sent).map_err(DialError::Lost)?;
+        within(QUERY_DEADLINE, process.keep_up(connection, keys, observed.joined)).await?;
+        within(QUERY_DEADLINE, process.verify_own(connection, keys, connected.epoch, asked, sent)).await?;
+        let is_master = async { Ok(self.topology.is_master(&connected.host, &self.connector).await) };
+        if within(QUERY_DEADLINE, is_master).await? { Ok(()) } else { Err(DialError::NotMaster) }
     }
 
     fn now(&self) -> Timestamp {
@@ -136,6 +142,10 @@ impl Dialer {
             }
         }
     }
+}
+
+async fn within<T>(limit: Duration, step: impl Future<Output = Result<T, DialError>>) -> Result<T, DialError> {
+    timeout(limit, step).await.unwrap_or(Err(DialError::TimedOut))
 }
 
 /// Rejects a server that is not a master, by its reply to `HELLO` without arguments, which needs no

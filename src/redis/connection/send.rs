@@ -10,7 +10,7 @@ use crate::{
     redis::{
         connection::supervisor::{Live, Supervisor},
         error::{Failure, first_of_pipeline},
-        loss::reconcile::{Channel, PAGE_DEADLINE},
+        loss::{reconcile::Channel, timing::PAGE_DEADLINE},
     },
 };
 

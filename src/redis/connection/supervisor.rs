@@ -28,12 +28,10 @@ use crate::{
     redis::{
         connection::dial::{Connected, Dialer},
         error::DialError,
-        loss::detect::LastKnown,
+        loss::{detect::LastKnown, timing::HEARTBEAT},
     },
 };
 
-/// The interval at which the server's role and content are checked.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// The connection is replaced after this many timeouts in a row.
 const TIMEOUTS_TOLERATED: u32 = 3;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
@@ -181,7 +179,9 @@ async fn supervise(dialer: Dialer, mut last_known: LastKnown, address: String, s
                         Err(reason @ NoConnection::Lost) => *reason = NoConnection::DialingAfterLoss,
                         _ => {}
                     });
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    // A restoration is over soon, so do not miss its end.
+                    let waits = matches!(error, DialError::Restoring | DialError::Overtaken);
+                    pause = if waits { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
                 }
             }
         }

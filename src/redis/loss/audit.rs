@@ -12,18 +12,22 @@ use crate::{
     blocklist::Revocation,
     clock::Timestamp,
     redis::{
-        loss::reconcile::{Channel, Log, Target, Which, reconcile},
-        schema::{key_names::KeyNames, log_entry, millis, scripts::LuaScript},
+        loss::reconcile::{Channel, Selection, reconcile},
+        schema::{
+            key_names::KeyNames,
+            log_entry, millis,
+            scripts::{Log, LuaScript, Restoration},
+        },
     },
 };
 
 /// The number of log entries read at a time.
-const PAGE: usize = 500;
+const PAGE: usize = 200;
 /// The largest difference between two clocks. An entry with less than this to live may have expired
 /// in Redis already. One that expired by the clock of Redis less than this ago may still be needed.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
 
-static TRIM: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("trim.lua")));
+static TRIM: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("../schema/lua/trim.lua")));
 
 /// Compares the whole log with the entries, and returns how many were missing. Does nothing if
 /// another process has done it within this interval.
@@ -51,11 +55,11 @@ pub(crate) async fn audit<C: Channel>(
             first_kept = page.ids.iter().find(|entry| !has_expired(entry, redis_time)).map(|entry| entry.id.clone());
         }
         let now = now();
-        let logged = page.ids.iter().filter_map(|entry| revocation_of(entry)?);
+        let logged = page.ids.iter().flat_map(revocations_of).flatten();
         let lasting: Vec<Revocation> =
             logged.filter(|revocation| revocation.expiry() > now + MAX_CLOCK_DIFFERENCE).collect();
-        let target = Target { keys, epoch, now, log: Log::Keep };
-        missing += reconcile(channel, &target, &lasting, Which::Missing).await?;
+        let restoration = Restoration { epoch, now, log: Log::None, claim: None };
+        missing += reconcile(channel, keys, &restoration, &lasting, Selection::Compare, None).await?;
     }
     // The last entry stays although it has expired, because an empty log is a loss.
     if let Some(first_kept) = first_kept.as_deref().or_else(|| after.strip_prefix('(')) {
@@ -64,21 +68,22 @@ pub(crate) async fn audit<C: Channel>(
     Ok(missing)
 }
 
-/// The revocation of an entry: the outer `None` for an entry of another kind, the inner `None` for
-/// bytes that cannot be read.
-fn revocation_of(entry: &StreamId) -> Option<Option<Revocation>> {
-    match entry.map.get("d")? {
-        Value::BulkString(packed) => Some(log_entry::unpack(packed)),
-        _ => Some(None),
-    }
+/// The revocations of an entry; `None` for each that cannot be read.
+fn revocations_of(entry: &StreamId) -> Vec<Option<Revocation>> {
+    let read = |(field, value): (&String, &Value)| match value {
+        Value::BulkString(value) => log_entry::revocations(field.as_bytes(), value).collect(),
+        _ => vec![None],
+    };
+    entry.map.iter().flat_map(read).collect()
 }
 
 /// Whether nobody needs the entry any more. An entry of an unknown form may be of a later version.
 fn has_expired(entry: &StreamId, redis_time: Timestamp) -> bool {
-    match revocation_of(entry) {
-        Some(Some(revocation)) => revocation.expiry() + MAX_CLOCK_DIFFERENCE <= redis_time,
-        Some(None) => false,
-        None => entry.map.contains_key("e"),
+    let revocations = revocations_of(entry);
+    let is_over = |revocation: &Revocation| revocation.expiry() + MAX_CLOCK_DIFFERENCE <= redis_time;
+    match revocations.is_empty() {
+        true => entry.map.contains_key("e"),
+        false => revocations.iter().all(|revocation| revocation.as_ref().is_some_and(is_over)),
     }
 }
 
@@ -90,8 +95,8 @@ async fn trim<C: Channel>(channel: &mut C, keys: &KeyNames, epoch: &str, first_k
     pipeline.invoke_script(call.arg(first_kept));
     loop {
         match channel.query(&pipeline).await?.as_slice() {
-            [_, Value::Int(0)] => return Ok(()),
-            [_, Value::Int(_)] => {}
+            [Value::Int(0)] => return Ok(()),
+            [Value::Int(_)] => {}
             _ => return Err(C::unexpected_reply()),
         }
     }

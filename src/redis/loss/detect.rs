@@ -4,10 +4,7 @@
 //! the same but the last seen entry of the log is missing, a replica was promoted that was behind.
 
 use std::{
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,17 +15,17 @@ use crate::{
     clock::Timestamp,
     redis::{
         error::Loss,
-        schema::{epoch::Epoch, key_names::KeyNames, stream_id::StreamId},
+        schema::{
+            epoch::{Closed, Epoch},
+            key_names::KeyNames,
+            log_entry,
+            position::{Position, StreamId},
+        },
     },
 };
 
 /// The largest difference between our clock and that of the process that begins an epoch.
 const MAX_CLOCK_DIFFERENCE: Duration = Duration::from_secs(60);
-/// The time that known mirrors have to begin a restore.
-const WAIT_FOR_KNOWN_MIRRORS: Duration = Duration::from_secs(2);
-/// The time that mirrors have if none is known. A process that has just started on an empty store
-/// cannot know of them.
-pub(crate) const WAIT_FOR_UNKNOWN_MIRRORS: Duration = Duration::from_millis(250);
 
 /// The last state of the store that this process has seen, over all its connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,9 +33,9 @@ pub(crate) struct LastKnown {
     pub(crate) epoch: Option<Epoch>,
     /// The time at which the epoch was last seen.
     at: Timestamp,
-    /// The id of the last entry of the log.
-    pub(crate) last_id: Option<StreamId>,
-    /// The time at which the present loss was noticed.
+    /// The last entry of the log.
+    pub(crate) last: Option<Position>,
+    /// The time at which the present loss was noticed, or a restoration was last under way.
     loss_noticed: Option<Instant>,
 }
 
@@ -48,26 +45,26 @@ pub(crate) struct Observed {
     /// The text of the epoch.
     pub(crate) epoch: Option<Vec<u8>>,
     has_longest: bool,
-    pub(crate) last_id: Option<StreamId>,
+    pub(crate) last: Option<Position>,
     /// Whether the last known entry of the log is still there, or was trimmed with all older ones.
     has_last_known: bool,
-    /// Whether a process holds the revocations in memory.
-    is_mirrored: bool,
-    /// Whether a process is restoring them.
+    /// The number of members that have joined.
+    pub(crate) joined: u64,
+    /// Whether a process is restoring the revocations.
     pub(crate) is_claimed: bool,
 }
 
 impl LastKnown {
     /// Decides whether the store still holds everything that it held when it was last seen.
     pub(crate) fn judge(&self, observed: &Observed) -> Result<Epoch, Loss> {
-        if observed.closed_epoch().is_some() {
+        if observed.closed().is_some() {
             return Err(Loss::Restoring);
         }
         let Some(epoch) = observed.epoch.as_deref().and_then(Epoch::parse) else {
-            let is_empty = self.epoch.is_none() && observed.epoch.is_none() && observed.last_id.is_none();
+            let is_empty = self.epoch.is_none() && observed.epoch.is_none() && observed.last.is_none();
             return Err(if is_empty { Loss::Empty } else { Loss::Gone });
         };
-        if observed.last_id.is_none() || !observed.has_longest {
+        if observed.last.is_none() || !observed.has_longest {
             return Err(Loss::LogGone);
         }
         match self.epoch {
@@ -84,75 +81,53 @@ impl LastKnown {
     /// Counts the writes confirmed in this epoch as seen.
     pub(crate) fn remember(&mut self, confirmed: &ConfirmedWrites) {
         let is_news = |write: &ConfirmedWrite| {
-            self.epoch.is_some_and(|epoch| epoch.id == write.epoch) && self.last_id < Some(write.id)
+            self.epoch.is_some_and(|epoch| epoch.id == write.epoch)
+                && self.last.is_none_or(|last| last.id < write.position.id)
         };
         if let Some(write) = confirmed.last().filter(is_news) {
-            self.last_id = Some(write.id);
+            self.last = Some(write.position);
         }
     }
 
     /// Updates the knowledge if the store is complete and still in the connection's epoch.
-    pub(crate) fn confirm(
-        &mut self,
-        expected: Epoch,
-        observed: &Observed,
-        asked_at: Timestamp,
-        known_mirrors: &KnownMirrors,
-    ) -> Result<(), Loss> {
+    pub(crate) fn confirm(&mut self, expected: Epoch, observed: &Observed, asked_at: Timestamp) -> Result<(), Loss> {
         let epoch = self.judge(observed)?;
         if epoch != expected {
             return Err(Loss::AnotherEpoch);
         }
-        observed.note_mirrors(known_mirrors);
         self.update(epoch, observed, asked_at);
         Ok(())
     }
 
     pub(crate) fn update(&mut self, epoch: Epoch, observed: &Observed, asked_at: Timestamp) {
-        *self = Self { epoch: Some(epoch), at: asked_at, last_id: observed.last_id, loss_noticed: None };
+        *self = Self { epoch: Some(epoch), at: asked_at, last: observed.last, loss_noticed: None };
     }
 
     /// The time at which the loss was first noticed.
     pub(crate) fn notice_loss(&mut self) -> Instant {
         *self.loss_noticed.get_or_insert_with(Instant::now)
     }
+
+    /// Whether no loss was noticed since the store was last complete.
+    pub(crate) fn is_first_notice(&self) -> bool {
+        self.loss_noticed.is_none()
+    }
+
+    /// Notes that a restoration is under way, so that all waits begin again when it breaks off.
+    pub(crate) fn notice_restoration(&mut self) {
+        self.loss_noticed = Some(Instant::now());
+    }
 }
 
 impl Observed {
-    /// Call only if nothing was lost.
-    pub(crate) fn note_mirrors(&self, known_mirrors: &KnownMirrors) {
-        if self.is_mirrored {
-            known_mirrors.mark_present();
-        }
-    }
-
     /// The epoch, if it is closed.
-    pub(crate) fn closed_epoch(&self) -> Option<Epoch> {
-        self.epoch.as_deref().and_then(Epoch::parse_closed)
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        self.epoch.as_deref().and_then(Closed::parse)
     }
 
     /// The floor of the epoch, open or closed.
     pub(crate) fn floor(&self) -> Timestamp {
         Epoch::floor_of(self.epoch.as_deref().unwrap_or_default())
-    }
-}
-
-/// Whether processes are known that hold the revocations in memory.
-#[derive(Debug, Default)]
-pub(crate) struct KnownMirrors(AtomicBool);
-
-impl KnownMirrors {
-    pub(crate) fn mark_present(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    /// The time to wait for a mirror to begin a restore.
-    pub(crate) fn wait(&self, last_known: &LastKnown) -> Duration {
-        match last_known.epoch {
-            _ if self.0.load(Ordering::Relaxed) => WAIT_FOR_KNOWN_MIRRORS,
-            None => WAIT_FOR_UNKNOWN_MIRRORS,
-            Some(_) => Duration::ZERO,
-        }
     }
 }
 
@@ -165,17 +140,18 @@ pub(crate) struct ConfirmedWrites(Mutex<Option<ConfirmedWrite>>);
 #[derive(Debug, Clone, Copy)]
 struct ConfirmedWrite {
     epoch: RevocationId,
-    id: StreamId,
+    position: Position,
 }
 
 impl ConfirmedWrites {
-    /// `answer` is the script's. If it is not an id, nothing was appended.
-    pub(crate) fn add(&self, epoch: Epoch, answer: &[u8]) {
+    /// `answer` is the script's, and `packed` is the appended revocation. If the answer is not an
+    /// id, nothing was appended.
+    pub(crate) fn add(&self, epoch: Epoch, answer: &[u8], packed: &[u8]) {
         let Some(id) = StreamId::parse(answer) else { return };
-        let write = ConfirmedWrite { epoch: epoch.id, id };
+        let write = ConfirmedWrite { epoch: epoch.id, position: Position::of(id, log_entry::ONE, packed) };
         // The lock protects a single assignment, so a poisoned lock holds a valid value.
         let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|last| last.epoch != write.epoch || last.id < write.id) {
+        if last.is_none_or(|last| last.epoch != write.epoch || last.position.id < write.position.id) {
             *last = Some(write);
         }
     }
@@ -192,48 +168,38 @@ pub(crate) const REPLIES: usize = 6;
 /// to an earlier epoch.
 pub(crate) fn query_epoch(pipeline: &mut redis::Pipeline, keys: &KeyNames, last_known: &LastKnown) {
     // A process that has seen no entry asks for an id that no entry has.
-    let up_to = last_known.last_id.unwrap_or(StreamId(0, 1));
+    let up_to = last_known.last.map_or(StreamId(0, 1), |last| last.id);
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg("+").arg("-").arg("COUNT").arg(1);
     pipeline.cmd("XREVRANGE").arg(keys.log()).arg(up_to).arg("-").arg("COUNT").arg(1);
-    for key in [keys.longest(), keys.mirrored(), keys.claim(), keys.epoch()] {
+    for key in [keys.longest(), keys.joined(), keys.claim(), keys.epoch()] {
         pipeline.cmd("GET").arg(key);
     }
 }
 
 /// Reads the replies to [`query_epoch`].
 pub(crate) fn parse_observed(last_known: &LastKnown, replies: &[Value]) -> Option<Observed> {
-    let [last, up_to_known, longest, mirrored, claim, epoch] = replies else { return None };
+    let [last, up_to_known, longest, joined, claim, epoch] = replies else { return None };
     let epoch = match epoch {
         Value::BulkString(text) => Some(text.clone()),
         _ => None,
     };
-    let up_to_known = first_id(up_to_known)?;
+    let up_to_known = Position::first_of(up_to_known)?;
     Some(Observed {
         epoch,
         has_longest: *longest != Value::Nil,
-        last_id: first_id(last)?,
-        has_last_known: last_known.last_id.is_none() || up_to_known.is_none() || up_to_known == last_known.last_id,
-        is_mirrored: *mirrored != Value::Nil,
+        last: Position::first_of(last)?,
+        // The bytes count, not only the id: a master that was demoted and its successor may have
+        // given one id to different entries.
+        has_last_known: last_known.last.is_none() || up_to_known.is_none() || up_to_known == last_known.last,
+        joined: redis::from_redis_value_ref(joined).unwrap_or_default(),
         is_claimed: *claim != Value::Nil,
     })
-}
-
-/// The id of the first entry; the outer `None` for a reply of another form.
-fn first_id(entries: &Value) -> Option<Option<StreamId>> {
-    let Value::Array(entries) = entries else { return None };
-    match entries.first() {
-        None => Some(None),
-        Some(Value::Array(entry)) => match entry.first() {
-            Some(Value::BulkString(id)) => StreamId::parse(id).map(Some),
-            _ => None,
-        },
-        Some(_) => None,
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::schema::epoch::LogState;
 
     const NOW: u64 = 1_000_000_000;
 
@@ -242,14 +208,18 @@ mod tests {
         Epoch { id: RevocationId::from_bytes([name; 16]), began_at, floor: Timestamp::from_millis(7) }
     }
 
+    fn at(id: StreamId) -> Position {
+        Position::of(id, b"d", b"x")
+    }
+
     fn observed(epoch: Option<Epoch>, last: Option<u64>, has_last_known: bool) -> Observed {
         let epoch = epoch.map(|epoch| epoch.to_text().into_bytes());
         Observed {
             epoch,
             has_longest: true,
-            last_id: last.map(|millis| StreamId(millis, 3)),
+            last: last.map(|millis| at(StreamId(millis, 3))),
             has_last_known,
-            is_mirrored: false,
+            joined: 0,
             is_claimed: false,
         }
     }
@@ -260,14 +230,14 @@ mod tests {
         let seen = LastKnown {
             epoch: Some(ours),
             at: Timestamp::from_millis(NOW),
-            last_id: Some(StreamId(NOW, 0)),
+            last: Some(at(StreamId(NOW, 0))),
             loss_noticed: None,
         };
         let nothing = LastKnown::default();
         let skew = u64::try_from(MAX_CLOCK_DIFFERENCE.as_millis()).unwrap();
         let (younger, older) = (epoch(2, NOW - skew), epoch(2, NOW - skew - 1));
-        let closing =
-            Observed { epoch: Some(ours.to_closed_text().into_bytes()), ..observed(Some(ours), Some(NOW), true) };
+        let closed = Closed { epoch: ours, log: LogState::Kept, position: None };
+        let closing = Observed { epoch: Some(closed.to_text().into_bytes()), ..observed(Some(ours), Some(NOW), true) };
         let without_longest = Observed { has_longest: false, ..observed(Some(ours), Some(NOW), true) };
         let garbage = Observed { epoch: Some(b"garbage".to_vec()), ..observed(None, Some(NOW), true) };
         let rows = [
@@ -302,13 +272,28 @@ mod tests {
     }
 
     #[test]
+    fn g5_an_entry_with_the_same_id_and_other_bytes_is_another_entry() {
+        let text = |text: &str| Value::BulkString(text.into());
+        let log = |value| {
+            let entry = Value::Array(vec![text("5-1"), Value::Array(vec![text("d"), text(value)])]);
+            Value::Array(vec![entry])
+        };
+        let last_known = LastKnown { last: Some(at(StreamId(5, 1))), ..LastKnown::default() };
+        for (value, expected) in [("x", true), ("y", false)] {
+            let rest = [text("0"), text("7"), Value::Nil, Value::Nil];
+            let observed = parse_observed(&last_known, &[&[log(value), log(value)], rest.as_slice()].concat()).unwrap();
+            assert_eq!((observed.has_last_known, observed.joined), (expected, 7), "{value}");
+        }
+    }
+
+    #[test]
     fn g5_only_writes_confirmed_in_this_epoch_count_as_seen() {
         let confirmed = ConfirmedWrites::default();
-        confirmed.add(epoch(1, 5000), b"5000-1");
+        confirmed.add(epoch(1, 5000), b"5000-1", b"x");
         let remembered = |now, last: Option<StreamId>| {
-            let mut last_known = LastKnown { epoch: Some(now), last_id: last, ..LastKnown::default() };
+            let mut last_known = LastKnown { epoch: Some(now), last: last.map(at), ..LastKnown::default() };
             last_known.remember(&confirmed);
-            last_known.last_id
+            last_known.last.map(|last| last.id)
         };
         assert_eq!(remembered(epoch(1, 5000), None), Some(StreamId(5000, 1)));
         assert_eq!(remembered(epoch(1, 5000), Some(StreamId(5000, 0))), Some(StreamId(5000, 1)));

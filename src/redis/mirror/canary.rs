@@ -13,7 +13,7 @@ use crate::{
     redis::{
         connection::send::Request,
         mirror::progress::Page,
-        schema::{key_names::KeyNames, millis, stream_id::StreamId},
+        schema::{key_names::KeyNames, millis, position::StreamId},
         shared::Shared,
     },
 };

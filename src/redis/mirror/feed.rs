@@ -8,10 +8,7 @@
 //! `XREAD` alone proves nothing: it answers "no news" also where the log is missing, and where the
 //! log ends before the cursor.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use redis::{Value, aio::MultiplexedConnection};
 use tokio::time::{sleep, timeout};
@@ -19,16 +16,18 @@ use tokio::time::{sleep, timeout};
 use crate::{
     metrics,
     redis::{
-        connection::{
-            dial::{DIAL_DEADLINE, check_role},
-            host::Host,
-        },
+        connection::{dial::check_role, host::Host},
         error::DialError,
-        loss::detect::{self, LastKnown, Observed},
+        loss::{
+            detect::{self, LastKnown, Observed},
+            process::read_roster,
+            roster::Membership,
+            timing::REDIAL,
+        },
         mirror::{
             canary::Canary,
-            progress::{Page, Progress},
-            replica::{Calendar, ClockChange, MirrorPhase, Moment, Replica},
+            progress::{Page, PageSize, Progress},
+            replica::{Calendar, ClockChange, MirrorPhase, Moment, Recent, Replica},
             restore::{Incident, Restorer},
             settings::Pace,
         },
@@ -37,25 +36,19 @@ use crate::{
     },
 };
 
-/// The number of entries read at a time.
-const PAGE: usize = 1000;
 /// The time limit for an answer of Redis, without the time that it waits for news.
 const SLACK: Duration = Duration::from_secs(1);
-/// The pause between two attempts to connect. It is short, because after a loss the mirrors should
-/// reach Redis before the processes that have none.
-const REDIAL: Duration = Duration::from_millis(100);
 /// The pause between two pages of a comparison, in which Redis can serve others.
 const COMPARING: Duration = Duration::from_millis(10);
-/// The interval at which the mirror announces itself. An announcement counts for three times as
-/// long.
-const ANNOUNCE: Duration = Duration::from_secs(10);
-
 pub(crate) struct Feed {
     replica: Arc<Replica>,
     shared: Arc<Shared>,
     pace: Pace,
     last_known: LastKnown,
     progress: Progress,
+    page_size: PageSize,
+    recent: Recent,
+    membership: Membership,
     /// The epoch that the replica belongs to.
     epoch: Option<Epoch>,
     /// Whether the last cycle has read everything.
@@ -65,7 +58,6 @@ pub(crate) struct Feed {
     /// The time at which the topology (Sentinel, for example) last confirmed that this host is the
     /// master.
     route_confirmed: Option<Moment>,
-    announced: Option<Instant>,
     canary: Canary,
 }
 
@@ -73,6 +65,9 @@ impl Feed {
     pub(crate) fn new(replica: Arc<Replica>, shared: Arc<Shared>, pace: Pace) -> Self {
         let Moment { at, time } = replica.moment();
         Self {
+            membership: Membership::of_mirror(replica.max_staleness()),
+            recent: Recent::default(),
+            page_size: PageSize::default(),
             restorer: Restorer::new(Arc::clone(&replica), Arc::clone(&shared)),
             canary: Canary::new(&shared.keys),
             replica,
@@ -84,7 +79,6 @@ impl Feed {
             is_up_to_date: false,
             calendar: Calendar::new(at, time),
             route_confirmed: None,
-            announced: None,
         }
     }
 
@@ -103,8 +97,7 @@ impl Feed {
 
     /// Connects, and runs cycles until one fails.
     async fn follow(&mut self) -> DialError {
-        let connecting = timeout(DIAL_DEADLINE, self.shared.dialer.connect()).await;
-        let (host, mut connection) = match connecting.unwrap_or(Err(DialError::TimedOut)) {
+        let (host, mut connection) = match self.shared.dialer.connect().await {
             Ok(connected) => connected,
             Err(error) => return error,
         };
@@ -112,8 +105,10 @@ impl Feed {
         self.route_confirmed = None;
         loop {
             self.housekeeping();
-            if let Err(error) = self.cycle(&host, &mut connection).await {
-                return error;
+            match self.cycle(&host, &mut connection).await {
+                // Others have changed the epoch meanwhile, so look again.
+                Ok(()) | Err(DialError::Overtaken) => {}
+                Err(error) => return error,
             }
             match self.pace {
                 _ if self.restorer.is_comparing() => sleep(COMPARING).await,
@@ -125,7 +120,10 @@ impl Feed {
 
     async fn cycle(&mut self, host: &Host, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
         self.confirm_route(host).await?;
-        self.announce(connection).await?;
+        if self.membership.is_due() {
+            let roster = &self.shared.dialer.process.roster;
+            self.membership.announce(connection, &self.shared.keys, roster).await?;
+        }
         let (asked, replies) = self.query_news(connection).await?;
         // The replica lacks entries that had expired by a clock that was ahead, so this reply
         // proves nothing.
@@ -141,22 +139,45 @@ impl Feed {
         let epoch = match self.last_known.judge(&observed) {
             Ok(epoch) => epoch,
             Err(loss) => {
-                let (noticed, epoch, now) = (self.last_known.notice_loss(), self.epoch, self.calendar.now());
-                let incident = Incident { observed: &observed, loss, noticed, epoch, now };
+                self.is_up_to_date = false;
+                if self.last_known.is_first_notice() {
+                    self.shared.note_loss();
+                }
+                if observed.is_claimed {
+                    self.last_known.notice_restoration();
+                }
+                let incident = Incident {
+                    observed: &observed,
+                    loss,
+                    noticed: self.last_known.notice_loss(),
+                    epoch: self.epoch,
+                    last: self.progress.position(),
+                    recent: &self.recent,
+                    member: self.membership.id,
+                    now: self.calendar.now(),
+                };
                 return self.restorer.restore(connection, &incident).await;
             }
         };
+        self.restorer.note_complete();
+        read_roster(&self.shared.dialer.process.roster, connection, &self.shared.keys, observed.joined).await?;
         if self.epoch != Some(epoch) {
+            if self.epoch.is_some() {
+                self.restorer.come_late(connection, epoch, &self.recent, self.calendar.now()).await?;
+            }
             self.last_known.update(epoch, &observed, asked.time);
             self.adopt(epoch);
             return Ok(());
         }
         let page = Page::parse(news, &self.shared.keys.log()).map_err(|_| DialError::Other)?;
+        self.page_size.adapt(&page);
         self.merge_page(&page)?;
         self.note_proof(epoch, observed, asked)?;
         if self.is_up_to_date {
+            self.page_size.forget_ceiling();
             let now = self.calendar.now();
-            self.restorer.verify_own(connection, epoch, asked.at, now).await?;
+            let process = &self.shared.dialer.process;
+            process.verify_own(connection, &self.shared.keys, epoch, asked.at, now).await?;
             self.restorer.compare_page(connection, epoch, now).await?;
         }
         Ok(())
@@ -172,11 +193,11 @@ impl Feed {
         // A confirmed write that no feed has read has to be in the log too. Otherwise only the
         // supervisor would notice that it is lost, and raise the floor although mirrors could
         // restore it.
-        self.last_known.remember(&self.shared.dialer.confirmed_writes);
+        self.last_known.remember(&self.shared.dialer.process.confirmed_writes);
         let mut pipeline = redis::pipe();
         pipeline.cmd("HELLO");
         detect::query_epoch(&mut pipeline, keys, &self.last_known);
-        pipeline.cmd("XREAD").arg("COUNT").arg(PAGE);
+        pipeline.cmd("XREAD").arg("COUNT").arg(self.page_size.count());
         if let Some(wait) = wait {
             pipeline.arg("BLOCK").arg(millis(wait));
         }
@@ -188,8 +209,11 @@ impl Feed {
         let asked = self.replica.moment();
         let limit = wait.unwrap_or_default() + SLACK;
         let replies = timeout(limit, pipeline.query_async(connection)).await;
-        let replies = replies.map_err(|_| DialError::TimedOut)?.map_err(|error| DialError::of(&error))?;
-        Ok((asked, replies))
+        let Ok(replies) = replies else {
+            self.page_size.shrink();
+            return Err(DialError::TimedOut);
+        };
+        Ok((asked, replies.map_err(|error| DialError::of(&error))?))
     }
 
     /// Reads the news of the mirror's test entries, whatever the epoch is: an unread one would end
@@ -206,12 +230,18 @@ impl Feed {
 
     /// Merges the entries of the log into the replica.
     fn merge_page(&mut self, page: &Page<'_>) -> Result<(), DialError> {
+        let end = page.entries.iter().map(|entry| entry.id).max().unwrap_or_default();
         for entry in &page.entries {
-            if entry.field == b"d" {
-                let revocation = log_entry::unpack(entry.value).ok_or(DialError::UnknownEntry)?;
+            let mut revocations = Vec::new();
+            for revocation in log_entry::revocations(entry.field, entry.value) {
+                let revocation = revocation.ok_or(DialError::UnknownEntry)?;
                 if revocation.expiry() > self.calendar.now() {
                     self.replica.merge(&revocation);
+                    revocations.push(revocation);
                 }
+            }
+            if Recent::is_recent(entry.id, end) {
+                self.recent.add(entry.position(), revocations.into_iter());
             }
         }
         self.progress.read(page);
@@ -220,28 +250,27 @@ impl Feed {
 
     /// Stores a new proof, if the page that was read completes one.
     fn note_proof(&mut self, epoch: Epoch, mut observed: Observed, asked: Moment) -> Result<(), DialError> {
-        let end = observed.last_id.ok_or(DialError::Other)?;
+        let end = observed.last.ok_or(DialError::Other)?;
         // Entries of this page may be newer than that end. A server that lacks them later has lost
         // them.
-        observed.last_id = Some(end.max(self.progress.cursor));
+        if self.progress.cursor > end.id {
+            observed.last = Some(self.progress.position());
+        }
         self.last_known.update(epoch, &observed, asked.time);
-        let proven = self.progress.proves(end, asked);
+        let proven = self.progress.proves(end.id, asked);
         self.is_up_to_date = proven == Some(asked);
         if let Some(moment) = proven {
             self.replica.prove(self.route_confirmed.map_or(moment, |confirmed| moment.min(confirmed)));
-            self.shared.dialer.known_mirrors.mark_present();
         }
         Ok(())
     }
 
     /// Begins to read the log of another epoch. The replica keeps its entries.
     fn adopt(&mut self, epoch: Epoch) {
-        if self.epoch.is_some() {
-            self.restorer.compare();
-        }
+        self.recent = Recent::default();
         self.replica.set_floor(epoch.floor);
         self.epoch = Some(epoch);
-        self.announced = None;
+        self.membership.forget_announcement();
         self.resync();
     }
 
@@ -294,22 +323,5 @@ impl Feed {
         }
         self.route_confirmed = Some(now);
         Ok(())
-    }
-
-    /// Tells other processes, through Redis, that there is a mirror that can restore revocations.
-    async fn announce(&mut self, connection: &mut MultiplexedConnection) -> Result<(), DialError> {
-        if !self.is_up_to_date || self.announced.is_some_and(|announced| announced.elapsed() < ANNOUNCE) {
-            return Ok(());
-        }
-        let mut command = redis::cmd("SET");
-        command.arg(self.shared.keys.mirrored()).arg("").arg("PX").arg(millis(ANNOUNCE * 3));
-        match timeout(SLACK, command.query_async::<()>(connection)).await.map_err(|_| DialError::TimedOut)? {
-            Err(error) if DialError::of(&error) != DialError::NotPermitted => Err(DialError::of(&error)),
-            // A read-only service cannot restore anything, so others need not know about it.
-            _ => {
-                self.announced = Some(Instant::now());
-                Ok(())
-            }
-        }
     }
 }

@@ -49,7 +49,9 @@ impl Entry {
 
 /// Reads a revocation from the log, as a mirror and the audit do.
 pub fn unpack(bytes: &[u8]) -> Option<Revocation> {
-    log_entry::unpack(bytes)
+    // An entry with many revocations never reads beyond its bytes, whatever they are.
+    log_entry::revocations(b"b", bytes).for_each(drop);
+    log_entry::revocations(log_entry::ONE, bytes).next().flatten()
 }
 
 pub fn pack(revocation: &Revocation) -> Vec<u8> {

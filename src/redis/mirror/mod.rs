@@ -69,13 +69,21 @@ use crate::{
 /// - in every other process: at most `max_staleness` later, 2 seconds by default. Usually it is a
 ///   millisecond, because Redis delivers news at once.
 ///
-/// A process that is cut off from Redis keeps the bound too, since its proof expires.
+/// A process that is cut off from Redis keeps the bound too, since its proof expires. Only a
+/// failover that loses revocations can exceed it.
 ///
 /// # When Redis loses its revocations
 ///
-/// The mirrors restore them, and nobody is logged out; see [`OnLoss`](crate::redis::OnLoss). A
-/// revocation is lost only if no mirror has read it before the loss, and the process that stored it
-/// has no mirror or is gone.
+/// One mirror restores everything, and the others what they have read in the last 90 seconds.
+/// Nobody is logged out; see [`OnLoss`](crate::redis::OnLoss). Every process restores what it has
+/// revoked itself in that time, with or without a mirror. So a revocation is lost only if neither
+/// that process nor a mirror that has read it is alive.
+///
+/// Meanwhile, checks that go to Redis are outages: for about a second with 100,000 revocations on a
+/// fast network, and longer if a process is slow to answer.
+///
+/// After a failover to a replica that was behind, a mirror may lack revocations that only the old
+/// master had confirmed, until they are restored.
 ///
 /// # Caveat
 ///

@@ -4,7 +4,10 @@ use redis::Value;
 
 use crate::{
     blocklist::Outage,
-    redis::{mirror::replica::Moment, schema::stream_id::StreamId},
+    redis::{
+        mirror::replica::Moment,
+        schema::position::{self, Position, StreamId},
+    },
 };
 
 /// The reader's position in a log: it begins at the first entry and follows the news.
@@ -12,6 +15,8 @@ use crate::{
 pub(crate) struct Progress {
     /// Everything up to this entry was read.
     pub(crate) cursor: StreamId,
+    /// That entry, once one was read.
+    last: Option<Position>,
     /// An end that the log had at a moment. When the cursor reaches it, that moment is proven.
     target: Option<(StreamId, Moment)>,
 }
@@ -19,7 +24,16 @@ pub(crate) struct Progress {
 impl Progress {
     /// Notes that a page was read. Duplicates and old entries change nothing.
     pub(crate) fn read(&mut self, page: &Page) {
-        self.cursor = page.entries.iter().map(|entry| entry.id).fold(self.cursor, StreamId::max);
+        let newest = page.entries.iter().max_by_key(|entry| entry.id);
+        if let Some(entry) = newest.filter(|entry| entry.id > self.cursor) {
+            self.cursor = entry.id;
+            self.last = Some(entry.position());
+        }
+    }
+
+    /// The position up to which everything was read.
+    pub(crate) fn position(&self) -> Position {
+        self.last.unwrap_or(Position::START)
     }
 
     /// Takes the end that the log had at a moment. Returns the moment up to which everything was
@@ -46,13 +60,59 @@ impl Progress {
     }
 }
 
+/// The number of entries to read at a time. An entry with restored revocations is a hundred times as
+/// long as another, and a page has to arrive within a second on a slow network.
+#[derive(Debug)]
+pub(crate) struct PageSize {
+    count: usize,
+    /// Longer pages did not arrive in time.
+    ceiling: usize,
+}
+
+impl PageSize {
+    const LARGEST: usize = 4000;
+    const SMALLEST: usize = 20;
+    /// The wanted length of a page in bytes.
+    const GOAL: usize = 256 * 1024;
+
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Chooses the size of the next page by the length of this one.
+    pub(crate) fn adapt(&mut self, page: &Page<'_>) {
+        let bytes = page.entries.iter().map(|entry| entry.value.len() + 40).sum::<usize>();
+        if let Some(average) = bytes.checked_div(page.entries.len()) {
+            self.count = (Self::GOAL / average).min(self.count * 4).min(self.ceiling).max(Self::SMALLEST);
+        }
+    }
+
+    /// Notes that a page did not arrive in time. Without a ceiling, the next one would be as long
+    /// again.
+    pub(crate) fn shrink(&mut self) {
+        self.ceiling = (self.count / 4).max(Self::SMALLEST);
+        self.count = self.ceiling;
+    }
+
+    /// Notes that everything was read, so the next pages are short anyway.
+    pub(crate) fn forget_ceiling(&mut self) {
+        self.ceiling = Self::LARGEST;
+    }
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self { count: Self::SMALLEST * 4, ceiling: Self::LARGEST }
+    }
+}
+
 /// Entries of one stream as `XREAD` returns them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Page<'a> {
     pub(crate) entries: Vec<Entry<'a>>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Entry<'a> {
     pub(crate) id: StreamId,
     pub(crate) field: &'a [u8],
@@ -99,12 +159,15 @@ fn stream_of_resp2(stream: &Value) -> Option<(&Value, &Value)> {
     }
 }
 
-/// Parses `[id, [field, value, ..]]`, and takes the first field only.
-fn parse_entry(value: &Value) -> Option<Entry<'_>> {
-    let Value::Array(parts) = value else { return None };
-    let [Value::BulkString(id), Value::Array(fields)] = parts.as_slice() else { return None };
-    let [Value::BulkString(field), Value::BulkString(value), ..] = fields.as_slice() else { return None };
-    Some(Entry { id: StreamId::parse(id)?, field, value })
+fn parse_entry(entry: &Value) -> Option<Entry<'_>> {
+    let (id, field, value) = position::entry_parts(entry)?;
+    Some(Entry { id, field, value })
+}
+
+impl Entry<'_> {
+    pub(crate) fn position(&self) -> Position {
+        Position::of(self.id, self.field, self.value)
+    }
 }
 
 #[cfg(test)]
@@ -142,6 +205,29 @@ mod tests {
         assert_eq!(progress.proves(StreamId(11, 0), moment(5)), Some(moment(3)));
         progress.read(&page(&[10, 11, 12]));
         assert_eq!(progress.proves(StreamId(11, 0), moment(6)), Some(moment(6)), "entries after the end do no harm");
+    }
+
+    #[test]
+    fn pages_of_long_entries_are_short_and_grow_again() {
+        let page = |length| {
+            let value = vec![0; length].leak();
+            Page { entries: vec![Entry { id: StreamId(1, 0), field: b"d", value }; 3] }
+        };
+        let mut size = PageSize::default();
+        let counts = [(25, 320), (25, 1280), (25, 4000), (3_300, 78), (1_000_000, 20), (25, 80)];
+        for (length, expected) in counts {
+            size.adapt(&page(length));
+            assert_eq!(size.count(), expected, "{length}");
+        }
+        size.adapt(&Page::default());
+        assert_eq!(size.count(), 80, "no news say nothing");
+        size.adapt(&page(25));
+        size.shrink();
+        size.adapt(&page(25));
+        assert_eq!(size.count(), 80, "320 did not arrive in time");
+        size.forget_ceiling();
+        size.adapt(&page(25));
+        assert_eq!(size.count(), 320);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config_error::ConfigError;
+use crate::{config_error::ConfigError, redis::loss::timing::WAIT_FOR_NEWS};
 
 /// The settings of a [`MirrorBlocklist`](crate::MirrorBlocklist). The defaults suit most services.
 ///
@@ -88,7 +88,7 @@ impl MirrorSettings {
 
     pub(crate) fn pace(&self) -> Pace {
         if self.max_staleness >= SHORTEST_WITH_WAITING {
-            Pace::Wait(Duration::from_millis(250))
+            Pace::Wait(WAIT_FOR_NEWS)
         } else {
             Pace::Poll(self.max_staleness / 8)
         }

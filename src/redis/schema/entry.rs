@@ -1,7 +1,8 @@
 //! One revocation as Redis stores it: `<all> <others> <except>`.
 //!
 //! `all` and `others` are in milliseconds since the Unix epoch. `except` is a session's id in
-//! hexadecimal digits, or empty. `CutOff` says what they mean.
+//! hexadecimal digits, or empty. `CutOff` says what they mean. An entry that rejects everything is
+//! just `1`, which takes Redis less memory.
 
 use redis::Value;
 
@@ -34,6 +35,9 @@ pub(crate) fn holds(entry: &Value, revocation: &Revocation) -> bool {
 }
 
 fn try_parse(entry: &[u8]) -> Option<CutOff> {
+    if entry == b"1" {
+        return Some(CutOff::ALWAYS);
+    }
     let mut parts = std::str::from_utf8(entry).ok()?.split(' ');
     let mut time = || parse_time(parts.next()?);
     let (all, others) = (time()?, time()?);
@@ -64,13 +68,17 @@ mod tests {
         for cut_off in [CutOff::ALWAYS, CutOff::up_to(moment), CutOff::up_to(moment).except_session(session)] {
             assert_eq!(parse(arguments(&cut_off).join(" ").as_bytes()), cut_off);
         }
+        assert_eq!(try_parse(b"1"), Some(CutOff::ALWAYS));
+        let [ever, others, except] = arguments(&CutOff::ALWAYS);
+        assert!(include_str!("lua/prelude.lua").contains(&format!("EVER, ALWAYS = '{ever}', '1'")));
+        assert_eq!((&*others, &*except), ("0", ""));
     }
 
     #[test]
     fn r60_what_cannot_be_read_refuses_everything() {
         for entry in [
             "",
-            "1",
+            "2",
             "1 2",
             "x 2 ",
             "1 2 3",

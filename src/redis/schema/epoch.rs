@@ -7,17 +7,19 @@
 //! An epoch has a floor. Tokens issued up to it are rejected, because it is no longer known which
 //! of them were revoked.
 //!
-//! While a process restores the revocations, the epoch is closed (`… restoring`): no check and no
-//! revocation works in it. `loss/detect.rs` judges what a store holds, `loss/recover.rs` writes
-//! epochs.
+//! While the revocations are restored, the epoch is closed: no check and no revocation works in it.
+//! `loss/detect.rs` judges what a store holds, `loss/recover.rs` writes epochs.
 
 use crate::{
     blocklist::{CutOff, RevocationId, TokenIds},
     clock::Timestamp,
-    redis::{error::DialError, schema::entry::parse_time},
+    redis::{
+        error::DialError,
+        schema::{entry::parse_time, position::Position},
+    },
 };
 
-const RESTORING: &str = " restoring";
+const RESTORING: &str = " restoring ";
 
 /// A period in which the store has lost nothing.
 ///
@@ -29,6 +31,53 @@ pub(crate) struct Epoch {
     pub(crate) began_at: Timestamp,
     /// Tokens issued up to here are rejected; zero rejects none.
     pub(crate) floor: Timestamp,
+}
+
+/// An epoch into which revocations are being restored.
+///
+/// Its text is `<epoch> restoring <log> <position>`: whether the log was lost too (`kept` or
+/// `lost`), and the position up to which the restorer is complete (`-` if there is no restorer
+/// yet).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Closed {
+    pub(crate) epoch: Epoch,
+    pub(crate) log: LogState,
+    pub(crate) position: Option<Position>,
+}
+
+/// What is left of the log after a loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogState {
+    /// The log has everything that the entries have.
+    Kept,
+    /// The log lacks revocations whose entries may be there.
+    Lost,
+}
+
+impl Closed {
+    pub(crate) fn to_text(self) -> String {
+        let log = match self.log {
+            LogState::Kept => "kept",
+            LogState::Lost => "lost",
+        };
+        let position = self.position.map_or_else(|| "-".to_owned(), |position| position.to_string());
+        format!("{}{RESTORING}{log} {position}", self.epoch.to_text())
+    }
+
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
+        let (epoch, rest) = std::str::from_utf8(text).ok()?.split_once(RESTORING)?;
+        let (log, position) = rest.split_once(' ')?;
+        let log = match log {
+            "kept" => LogState::Kept,
+            "lost" => LogState::Lost,
+            _ => return None,
+        };
+        let position = match position {
+            "-" => None,
+            position => Some(Position::parse(position)?),
+        };
+        Some(Self { epoch: Epoch::parse(epoch.as_bytes())?, log, position })
+    }
 }
 
 impl Epoch {
@@ -50,19 +99,10 @@ impl Epoch {
         format!("{} {} {}", self.id, self.began_at.as_millis(), self.floor.as_millis())
     }
 
-    /// The text of the epoch while the store is being restored.
-    pub(crate) fn to_closed_text(self) -> String {
-        self.to_text() + RESTORING
-    }
-
-    /// Reads the text of a closed epoch.
-    pub(crate) fn parse_closed(text: &[u8]) -> Option<Self> {
-        Self::parse(text.strip_suffix(RESTORING.as_bytes())?)
-    }
-
     /// The floor of the epoch with this text, open or closed; zero for any other text.
     pub(crate) fn floor_of(text: &[u8]) -> Timestamp {
-        Self::parse(text).or_else(|| Self::parse_closed(text)).map_or(Timestamp::default(), |epoch| epoch.floor)
+        let epoch = Self::parse(text).or_else(|| Closed::parse(text).map(|closed| closed.epoch));
+        epoch.map_or(Timestamp::default(), |epoch| epoch.floor)
     }
 
     /// Whether this is the text of the open epoch.
@@ -88,6 +128,7 @@ impl Epoch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redis::schema::position::StreamId;
 
     fn epoch(name: u8, began_at: u64) -> Epoch {
         let began_at = Timestamp::from_millis(began_at);
@@ -104,6 +145,22 @@ mod tests {
         let others = ["", "x", &text[1..], &format!("{text} "), &text[..34], &text.replace("01", "0A")];
         for other in others.into_iter().chain(signs.iter().map(String::as_str)) {
             assert_eq!(Epoch::parse(other.as_bytes()), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn a_closed_epoch_is_read_as_it_is_written_and_is_not_an_open_one() {
+        let position = Some(Position::of(StreamId(9, 1), b"d", b"x"));
+        for (log, position) in [(LogState::Kept, None), (LogState::Lost, position), (LogState::Kept, position)] {
+            let closed = Closed { epoch: epoch(1, 5000), log, position };
+            let text = closed.to_text();
+            assert_eq!(Closed::parse(text.as_bytes()), Some(closed));
+            assert_eq!((Epoch::parse(text.as_bytes()), Epoch::floor_of(text.as_bytes())), (None, closed.epoch.floor));
+            assert_eq!(Closed::parse(closed.epoch.to_text().as_bytes()), None);
+            for other in [text.replace("kept", "gone").replace("lost", "gone"), format!("{text} "), format!("{text}x")]
+            {
+                assert_eq!(Closed::parse(other.as_bytes()), None, "{other:?}");
+            }
         }
     }
 

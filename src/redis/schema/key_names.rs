@@ -61,24 +61,34 @@ impl KeyNames {
         format!("{}audit", self.prefix)
     }
 
+    /// The members that are alive; see `loss/roster.rs`.
+    pub(crate) fn processes(&self) -> String {
+        format!("{}processes", self.prefix)
+    }
+
     /// The stream with the test entry of one mirror.
     pub(crate) fn canary(&self, mirror: RevocationId) -> String {
         format!("{}canary:{mirror}", self.prefix)
     }
 
-    /// Present while a process holds all revocations in memory.
-    pub(crate) fn mirrored(&self) -> String {
-        format!("{}mirrored", self.prefix)
+    /// The number of members that have joined.
+    pub(crate) fn joined(&self) -> String {
+        format!("{}joined", self.prefix)
     }
 
-    /// Present while the process that has begun an epoch restores the revocations.
+    /// Present while the process that has closed an epoch restores the revocations.
     pub(crate) fn claim(&self) -> String {
         format!("{}claim", self.prefix)
     }
 
-    /// Present while other processes restore theirs too.
-    pub(crate) fn helpers(&self) -> String {
-        format!("{}helpers", self.prefix)
+    /// The members that have written their recent revocations into the closed epoch.
+    pub(crate) fn acks(&self) -> String {
+        format!("{}acks", self.prefix)
+    }
+
+    /// The right to compare a mirror with the entries, for a while.
+    pub(crate) fn compare(&self) -> String {
+        format!("{}compare", self.prefix)
     }
 
     /// The entry of a revocation.

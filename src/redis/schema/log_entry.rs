@@ -1,6 +1,7 @@
-//! One entry of the log: a revocation in 25 to 57 bytes.
+//! An entry of the log: a revocation (field `d`) in 25 to 57 bytes, or many restored ones (field
+//! `b`), each after a byte with its length.
 //!
-//! The bytes are `<scope: 1> <id: 16> <until: 8>`. `<all: 8>` follows if tokens issued later are
+//! The bytes of a revocation are `<scope: 1> <id: 16> <until: 8>`. `<all: 8>` follows if tokens issued later are
 //! accepted, then `<others: 8> <except: 16>` if a session is excepted. Times are in milliseconds
 //! since the Unix epoch, big-endian.
 
@@ -8,6 +9,27 @@ use crate::{
     blocklist::{CutOff, Revocation, RevocationId, RevocationScope},
     clock::Timestamp,
 };
+
+/// The field of an entry with one revocation.
+pub(crate) const ONE: &[u8] = b"d";
+/// The field of an entry with many revocations.
+const MANY: &[u8] = b"b";
+
+/// The revocations in an entry of the log; `None` for each that cannot be read.
+pub(crate) fn revocations<'a>(field: &[u8], value: &'a [u8]) -> impl Iterator<Item = Option<Revocation>> + use<'a> {
+    let (one, mut many) = match field {
+        ONE => (Some(value), [].as_slice()),
+        MANY => (None, value),
+        _ => (None, [].as_slice()),
+    };
+    let rest = std::iter::from_fn(move || {
+        let (length, rest) = many.split_first()?;
+        let (packed, rest) = rest.split_at_checked(usize::from(*length)).unwrap_or_default();
+        many = rest;
+        Some(packed)
+    });
+    one.into_iter().chain(rest).map(unpack)
+}
 
 /// The bytes of a revocation.
 pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
@@ -27,7 +49,7 @@ pub(crate) fn pack(revocation: &Revocation) -> Vec<u8> {
 }
 
 /// Reads the bytes of a revocation; `None` for any other bytes.
-pub(crate) fn unpack(packed: &[u8]) -> Option<Revocation> {
+fn unpack(packed: &[u8]) -> Option<Revocation> {
     let (tag, rest) = packed.split_first()?;
     let scope = [RevocationScope::Token, RevocationScope::Session, RevocationScope::Subject, RevocationScope::Issuer]
         .into_iter()
@@ -84,6 +106,18 @@ mod tests {
             assert_eq!(unpack(&pack(&revocation)), Some(revocation));
         }
         assert_eq!(all_forms().map(|revocation| pack(&revocation).len()), [25, 25, 33, 57]);
+    }
+
+    #[test]
+    fn an_entry_has_one_revocation_or_many_and_an_unreadable_one_is_reported() {
+        let packed = all_forms().map(|revocation| pack(&revocation));
+        let many: Vec<u8> =
+            packed.iter().flat_map(|packed| [&[packed.len() as u8], packed.as_slice()].concat()).collect();
+        let read = |field: &str, value| revocations(field.as_bytes(), value).collect::<Vec<_>>();
+        assert_eq!(read("d", &packed[0]), [Some(all_forms()[0])]);
+        assert_eq!(read("b", &many), all_forms().map(Some));
+        assert_eq!(read("b", &many[..many.len() - 1]).last(), Some(&None), "it is cut short");
+        assert_eq!((read("d", b"x"), read("e", &packed[0])), (vec![None], vec![]));
     }
 
     #[test]

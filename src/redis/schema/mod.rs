@@ -1,12 +1,12 @@
-//! The data in Redis: the names of keys, the form of each value, and the script that writes
+//! The data in Redis: the names of keys, the form of each value, and the scripts that write
 //! revocations.
 
 pub(crate) mod entry;
 pub(crate) mod epoch;
 pub(crate) mod key_names;
 pub(crate) mod log_entry;
+pub(crate) mod position;
 pub(crate) mod scripts;
-pub(crate) mod stream_id;
 
 /// A duration in the milliseconds that Redis takes.
 pub(crate) fn millis(duration: std::time::Duration) -> u64 {

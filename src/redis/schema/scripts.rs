@@ -1,16 +1,22 @@
-//! Calls of the Lua scripts that write revocations.
+//! The Lua scripts, and calls of those that write revocations.
 
 use std::{sync::LazyLock, time::Duration};
 
 use redis::{Pipeline, Script, ScriptInvocation};
 
 use crate::{
-    blocklist::Revocation,
+    blocklist::{Revocation, RevocationId},
     clock::Timestamp,
-    redis::schema::{entry, key_names::KeyNames, millis},
+    redis::schema::{entry, key_names::KeyNames, log_entry, millis},
 };
 
-static REVOKE: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("revoke.lua")));
+static REVOKE: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("lua/revoke.lua")));
+static RESTORE: LazyLock<LuaScript> = LazyLock::new(|| LuaScript::with_prelude(include_str!("lua/restore.lua")));
+
+/// Begins an epoch.
+pub(crate) static BEGIN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/begin.lua")));
+/// Writes a member into the roster.
+pub(crate) static ANNOUNCE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/announce.lua")));
 
 /// A script that begins with `prelude.lua`.
 pub(crate) struct LuaScript {
@@ -20,7 +26,7 @@ pub(crate) struct LuaScript {
 
 impl LuaScript {
     pub(crate) fn with_prelude(code: &str) -> Self {
-        let code = [include_str!("prelude.lua"), code].concat();
+        let code = [include_str!("lua/prelude.lua"), code].concat();
         Self { script: Script::new(&code), code }
     }
 
@@ -33,7 +39,7 @@ impl LuaScript {
 
     /// Loads the script: a server that was restarted does not know it.
     pub(crate) fn load(&self, pipeline: &mut Pipeline) {
-        pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.code);
+        pipeline.cmd("SCRIPT").arg("LOAD").arg(&self.code).ignore();
     }
 }
 
@@ -70,7 +76,53 @@ pub(crate) fn revoke_call(
     call
 }
 
-/// Loads the script of [`revoke_call`]: a server that was restarted does not know it.
-pub(crate) fn load_revoke(pipeline: &mut Pipeline) {
-    REVOKE.load(pipeline);
+/// The parameters of a restoration.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Restoration<'a> {
+    /// The text of the epoch, open or closed.
+    pub(crate) epoch: &'a str,
+    /// The time by which lives are computed. Expired revocations are left out.
+    pub(crate) now: Timestamp,
+    pub(crate) log: Log,
+    /// For how long to claim the epoch.
+    pub(crate) claim: Option<Duration>,
+}
+
+/// The restored revocations that are appended to the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// Those that Redis did not hold in full.
+    Missing,
+    /// All, because the log was lost.
+    All,
+    /// None, because they come from the log.
+    None,
+}
+
+/// The call of the script that restores revocations. It also acknowledges for a member, if there is
+/// one.
+pub(crate) fn restore_call(
+    keys: &KeyNames,
+    restoration: &Restoration<'_>,
+    revocations: &[Revocation],
+    member: Option<RevocationId>,
+) -> ScriptInvocation<'static> {
+    let mut call = RESTORE.call(keys, restoration.epoch);
+    call.key(keys.acks()).key(keys.claim());
+    call.arg(restoration.now.as_millis()).arg(match restoration.log {
+        Log::Missing => "missing",
+        Log::All => "all",
+        Log::None => "none",
+    });
+    call.arg(member.map(|member| member.to_string()).unwrap_or_default());
+    call.arg(restoration.claim.map_or(0, millis));
+    for revocation in revocations {
+        call.key(keys.entry(revocation.scope(), revocation.id())).arg(log_entry::pack(revocation));
+    }
+    call
+}
+
+/// Loads the script of [`restore_call`]: a server that was restarted does not know it.
+pub(crate) fn load_restore(pipeline: &mut Pipeline) {
+    RESTORE.load(pipeline);
 }

@@ -281,8 +281,7 @@ impl RedisSettings {
             eviction: self.eviction,
             on_loss: self.on_loss,
             clock: Arc::clone(&self.clock),
-            confirmed_writes: Arc::default(),
-            known_mirrors: Arc::default(),
+            process: Arc::default(),
         })
     }
 

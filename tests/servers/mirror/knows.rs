@@ -230,7 +230,7 @@ async fn test_entries_of_mirrors_stay_out_of_the_log_and_expire() {
 #[tokio::test]
 async fn r67_the_documented_permissions_are_enough_for_a_mirror() {
     let server = redis().await;
-    let permissions = "+hello +auth +get +set +mget +pttl +time +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
+    let permissions = "+hello +auth +get +set +del +mget +pttl +time +incr +hset +hdel +hgetall +evalsha +script|load +xadd +xtrim +xrange +xrevrange";
     let mut rule = vec!["ACL", "SETUSER", "app", "on", ">s3cret", "~{jwt}:*", "-@all", "+xread", "+pexpire"];
     rule.extend(permissions.split(' '));
     server.cli(&rule).await;

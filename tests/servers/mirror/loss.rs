@@ -31,7 +31,7 @@ async fn goes_on(nodes: &[&Node], out: &[&str]) {
     .await;
 }
 
-async fn epoch(server: &RedisServer) -> String {
+pub(super) async fn epoch(server: &RedisServer) -> String {
     server.cli(&["GET", "{jwt}:epoch"]).await
 }
 
@@ -57,7 +57,7 @@ async fn three_nodes(server: &RedisServer) -> [Node; 3] {
 
 /// Deletes, in one step, the last revocation, which is of this session, and the test entries after
 /// it.
-async fn lose_last(server: &RedisServer, session: &str) {
+pub(super) async fn lose_last(server: &RedisServer, session: &str) {
     let lose = "for _, entry in ipairs(redis.call('XREVRANGE', KEYS[1], '+', '-')) do
         redis.call('XDEL', KEYS[1], entry[1])
         if entry[2][1] == 'd' then return redis.call('DEL', KEYS[2]) end
@@ -81,6 +81,9 @@ async fn g5_r63_a_flushed_redis_gets_everything_back_and_nobody_is_logged_out() 
     // A second loss is handled like the first.
     let before = epoch(&server).await;
     nodes[0].revoke("out-3").await;
+    for node in &nodes {
+        node.catches_up().await;
+    }
     server.cli(&["FLUSHALL"]).await;
     goes_on(&nodes.each_ref(), &[&OUT[..], &["out-3"]].concat()).await;
     another_epoch_without_a_floor(&server, &before).await;
@@ -134,7 +137,7 @@ async fn g5_a_log_that_somebody_has_written_by_half_is_written_in_full() {
     let server = redis().await;
     let node = Node::start(to(&server), usual()).await;
     node.revoke("out").await;
-    let half = epoch(&server).await.replacen(|_: char| true, "f", 1) + " restoring";
+    let half = epoch(&server).await.replacen(|_: char| true, "f", 1) + " restoring lost 1-0:0";
     let script = "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'e', ARGV[1]) \
                   redis.call('SET', KEYS[2], ARGV[1]) redis.call('SET', KEYS[3], '', 'PX', 1000)";
     server.cli(&["EVAL", script, "3", "{jwt}:log", "{jwt}:epoch", "{jwt}:claim", &half]).await;
@@ -249,7 +252,7 @@ async fn g5_an_epoch_that_nobody_opens_is_taken_over() {
     let server = redis().await;
     let node = Node::start(to(&server), usual()).await;
     node.revoke("out").await;
-    let half = epoch(&server).await.replacen(|_: char| true, "f", 1) + " restoring";
+    let half = epoch(&server).await.replacen(|_: char| true, "f", 1) + " restoring kept 1-0:0";
     server.cli(&["FLUSHALL"]).await;
     server.cli(&["SET", "{jwt}:claim", "", "PX", "1000"]).await;
     server.cli(&["SET", "{jwt}:epoch", &half]).await;

@@ -6,6 +6,7 @@ mod faults;
 mod history;
 mod knows;
 mod loss;
+mod restoring;
 
 use std::{
     pin::pin,

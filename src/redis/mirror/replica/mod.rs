@@ -1,13 +1,13 @@
 //! A mirror's copy of all revocations, with the proof that it is complete.
 
 mod calendar;
-mod own_writes;
 mod proof;
+mod recent;
 mod state;
 
 pub(crate) use calendar::{Calendar, ClockChange};
-pub(crate) use own_writes::{Forgotten, OwnWrites};
 pub(crate) use proof::Moment;
+pub(crate) use recent::{Lineage, News, Recent};
 pub use state::{MirrorPhase, MirrorState};
 
 use std::{
@@ -32,7 +32,6 @@ use crate::{
 /// Shared by the feed, which writes to it, and by the checks, which read it.
 pub(crate) struct Replica {
     pub(crate) set: CompactSet,
-    pub(crate) own_writes: OwnWrites,
     capacity: usize,
     max_staleness: Duration,
     clock: Arc<dyn Clock>,
@@ -51,7 +50,6 @@ impl Replica {
     pub(crate) fn new(settings: &MirrorSettings, clock: Arc<dyn Clock>) -> Self {
         Self {
             set: CompactSet::new(settings.capacity),
-            own_writes: OwnWrites::default(),
             capacity: settings.capacity,
             max_staleness: settings.max_staleness,
             clock,
@@ -176,7 +174,6 @@ impl Replica {
 impl LocalMirror for Replica {
     fn merge_own(&self, revocation: &Revocation) {
         self.merge(revocation);
-        self.own_writes.add(revocation);
     }
 }
 

@@ -14,15 +14,20 @@ end
 
 local function later(a, b) if tonumber(a) >= tonumber(b) then return a end return b end
 
+-- The cut-off of a revocation without one: the year 9999. Its whole entry is ALWAYS: Redis shares
+-- small integers among all keys, so the entry takes no memory for its value.
+local EVER, ALWAYS = '253402300799000', '1'
+
 -- Splits an entry into its parts; returns nothing if the text is not an entry.
 local function read(stored)
+  if stored == ALWAYS then return EVER, '0', '' end
   local all, others, except = string.match(stored, '^(%d+) (%d+) (%x*)$')
   if all and (#except == 0 or #except == 32) then return all, others, except end
 end
 
 -- Appends to the log, and trims entries that are older than the longest life.
-local function append(packed, ttl, reason)
-  local fields = {'d', packed}
+local function append(field, value, ttl, reason)
+  local fields = {field, value}
   if reason ~= '' then fields[3], fields[4] = 'r', reason end
   -- NOMKSTREAM: a log that was deleted must not come back almost empty.
   local id = redis.call('XADD', log, 'NOMKSTREAM', '*', unpack(fields))
@@ -60,10 +65,11 @@ local function revoke(key, all, others, except, ttl, packed, always, reason)
     left = redis.call('PTTL', key)
   end
   local entry = all .. ' ' .. others .. ' ' .. except
+  if all == EVER then entry = ALWAYS end
   if entry == stored and (left == -1 or left + 1000 >= tonumber(ttl)) and always == '' then return '' end
   local id = 'in the log already'
   if packed ~= '' then
-    id = append(packed, ttl, reason)
+    id = append('d', packed, ttl, reason)
     if type(id) ~= 'string' then return id end
   end
   if left == -1 then
