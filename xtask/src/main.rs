@@ -3,6 +3,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod command;
 mod fuzz;
 #[path = "../../testkit/src/locate.rs"]
@@ -49,6 +50,8 @@ enum Chore {
         #[command(flatten)]
         choice: Choice,
     },
+    /// Breaks real servers and links at random, and judges every answer that was given meanwhile.
+    Chaos(chaos::Chaos),
     /// Feeds the library unexpected input, in search of errors. Needs a C++ compiler.
     Fuzz(fuzz::Fuzz),
 }
@@ -76,7 +79,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     match cli.chore {
         Chore::Test { choice, arguments } => {
             let servers = servers(&choice)?;
-            cargo::test(&arguments, &servers)
+            cargo::test(&arguments, &servers, &[])
         }
         Chore::Bench { names } => {
             let servers = Servers::find_or_get(&cargo::target_folder()?, true, RedisVersions::OnlyInstalled)?;
@@ -87,6 +90,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             println!("{}", servers(&choice)?);
             Ok(ExitCode::SUCCESS)
         }
+        Chore::Chaos(chore) => chaos::run(&chore),
         Chore::Fuzz(chore) => fuzz::run(&chore),
     }
 }
