@@ -18,7 +18,8 @@ use crate::servers::Servers;
 use table::Table;
 
 /// Each is a program that prints Markdown tables. A table's rows belong to one run.
-const BENCHES: [&str; 8] = ["request", "allocations", "mirror", "server", "redis", "cache", "instructions", PEERS];
+const BENCHES: [&str; 9] =
+    ["request", "allocations", "mirror", "server", "redis", "fleet", "cache", "instructions", PEERS];
 
 /// A separate package, so that other builds don't need its dependencies.
 const PEERS: &str = "peers";
