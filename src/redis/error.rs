@@ -196,6 +196,7 @@ mod tests {
         pipeline.cmd("PING").cmd("EVAL").arg("return redis.error_reply('LOST another epoch')").arg(0);
         let error = pipeline.query_async::<Vec<redis::Value>>(&mut connection).await.unwrap_err();
         assert_ne!(Failure::of(&error), Failure::Lost, "the code is hidden, so the test shows something");
+        assert_eq!(DialError::of(&error), DialError::Overtaken, "a member reads that the epoch is another one");
         assert_eq!(Failure::of(&first_of_pipeline(error)), Failure::Lost);
     }
 }

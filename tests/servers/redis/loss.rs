@@ -252,6 +252,7 @@ async fn g5_a_first_start_refuses_what_is_older_unless_asked_for() {
 #[tokio::test]
 async fn g5_processes_that_start_at_once_begin_one_epoch() {
     let server = RedisServer::start().await;
+    let (log, _recording) = record();
     let settings = RedisSettings::new("127.0.0.1", server.port());
     let starts = (0..8).map(|_| tokio::spawn(RedisBlocklist::connect(settings.clone())));
     let mut nodes = Vec::new();
@@ -259,6 +260,8 @@ async fn g5_processes_that_start_at_once_begin_one_epoch() {
         nodes.push(start.await.unwrap().unwrap());
     }
     assert_eq!(server.cli(&["XLEN", "{jwt}:log"]).await, "1");
+    let floors = log.text().matches("does not hold the revocations").count();
+    assert_eq!(floors, 1, "a process that lost the race has set no floor, so it says nothing");
     nodes[0].revoke(&logout("out")).await.unwrap();
     for node in &nodes {
         let ids = TokenIds::new(None, "token", Some("out")).with_issued_at(now() + MINUTE);
