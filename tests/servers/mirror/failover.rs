@@ -56,3 +56,69 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     assert!(group.server(new).calls("mget").await >= asked + u64::try_from(confirmed.len()).unwrap());
     assert_eq!(soon(direct.check(&token("in"), SystemTime::now())).await, NOT_REVOKED, "no session was logged out");
 }
+
+/// The mirrors cannot read what the old master confirms at last. Only the process that revokes, and
+/// has no mirror, knows of it.
+#[tokio::test]
+async fn g5_r65_what_a_failover_has_lost_is_put_back_by_a_process_without_a_mirror() {
+    let group = SentinelGroup::start().await;
+    for server in group.servers() {
+        server.cli(&["ACL", "SETUSER", "mirror", "on", ">s3cret", "~{jwt}:*", "+@all"]).await;
+    }
+    let sentinels = group.sentinels().into_iter().map(|host| (host.ip().to_string(), host.port()));
+    let settings = RedisSettings::sentinel(group.master_name(), sentinels.collect::<Vec<_>>());
+    RedisBlocklist::initialize(settings.clone(), SystemTime::UNIX_EPOCH).await.unwrap();
+    let of_mirrors = || settings.clone().username("mirror").password("s3cret");
+    let nodes = [Node::start(of_mirrors(), strict()).await, Node::start(of_mirrors(), strict()).await];
+    let process = RedisBlocklist::connect(settings.clone()).await.unwrap();
+    let old = group.master().await;
+    group.server(old).cli(&["ACL", "SETUSER", "mirror", "-xread"]).await;
+    for node in &nodes {
+        node.comes_to_be(MirrorPhase::Stale).await;
+    }
+    let (log, _recording) = crate::support::log::record();
+    let writer = process.clone();
+    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
+    let writing = tokio::spawn(async move {
+        let mut confirmed = Vec::new();
+        for number in 0.. {
+            if stopped.try_recv().is_ok() {
+                break;
+            }
+            let session = number.to_string();
+            if writer.revoke(&logout(&session)).await.is_ok() {
+                confirmed.push(session);
+            }
+        }
+        confirmed
+    });
+    let new = group.failover().await;
+    assert_ne!(old, new, "there was a failover");
+    eventually("the new master lacks revocations, and they are restored", async || {
+        let text = log.text();
+        text.contains("all revocations are restored in Redis")
+            || text.contains("revocations of this process were missing in Redis")
+    })
+    .await;
+    stop.send(()).unwrap();
+    let confirmed = writing.await.unwrap();
+    assert!(!confirmed.is_empty());
+    // Another process's view, after the last heartbeat that can restore something.
+    let asked = RedisBlocklist::connect(settings).await.unwrap();
+    eventually("every confirmed logout is rejected", async || {
+        for session in &confirmed {
+            match soon(asked.check(&token(session), SystemTime::now())).await {
+                REVOKED | Ok(Status::BeforeLoss) => {}
+                _ => return false,
+            }
+        }
+        true
+    })
+    .await;
+    for node in &nodes {
+        node.catches_up().await;
+        for session in &confirmed {
+            assert!(matches!(node.check(session).await, REVOKED | Ok(Status::BeforeLoss)), "{session}");
+        }
+    }
+}

@@ -70,6 +70,11 @@ async fn g2_g5_the_epoch_stays_closed_until_a_slow_helper_has_restored_what_only
             assert_eq!(answer(&asked, session).await, revoked(), "{session}, {latency} ms each way");
         }
         assert_eq!(answer(&asked, "in").await, Status::NotRevoked, "nobody was logged out");
+        // Until its next proof, the near mirror may answer as before the loss.
+        near.catches_up().await;
+        for session in &sessions {
+            assert_eq!(near.check(session).await, REVOKED, "{session}, {latency} ms each way");
+        }
     }
 }
 
@@ -149,32 +154,50 @@ async fn g5_a_process_that_starts_right_after_a_loss_waits_for_mirrors_that_it_d
     let server = redis().await;
     let node = Node::start(to(&server), usual()).await;
     node.revoke("out").await;
-    for _ in 0..5 {
+    for delay in (0..=150).step_by(30) {
         node.catches_up().await;
         server.cli(&["FLUSHALL"]).await;
+        // This chooses the moment of the start. It waits for nothing.
+        tokio::time::sleep(Duration::from_millis(delay)).await;
         let late = direct(&server).await;
         assert_eq!((answer(&late, "out").await, answer(&late, "in").await), (revoked(), Status::NotRevoked));
         assert!(epoch(&server).await.ends_with(" 0"), "there is no floor");
     }
 }
 
-/// Its mirror has read a log without the tail, so it stops answering when the others say so.
+/// Its mirror has read a log without the tail, so it stops answering when the others say so. A dead
+/// member keeps the epoch closed meanwhile.
 #[tokio::test]
 async fn g2_a_mirror_of_a_lossy_log_stops_trusting_itself_when_the_epoch_is_closed() {
     let server = redis().await;
     let link = FaultProxy::start(server.addr()).await;
-    let complete = Node::start(through(&link), MirrorSettings::new().max_staleness(MINUTE)).await;
+    let complete = Node::start(through(&link), usual()).await;
+    let dead = Node::start(to(&server), MirrorSettings::new().max_staleness(Duration::from_secs(3))).await;
+    dead.catches_up().await;
     direct(&server).await.revoke(&logout("out")).await.unwrap();
     complete.catches_up().await;
+    drop(dead);
     link.black_hole(true);
     lose_last(&server, "out").await;
-    let lossy = Node::start(to(&server), MirrorSettings::new().max_staleness(MINUTE)).await;
+    // It may only read, so it is not the restorer.
+    let permissions = "+hello +auth +get +mget +hgetall +xrange +xrevrange +xread";
+    let user = ["ACL", "SETUSER", "reader", "on", ">s3cret", "~{jwt}:*"];
+    server.cli(&[&user[..], &permissions.split(' ').collect::<Vec<_>>()].concat()).await;
+    let trusting = MirrorSettings::new().max_staleness(MINUTE);
+    let lossy = Node::start(to(&server).username("reader").password("s3cret"), trusting).await;
     assert_eq!(lossy.says("out"), Some(NOT_REVOKED), "it cannot know better");
-    let before = epoch(&server).await;
     link.heal();
     link.cut();
-    eventually("the loss is noticed", async || epoch(&server).await != before).await;
-    eventually("it follows the new epoch", async || lossy.says("out") == Some(REVOKED)).await;
+    let is_closed = async || epoch(&server).await.contains(" restoring kept ");
+    eventually("the epoch is closed", is_closed).await;
+    eventually("it does not answer from memory any more", async || lossy.says("out") != Some(NOT_REVOKED)).await;
+    assert!(is_closed().await, "it stopped before anything was restored");
+    eventually("it follows the new epoch", async || {
+        let answer = lossy.says("out");
+        assert_ne!(answer, Some(NOT_REVOKED), "it does not trust itself again before it has read what is restored");
+        answer == Some(REVOKED)
+    })
+    .await;
     assert_eq!(lossy.says("in"), Some(NOT_REVOKED));
 }
 
@@ -204,4 +227,34 @@ async fn g5_the_bulk_is_written_once_and_a_dead_member_is_waited_for_no_longer_t
         node.catches_up().await;
         assert_eq!(node.check("2999").await, REVOKED);
     }
+}
+
+/// Another process opens the epoch while this mirror's recent revocations are on their way.
+#[tokio::test]
+async fn g5_a_helper_that_finds_the_epoch_opened_says_so_and_stays_connected() {
+    let server = redis().await;
+    let link = FaultProxy::start(server.addr()).await;
+    direct(&server).await.revoke(&logout("out")).await.unwrap();
+    let helper = Node::start(through(&link), usual()).await;
+    helper.catches_up().await;
+    link.latency(Duration::from_millis(250));
+    let (log, _recording) = crate::support::log::record();
+    let before = epoch(&server).await;
+    let digit = if before.starts_with('f') { "e" } else { "f" };
+    let open = before.replacen(|_: char| true, digit, 1);
+    let compared = server.calls("mget").await;
+    let close = "redis.call('SET', KEYS[2], '', 'PX', 60000) redis.call('SET', KEYS[1], ARGV[1])";
+    let closed = format!("{open} restoring kept 1-0:0");
+    server.cli(&["EVAL", close, "2", "{jwt}:epoch", "{jwt}:claim", &closed]).await;
+    eventually("it compares its revocations with Redis", async || server.calls("mget").await > compared).await;
+    server.cli(&["SET", "{jwt}:epoch", &open]).await;
+    eventually("it says that another process was faster", async || {
+        log.text().contains("another process has restored the revocations meanwhile")
+    })
+    .await;
+    helper.catches_up().await;
+    for wrong in ["does not answer as Redis", "the mirror cannot follow Redis"] {
+        assert!(!log.text().contains(wrong), "{}", log.text());
+    }
+    assert_eq!((helper.says("out"), helper.says("in")), (Some(REVOKED), Some(NOT_REVOKED)));
 }

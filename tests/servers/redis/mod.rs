@@ -6,4 +6,5 @@ mod commands;
 #[cfg(feature = "compat")]
 mod fastapi_entries;
 mod loss;
+mod races;
 mod topologies;
