@@ -19,6 +19,7 @@ use crate::{
         error::{DialError, Failure},
         loss::{
             detect::{self, LastKnown},
+            own_writes::Verified,
             process::Process,
             recover::{self, Recovery},
         },
@@ -49,6 +50,7 @@ pub(crate) struct Dialer {
 pub(crate) struct Connected {
     pub(crate) connection: MultiplexedConnection,
     pub(crate) epoch: Epoch,
+    verified: Verified,
     host: Host,
 }
 
@@ -62,8 +64,9 @@ impl Dialer {
         let recovery = Recovery { keys, process, on_loss: self.on_loss, now: || self.now() };
         let asked = Instant::now();
         let epoch = recovery.run(&mut connection, last_known).await?;
-        self.process.verify_own(&mut connection, keys, epoch, asked, self.now()).await?;
-        Ok(Connected { connection, epoch, host })
+        let mut verified = Verified::default();
+        process.verify_own(&mut connection, &mut verified, keys, epoch, asked, self.now()).await?;
+        Ok(Connected { connection, epoch, verified, host })
     }
 
     /// Begins a new epoch in place of any other.
@@ -84,7 +87,6 @@ impl Dialer {
             check_role(&hello.map_err(|error| DialError::of(&error))?)
         };
         within(QUERY_DEADLINE, asking).await?;
-        self.process.own_writes.forget_verification();
         Ok((host, connection))
     }
 
@@ -111,7 +113,8 @@ impl Dialer {
         let observed = detect::parse_observed(last_known, rest).ok_or(DialError::Other)?;
         last_known.confirm(connected.epoch, &observed, sent).map_err(DialError::Lost)?;
         within(QUERY_DEADLINE, process.keep_up(connection, keys, observed.joined)).await?;
-        within(QUERY_DEADLINE, process.verify_own(connection, keys, connected.epoch, asked, sent)).await?;
+        let verifying = process.verify_own(connection, &mut connected.verified, keys, connected.epoch, asked, sent);
+        within(QUERY_DEADLINE, verifying).await?;
         let is_master = async { Ok(self.topology.is_master(&connected.host, &self.connector).await) };
         if within(QUERY_DEADLINE, is_master).await? { Ok(()) } else { Err(DialError::NotMaster) }
     }

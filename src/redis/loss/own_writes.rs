@@ -28,8 +28,17 @@ pub(crate) struct OwnWrites {
 struct State {
     /// The latest, in order, with the time at which each was confirmed.
     recent: VecDeque<(Instant, Revocation)>,
-    /// Redis was seen to hold those that were confirmed until then.
-    verified_until: Option<Instant>,
+}
+
+/// Until when the server of one connection is known to hold this process's revocations. Another
+/// connection may lead to another master, so each has its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Verified(Option<Instant>);
+
+impl Verified {
+    pub(crate) fn until(moment: Instant) -> Self {
+        Self(Some(moment))
+    }
 }
 
 /// Whether a stored revocation may have been stored in the data that was lost.
@@ -74,22 +83,13 @@ impl OwnWrites {
         !own.recent.is_empty()
     }
 
-    /// Returns the unverified ones that were confirmed until then.
-    pub(crate) fn unverified(&self, until: Instant) -> Vec<Revocation> {
+    /// Returns those that were confirmed after `verified`, and until then.
+    pub(crate) fn unverified(&self, verified: Verified, until: Instant) -> Vec<Revocation> {
         let own = self.lock();
-        let is_due =
-            |confirmed: Instant| confirmed <= until && own.verified_until.is_none_or(|verified| confirmed > verified);
-        own.recent.iter().filter(|(confirmed, _)| is_due(*confirmed)).map(|(_, revocation)| *revocation).collect()
-    }
-
-    /// Begins to verify all of them again, because a new connection may lead to another master.
-    pub(crate) fn forget_verification(&self) {
-        self.lock().verified_until = None;
-    }
-
-    /// Notes that Redis has those that were confirmed until then.
-    pub(crate) fn set_verified(&self, until: Instant) {
-        self.lock().verified_until = Some(until);
+        // They are in order of time, and most cycles have nothing new among thousands.
+        let newest_first = own.recent.iter().rev();
+        let new = newest_first.take_while(|(confirmed, _)| verified.0.is_none_or(|verified| *confirmed > verified));
+        new.filter(|(confirmed, _)| *confirmed <= until).map(|(_, revocation)| *revocation).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -126,13 +126,14 @@ mod tests {
         assert!(!own.has_recent());
         let before = Instant::now().checked_sub(Duration::from_secs(1));
         assert_eq!(own.add(&revocation(0), 0), AfterRestore::Stored);
-        let due = |until| own.unverified(until).len();
-        assert_eq!((before.map(due), due(Instant::now())), (before.map(|_| 0), 1));
-        own.set_verified(Instant::now());
-        assert_eq!((due(Instant::now()), own.has_recent()), (0, true));
-        own.forget_verification();
-        assert_eq!(due(Instant::now()), 1, "another master may lack it");
+        let due = |verified, until| own.unverified(verified, until).len();
+        let nothing = Verified::default();
+        assert_eq!((before.map(|before| due(nothing, before)), due(nothing, Instant::now())), (before.map(|_| 0), 1));
+        let verified = Verified::until(Instant::now());
+        assert_eq!((due(verified, Instant::now()), own.has_recent()), (0, true));
+        assert_eq!(due(nothing, Instant::now()), 1, "the server of another connection may lack it");
         own.add(&revocation(1), 0);
+        assert_eq!(own.unverified(verified, Instant::now()), [revocation(1)]);
         assert_eq!(own.begin_restore(), [revocation(1), revocation(0)]);
         assert_eq!(own.add(&revocation(2), 0), AfterRestore::PerhapsLost, "its confirmation came after the answer");
         assert_eq!(own.add(&revocation(2), own.restorations()), AfterRestore::Stored);

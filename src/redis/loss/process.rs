@@ -1,10 +1,12 @@
 //! A process as a member: over all its connections, what it has revoked, and whom it knows.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
-use std::time::Instant;
 
 use redis::aio::MultiplexedConnection;
 
@@ -14,7 +16,7 @@ use crate::{
         error::DialError,
         loss::{
             detect::ConfirmedWrites,
-            own_writes::OwnWrites,
+            own_writes::{OwnWrites, Verified},
             reconcile::{Selection, reconcile},
             roster::{Membership, Roster},
         },
@@ -125,7 +127,7 @@ impl Process {
     }
 
     /// Restores the revocations of this process that Redis does not have. A demoted master may have
-    /// confirmed them after everything else was restored. Returns how many were missing.
+    /// confirmed them after everything else was restored.
     ///
     /// # Errors
     ///
@@ -133,12 +135,13 @@ impl Process {
     pub(crate) async fn verify_own(
         &self,
         connection: &mut MultiplexedConnection,
+        verified: &mut Verified,
         keys: &KeyNames,
         epoch: Epoch,
         until: Instant,
         now: Timestamp,
-    ) -> Result<usize, DialError> {
-        let unverified = self.own_writes.unverified(until);
+    ) -> Result<(), DialError> {
+        let unverified = self.own_writes.unverified(*verified, until);
         let restoration = Restoration { epoch: &epoch.to_text(), now, log: Log::Missing, claim: None };
         let missing = match unverified.as_slice() {
             [] => 0,
@@ -147,8 +150,8 @@ impl Process {
         if missing > 0 {
             tracing::warn!(missing, "revocations of this process were missing in Redis, and are restored");
         }
-        self.own_writes.set_verified(until);
-        Ok(missing)
+        *verified = Verified::until(until);
+        Ok(())
     }
 }
 

@@ -55,7 +55,7 @@ impl Roster {
     /// Whether the roster has to be read again, given the present number of joined members.
     pub(crate) fn is_due(&self, joined: u64) -> bool {
         let state = self.lock();
-        // Many members that start together must not make each other read everything again and again.
+        // Many members that start together must not make each other read everything all the time.
         let pause = READ_ROSTER_PER_MEMBER * u32::try_from(state.members.len()).unwrap_or(u32::MAX);
         match state.read {
             None => true,
@@ -63,7 +63,7 @@ impl Roster {
         }
     }
 
-    /// Adds a mirror of this process, which need not be read from Redis.
+    /// Adds a member of this process, which need not be read from Redis.
     fn add(&self, id: RevocationId, kind: Kind, patience: Duration) {
         self.lock().members.insert(id, Known { kind, patience, seen: Instant::now() });
     }
@@ -191,7 +191,8 @@ impl Membership {
     ) -> Result<(), DialError> {
         let Some(id) = self.id else { return Ok(()) };
         // The first announcement measures, so that the second can tell the others its patience.
-        for _ in 0..if self.slowest.is_zero() { 2 } else { 1 } {
+        let times = if self.slowest.is_zero() { 2 } else { 1 };
+        for _ in 0..times {
             let kind = if self.kind == Kind::Mirror { "m" } else { "p" };
             let mut call = scripts::ANNOUNCE.key(keys.processes());
             call.key(keys.joined()).arg(id.to_string()).arg(kind).arg(millis(self.patience())).arg(millis(ALIVE * 4));

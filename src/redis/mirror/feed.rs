@@ -20,6 +20,7 @@ use crate::{
         error::DialError,
         loss::{
             detect::{self, LastKnown, Observed},
+            own_writes::Verified,
             process::read_roster,
             roster::Membership,
             timing::REDIAL,
@@ -31,7 +32,7 @@ use crate::{
             restore::{Incident, Restorer},
             settings::Pace,
         },
-        schema::{epoch::Epoch, log_entry, millis},
+        schema::{epoch::Epoch, log_entry, millis, position::StreamId},
         shared::Shared,
     },
 };
@@ -47,6 +48,7 @@ pub(crate) struct Feed {
     last_known: LastKnown,
     progress: Progress,
     page_size: PageSize,
+    verified: Verified,
     recent: Recent,
     membership: Membership,
     /// The epoch that the replica belongs to.
@@ -68,6 +70,7 @@ impl Feed {
             membership: Membership::of_mirror(replica.max_staleness()),
             recent: Recent::default(),
             page_size: PageSize::default(),
+            verified: Verified::default(),
             restorer: Restorer::new(Arc::clone(&replica), Arc::clone(&shared)),
             canary: Canary::new(&shared.keys),
             replica,
@@ -103,6 +106,7 @@ impl Feed {
         };
         self.is_up_to_date = false;
         self.route_confirmed = None;
+        self.verified = Verified::default();
         loop {
             self.housekeeping();
             match self.cycle(&host, &mut connection).await {
@@ -171,13 +175,13 @@ impl Feed {
         }
         let page = Page::parse(news, &self.shared.keys.log()).map_err(|_| DialError::Other)?;
         self.page_size.adapt(&page);
-        self.merge_page(&page)?;
+        self.merge_page(&page, observed.last.map_or(StreamId::default(), |last| last.id))?;
         self.note_proof(epoch, observed, asked)?;
         if self.is_up_to_date {
             self.page_size.forget_ceiling();
             let now = self.calendar.now();
             let process = &self.shared.dialer.process;
-            process.verify_own(connection, &self.shared.keys, epoch, asked.at, now).await?;
+            process.verify_own(connection, &mut self.verified, &self.shared.keys, epoch, asked.at, now).await?;
             self.restorer.compare_page(connection, epoch, now).await?;
         }
         Ok(())
@@ -228,19 +232,21 @@ impl Feed {
         Ok(())
     }
 
-    /// Merges the entries of the log into the replica.
-    fn merge_page(&mut self, page: &Page<'_>) -> Result<(), DialError> {
-        let end = page.entries.iter().map(|entry| entry.id).max().unwrap_or_default();
+    /// Merges the entries of the log, which ended at `end`, into the replica.
+    fn merge_page(&mut self, page: &Page<'_>, end: StreamId) -> Result<(), DialError> {
         for entry in &page.entries {
+            let is_recent = Recent::is_recent(entry.id, end);
             let mut revocations = Vec::new();
             for revocation in log_entry::revocations(entry.field, entry.value) {
                 let revocation = revocation.ok_or(DialError::UnknownEntry)?;
                 if revocation.expiry() > self.calendar.now() {
                     self.replica.merge(&revocation);
-                    revocations.push(revocation);
+                    if is_recent {
+                        revocations.push(revocation);
+                    }
                 }
             }
-            if Recent::is_recent(entry.id, end) {
+            if is_recent {
                 self.recent.add(entry.position(), revocations.into_iter());
             }
         }

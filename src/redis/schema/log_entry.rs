@@ -1,9 +1,9 @@
 //! An entry of the log: a revocation (field `d`) in 25 to 57 bytes, or many restored ones (field
 //! `b`), each after a byte with its length.
 //!
-//! The bytes of a revocation are `<scope: 1> <id: 16> <until: 8>`. `<all: 8>` follows if tokens issued later are
-//! accepted, then `<others: 8> <except: 16>` if a session is excepted. Times are in milliseconds
-//! since the Unix epoch, big-endian.
+//! The bytes of a revocation are `<scope: 1> <id: 16> <until: 8>`. `<all: 8>` follows if tokens
+//! issued later are accepted, then `<others: 8> <except: 16>` if a session is excepted. Times are in
+//! milliseconds since the Unix epoch, big-endian.
 
 use crate::{
     blocklist::{CutOff, Revocation, RevocationId, RevocationScope},

@@ -4,6 +4,40 @@ use testkit::SentinelGroup;
 
 use super::*;
 
+/// Logs out one session after the other in the background.
+struct Writing {
+    stop: tokio::sync::oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<Vec<String>>,
+}
+
+impl Writing {
+    fn start(writer: RedisBlocklist) -> Self {
+        let (stop, mut stopped) = tokio::sync::oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut confirmed = Vec::new();
+            for number in 0.. {
+                if stopped.try_recv().is_ok() {
+                    break;
+                }
+                let session = number.to_string();
+                if writer.revoke(&logout(&session)).await.is_ok() {
+                    confirmed.push(session);
+                }
+            }
+            confirmed
+        });
+        Self { stop, task }
+    }
+
+    /// The confirmed logouts, of which there is at least one.
+    async fn end(self) -> Vec<String> {
+        self.stop.send(()).unwrap();
+        let confirmed = self.task.await.unwrap();
+        assert!(!confirmed.is_empty());
+        confirmed
+    }
+}
+
 /// The writer does not wait for replicas, so the old master confirms revocations that are then
 /// lost.
 #[tokio::test]
@@ -15,28 +49,12 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back() {
     let (log, _recording) = crate::support::log::record();
     let nodes = [Node::start(settings.clone(), usual()).await, Node::start(settings.clone(), usual()).await];
     let old = group.master().await;
-    let mut confirmed = Vec::new();
-    let writer = nodes[0].redis.clone();
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let writing = tokio::spawn(async move {
-        for number in 0.. {
-            if stopped.try_recv().is_ok() {
-                break;
-            }
-            let session = number.to_string();
-            if writer.revoke(&logout(&session)).await.is_ok() {
-                confirmed.push(session);
-            }
-        }
-        confirmed
-    });
+    let writing = Writing::start(nodes[0].redis.clone());
     let new = group.failover().await;
     assert_ne!(old, new, "there was a failover");
     eventually("the loss is noticed", async || log.text().contains("the mirrors are restoring them")).await;
     eventually("everything is restored", async || log.text().contains("all revocations are restored in Redis")).await;
-    stop.send(()).unwrap();
-    let confirmed = writing.await.unwrap();
-    assert!(!confirmed.is_empty());
+    let confirmed = writing.end().await;
     for node in [&nodes[0], &nodes[0], &nodes[1]] {
         // The first proof finds missing entries; after the second, they are restored.
         node.catches_up().await;
@@ -77,21 +95,7 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back_by_a_process_without_a_mirr
         node.comes_to_be(MirrorPhase::Stale).await;
     }
     let (log, _recording) = crate::support::log::record();
-    let writer = process.clone();
-    let (stop, mut stopped) = tokio::sync::oneshot::channel::<()>();
-    let writing = tokio::spawn(async move {
-        let mut confirmed = Vec::new();
-        for number in 0.. {
-            if stopped.try_recv().is_ok() {
-                break;
-            }
-            let session = number.to_string();
-            if writer.revoke(&logout(&session)).await.is_ok() {
-                confirmed.push(session);
-            }
-        }
-        confirmed
-    });
+    let writing = Writing::start(process.clone());
     let new = group.failover().await;
     assert_ne!(old, new, "there was a failover");
     eventually("the new master lacks revocations, and they are restored", async || {
@@ -100,9 +104,7 @@ async fn g5_r65_what_a_failover_has_lost_is_put_back_by_a_process_without_a_mirr
             || text.contains("revocations of this process were missing in Redis")
     })
     .await;
-    stop.send(()).unwrap();
-    let confirmed = writing.await.unwrap();
-    assert!(!confirmed.is_empty());
+    let confirmed = writing.end().await;
     // Another process's view, after the last heartbeat that can restore something.
     let asked = RedisBlocklist::connect(settings).await.unwrap();
     eventually("every confirmed logout is rejected", async || {
