@@ -80,6 +80,12 @@ impl Node {
         is_fresh && self.ask(Asked::Redis, None).await.is_ok()
     }
 
+    /// Its state, for a person.
+    pub(crate) async fn describe(&self) -> String {
+        let state = self.mirror.as_ref().map(MirrorBlocklist::state);
+        format!("{state:?}, Redis answers {:?}", self.ask(Asked::Redis, None).await)
+    }
+
     /// The age of the mirror's last proof.
     pub(crate) fn age(&self) -> Option<Duration> {
         self.mirror.as_ref()?.state().age()

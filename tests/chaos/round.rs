@@ -38,15 +38,28 @@ pub(crate) async fn run(plan: &Plan, mut random: Random) -> Verdict {
 
 async fn all_are_ready(what: &str, fleet: &Fleet) {
     let nodes = fleet.alive();
+    let mut waiting = WaitingFor(String::new());
     eventually(what, async || {
-        for (_, node) in &nodes {
+        for (number, node) in &nodes {
             if !node.is_ready().await {
+                waiting.0 = format!("node {number}: {}", node.describe().await);
                 return false;
             }
         }
         true
     })
     .await;
+}
+
+/// Says what a round was waiting for when it was given up.
+struct WaitingFor(String);
+
+impl Drop for WaitingFor {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("it waited for {}", self.0);
+        }
+    }
 }
 
 /// Asks everyone about every confirmed revocation, after a proof that is younger than all of them.

@@ -23,7 +23,7 @@ use crate::{
             own_writes::Verified,
             process::read_roster,
             roster::Membership,
-            timing::REDIAL,
+            timing::{PAGE_DEADLINE, REDIAL},
         },
         mirror::{
             canary::Canary,
@@ -211,7 +211,9 @@ impl Feed {
             self.canary.send_if_due(&self.shared);
         }
         let asked = self.replica.moment();
-        let limit = wait.unwrap_or_default() + SLACK;
+        // While the mirror catches up, a page is long, and nothing is answered from memory anyway.
+        let slack = if self.is_up_to_date { SLACK } else { PAGE_DEADLINE };
+        let limit = wait.unwrap_or_default() + slack;
         let replies = timeout(limit, pipeline.query_async(connection)).await;
         let Ok(replies) = replies else {
             self.page_size.shrink();

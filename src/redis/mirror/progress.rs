@@ -71,7 +71,8 @@ pub(crate) struct PageSize {
 
 impl PageSize {
     const LARGEST: usize = 4000;
-    const SMALLEST: usize = 20;
+    const FIRST: usize = 80;
+    const SMALLEST: usize = 4;
     /// The wanted length of a page in bytes.
     const GOAL: usize = 256 * 1024;
 
@@ -102,7 +103,7 @@ impl PageSize {
 
 impl Default for PageSize {
     fn default() -> Self {
-        Self { count: Self::SMALLEST * 4, ceiling: Self::LARGEST }
+        Self { count: Self::FIRST, ceiling: Self::LARGEST }
     }
 }
 
@@ -214,20 +215,21 @@ mod tests {
             Page { entries: vec![Entry { id: StreamId(1, 0), field: b"d", value }; 3] }
         };
         let mut size = PageSize::default();
-        let counts = [(25, 320), (25, 1280), (25, 4000), (3_300, 78), (1_000_000, 20), (25, 80)];
+        let counts = [(25, 320), (25, 1280), (25, 4000), (3_300, 78), (1_000_000, 4), (25, 16)];
         for (length, expected) in counts {
             size.adapt(&page(length));
             assert_eq!(size.count(), expected, "{length}");
         }
         size.adapt(&Page::default());
-        assert_eq!(size.count(), 80, "no news say nothing");
+        assert_eq!(size.count(), 16, "no news say nothing");
+        size.adapt(&page(25));
         size.adapt(&page(25));
         size.shrink();
         size.adapt(&page(25));
-        assert_eq!(size.count(), 80, "320 did not arrive in time");
+        assert_eq!(size.count(), 64, "256 did not arrive in time");
         size.forget_ceiling();
         size.adapt(&page(25));
-        assert_eq!(size.count(), 320);
+        assert_eq!(size.count(), 256);
     }
 
     #[test]
