@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use redis::{RedisResult, aio::MultiplexedConnection};
+use redis::{RedisError, RedisResult, Value, aio::MultiplexedConnection};
 
 use crate::{
     blocklist::RevocationId,
@@ -190,25 +190,40 @@ impl Membership {
         roster: &Roster,
     ) -> Result<(), DialError> {
         let Some(id) = self.id else { return Ok(()) };
-        // The first announcement measures, so that the second can tell the others its patience.
-        let times = if self.slowest.is_zero() { 2 } else { 1 };
-        for _ in 0..times {
-            let kind = if self.kind == Kind::Mirror { "m" } else { "p" };
-            let mut call = scripts::ANNOUNCE.key(keys.processes());
-            call.key(keys.joined()).arg(id.to_string()).arg(kind).arg(millis(self.patience())).arg(millis(ALIVE * 4));
+        if self.slowest.is_zero() {
+            // The others keep the first patience that they read for seconds, so it has to be right.
             let asked = Instant::now();
-            let outcome: RedisResult<String> = timed(call.invoke_async(connection)).await?;
-            match outcome.map(drop) {
-                Ok(()) => roster.add(id, self.kind, self.patience()),
-                Err(error) if error.code().is_none() => return Err(DialError::of(&error)),
-                Err(error) => tracing::debug!(code = error.code(), "Redis rejects the announcement of this process"),
-            }
-            // The slowest counts, and is forgotten by and by.
-            self.slowest = asked.elapsed().max(self.slowest * 9 / 10).max(Duration::from_millis(1));
-            self.announced = Some(asked);
+            let answer: RedisResult<Value> = timed(redis::cmd("TIME").query_async(connection)).await?;
+            answer.map(drop).or_else(tolerate_rejection)?;
+            self.note_round_trip(asked);
         }
+        let kind = if self.kind == Kind::Mirror { "m" } else { "p" };
+        let mut call = scripts::ANNOUNCE.key(keys.processes());
+        call.key(keys.joined()).arg(id.to_string()).arg(kind).arg(millis(self.patience())).arg(millis(ALIVE * 4));
+        let asked = Instant::now();
+        let answer: RedisResult<Value> = timed(call.invoke_async(connection)).await?;
+        match answer {
+            Ok(_) => roster.add(id, self.kind, self.patience()),
+            Err(error) => tolerate_rejection(error)?,
+        }
+        self.note_round_trip(asked);
+        self.announced = Some(asked);
         Ok(())
     }
+
+    /// The slowest round trip counts, and is forgotten by and by.
+    fn note_round_trip(&mut self, asked: Instant) {
+        self.slowest = asked.elapsed().max(self.slowest * 9 / 10).max(Duration::from_millis(1));
+    }
+}
+
+/// An error that Redis answers does not end the connection: a service that may only read goes on.
+fn tolerate_rejection(error: RedisError) -> Result<(), DialError> {
+    if error.code().is_none() {
+        return Err(DialError::of(&error));
+    }
+    tracing::debug!(code = error.code(), "Redis rejects the announcement of this process");
+    Ok(())
 }
 
 async fn timed<T>(answer: impl Future<Output = T>) -> Result<T, DialError> {

@@ -41,19 +41,12 @@ pub(crate) const WAIT_FOR_UNKNOWN_MIRRORS: Duration = Duration::from_secs(1);
 /// Nobody waits longer for a silent member, because a closed store rejects every direct check.
 const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 
-/// The time that a mirror may need to acknowledge a closed epoch, or to close it itself. A round
-/// trip of zero was not measured yet.
+/// The time that a mirror may need to acknowledge a closed epoch, or to close it itself.
 pub(crate) fn patience_of_mirror(max_staleness: Duration, slowest_round_trip: Duration) -> Duration {
-    match slowest_round_trip {
-        Duration::ZERO => LONGEST_PATIENCE,
-        slowest => max_staleness.max(IDLE_CYCLE + REDIAL + HEAD_START + slowest * 10).min(LONGEST_PATIENCE),
-    }
+    max_staleness.max(IDLE_CYCLE + REDIAL + HEAD_START + slowest_round_trip * 10).min(LONGEST_PATIENCE)
 }
 
 /// The time that a process without a mirror may need.
 pub(crate) fn patience_of_process(slowest_round_trip: Duration) -> Duration {
-    match slowest_round_trip {
-        Duration::ZERO => LONGEST_PATIENCE,
-        slowest => (HEARTBEAT + REDIAL + slowest * 8).min(LONGEST_PATIENCE),
-    }
+    (HEARTBEAT + REDIAL + slowest_round_trip * 8).min(LONGEST_PATIENCE)
 }
